@@ -1,0 +1,1 @@
+"""Decides which architecture to try next, and keeps what became of each."""

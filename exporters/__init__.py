@@ -1,0 +1,1 @@
+"""Turns torch modules into model files that phones can run, and counts what they cost."""

@@ -1,0 +1,1 @@
+"""Turns sessions on devices and entries of tables into latencies with intervals and conditions."""

@@ -1,0 +1,188 @@
+"""What one model file cost on one device. Times are milliseconds unless a name says otherwise."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from enum import StrEnum
+
+from devices.device import RawRuns, RunRecord, Setup
+from exporters.artifact import Precision
+from workspace.errors import OperationError
+
+
+class Verdict(StrEnum):
+    """Whether a latency may be used."""
+
+    STABLE = "stable"
+    UNSTABLE = "unstable"
+    REJECTED = "rejected"
+
+
+class Statistic(StrEnum):
+    """What stands for a session: the median, or the mean where the runner tells no median."""
+
+    MEDIAN = "median"
+    MEAN = "mean"
+
+
+class ConditionsMismatchError(OperationError):
+    """Two latencies under different conditions were to be compared; names the fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Everything that must match before two latencies may be compared.
+
+    Attributes:
+        setup: Device, unit, build, runner, threads, cores, delegate, clock tier.
+        precision: Of the model file.
+        statistic: What stands for a session.
+    """
+
+    setup: Setup
+    precision: Precision
+    statistic: Statistic
+
+    def flat(self) -> dict[str, str | int | bool | list[int]]:
+        """The fields by name, for JSON, tables and comparison; lists for tuples."""
+        setup, info, runner = self.setup, self.setup.info, self.setup.runner
+        return {
+            "device_model": info.model,
+            "unit": info.unit,
+            "soc": info.soc,
+            "abi": info.abi,
+            "build": info.build,
+            "kernel": info.kernel,
+            "core_khz": list(info.core_khz),
+            "ram_mb": info.ram_mb,
+            "device_stand_in": info.stand_in,
+            "on_this_computer": info.on_this_computer,
+            "runner": runner.name,
+            "runner_dialect": runner.dialect,
+            "runner_version": runner.version,
+            "runner_sha256": runner.sha256,
+            "runner_stand_in": runner.stand_in,
+            "threads": setup.threads,
+            "cores": list(setup.cores),
+            "delegate": setup.delegate.value,
+            "clock_tier": setup.clock_tier.value,
+            "gives_single_runs": setup.gives_single_runs,
+            "precision": self.precision.value,
+            "statistic": self.statistic.value,
+        }
+
+    def require_same(self, other: Conditions) -> None:
+        """Do nothing if a difference between latencies under the two means anything.
+
+        Raises:
+            ConditionsMismatchError: If a field differs; the text names each with both values.
+        """
+        mine, theirs = self.flat(), other.flat()
+        differing = [f"{k}: {mine[k]!r} and {theirs[k]!r}" for k in mine if mine[k] != theirs[k]]
+        if differing:
+            msg = f"latencies under different conditions: {'; '.join(differing)}"
+            raise ConditionsMismatchError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementProtocol:
+    """How hard a measurement tries; recorded beside the conditions, need not match.
+
+    Attributes:
+        preset: ``quick``, ``search`` or ``final``.
+        warmup_runs: Per session.
+        warmup_min_s: Per session.
+        timed_runs: Per session.
+        timed_min_s: Per session.
+        sessions_min: Process starts, at least.
+        sessions_max: Process starts, at most; then the verdict is ``unstable``.
+        half_width: Of the interval, as a share of the median, that is good enough.
+        confidence: Of the interval.
+    """
+
+    preset: str
+    warmup_runs: int
+    warmup_min_s: float
+    timed_runs: int
+    timed_min_s: float
+    sessions_min: int
+    sessions_max: int
+    half_width: float
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A range that holds the true value with the stated confidence."""
+
+    low_ms: float
+    high_ms: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyMeasurement:
+    """Repeated sessions of one file under one set of conditions.
+
+    Attributes:
+        artifact_sha256: Digest of the file that ran.
+        conditions: Where and how it ran.
+        protocol: How hard it was tried.
+        sessions: In order; never empty.
+        interval: Of the median of session statistics.
+        verdict: Whether to trust it.
+        reason: Why it is not ``stable``; empty if it is.
+    """
+
+    artifact_sha256: str
+    conditions: Conditions
+    protocol: MeasurementProtocol
+    sessions: tuple[RunRecord, ...]
+    interval: Interval
+    verdict: Verdict
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.sessions:
+            msg = "a measurement needs at least one session"
+            raise ValueError(msg)
+
+    @property
+    def session_values_ms(self) -> tuple[float, ...]:
+        """The statistic of each session, in order."""
+        return tuple(session_value_ms(s, self.conditions.statistic) for s in self.sessions)
+
+    @property
+    def median_ms(self) -> float:
+        """The median of the sessions' statistics: the number to optimise."""
+        return statistics.median(self.session_values_ms)
+
+    @property
+    def mad_ms(self) -> float:
+        """Median absolute deviation of the sessions' statistics."""
+        center = self.median_ms
+        return statistics.median(abs(value - center) for value in self.session_values_ms)
+
+
+def statistic_of(record: RunRecord) -> Statistic:
+    """Which statistic a session of this kind has: the median wherever it is known."""
+    if isinstance(record.samples, RawRuns) or record.samples.median_ms is not None:
+        return Statistic.MEDIAN
+    return Statistic.MEAN
+
+
+def session_value_ms(record: RunRecord, statistic: Statistic) -> float:
+    """The statistic of one session.
+
+    Raises:
+        ValueError: If the session does not have that statistic; the two are never mixed.
+    """
+    samples = record.samples
+    match statistic:
+        case Statistic.MEDIAN if samples.median_ms is not None:
+            return samples.median_ms
+        case Statistic.MEAN if not isinstance(samples, RawRuns):
+            return samples.mean_ms
+    msg = f"this session has no {statistic}: {samples}"
+    raise ValueError(msg)

@@ -1,0 +1,1 @@
+"""Gives an architecture its accuracy: tasks, the trainer, and where training runs."""

@@ -1,0 +1,133 @@
+"""Where training runs: submit a job, get its result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from search_space.architecture import Architecture
+from workspace.errors import OperationError
+
+
+class TrainingError(OperationError):
+    """A training that gave no accuracy: it diverged, crashed, or ran past its deadline."""
+
+
+class TrainingTimeoutError(TrainingError):
+    """A training that ran past its deadline and was killed."""
+
+
+class Arithmetic(StrEnum):
+    """Number format of the forward and backward pass."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How much and how to train.
+
+    Attributes:
+        samples: Training images seen in all, with repetition: the proxy budget.
+        batch: Images a step.
+        learning_rate: Peak; warmed up linearly over the first tenth, then cosine to 0.
+        weight_decay: Decoupled, not on batch norms and biases.
+        label_smoothing: Share of the target spread over all classes.
+        arithmetic: Of the forward and backward pass.
+    """
+
+    samples: int
+    batch: int = 64
+    learning_rate: float = 0.01
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
+    arithmetic: Arithmetic = Arithmetic.FP32
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.batch < 1:
+            msg = f"need at least 1 sample and a batch of 1, got {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """One network to train.
+
+    Attributes:
+        id: Unique in the run, for logs and files.
+        architecture: At the size that is to be trained.
+        task: Name of the task, or ``package.module:NAME``.
+        schedule: How much and how.
+        seed: Fixes order and augmentation; the initial weights derive from the architecture's key.
+        deadline_s: After which it is killed.
+        checkpoint: Path of a safetensors file to write the trained weights to; empty for none.
+    """
+
+    id: str
+    architecture: Architecture
+    task: str
+    schedule: Schedule
+    seed: int
+    deadline_s: float
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What a training gave.
+
+    Attributes:
+        accuracy: The task's metric on its held-out validation split, in `[0, 1]`.
+        samples: Training images seen.
+        seconds: Wall-clock time of the training.
+        feedback: Named numbers for the controller, e.g. learned connection weights.
+        stand_in: Empty for a real training, else a sentence that says what stood in for it.
+    """
+
+    accuracy: float
+    samples: int
+    seconds: float
+    feedback: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    stand_in: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.accuracy) and 0 <= self.accuracy <= 1):
+            msg = f"accuracy must be in [0, 1], got {self.accuracy!r}"
+            raise ValueError(msg)
+
+
+class Executor(Protocol):
+    """Runs training jobs.
+
+    Laws, held by ``training.testing.ExecutorContract``: every future ends, with a result or a
+    ``TrainingError``, by its job's deadline plus ten seconds; equal jobs give equal results where
+    ``deterministic``; after ``close`` no process of it is left.
+    """
+
+    @property
+    def lanes(self) -> int:
+        """How many jobs run at once; further ones wait."""
+        ...
+
+    @property
+    def on_this_computer(self) -> bool:
+        """Whether it takes this computer's cores while a job runs."""
+        ...
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal jobs give equal results to the last bit."""
+        ...
+
+    def submit(self, job: TrainingJob) -> Future[TrainingResult]:
+        """Start ``job`` as soon as a lane is free."""
+        ...
+
+    def close(self) -> None:
+        """End what runs and give back everything."""
+        ...

@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, the shared home folder, whole files, the user's own code."""

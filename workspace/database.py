@@ -1,0 +1,92 @@
+"""Opens an SQL database at the schema this version of the code knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import NullPool
+
+from workspace.errors import InputError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+
+def sqlite_url(path: Path) -> str:
+    """The database URL of a SQLite file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+def open_database(url: str, *, migrations: Path, revisions: tuple[str, ...], what: str) -> Engine:
+    """An engine on a database whose schema is the last of ``revisions``.
+
+    A new or older database is migrated with Alembic, which is imported only then (0.3 s).
+    SQLite is put into WAL mode, waits up to 30 s for another writer, and checks foreign keys.
+
+    Args:
+        url: SQLAlchemy's, e.g. from ``sqlite_url``.
+        migrations: Alembic's script folder.
+        revisions: Every revision known, oldest first; the last is the schema of this code.
+        what: What the database holds, for errors ("the study /runs/a").
+
+    Raises:
+        InputError: If it is of a newer version, is no database, or its URL cannot be used.
+    """
+    try:
+        # NullPool: threads and processes open their own; SQLite's files are cheap to open.
+        engine = create_engine(url, poolclass=NullPool if url.startswith("sqlite") else None)
+    except (ArgumentError, ImportError) as error:
+        msg = f"{what} cannot be opened: {url!r} is no usable database URL ({error})"
+        raise InputError(msg) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    try:
+        found = _revision(engine)
+        if found is not None and found not in revisions:
+            msg = (
+                f"{what} was written by a newer version (schema {found}); "
+                f"this one knows schemas up to {revisions[-1]}: update pocketnas to read it"
+            )
+            raise InputError(msg)
+        if found != revisions[-1]:
+            _upgrade(engine, migrations)
+    except DatabaseError as error:
+        msg = f"{what} cannot be opened: {error.orig}"
+        raise InputError(msg) from error
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "busy_timeout=30000",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
+
+
+def _upgrade(engine: Engine, migrations: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
