@@ -55,7 +55,7 @@ class Stage:
         expansion: Hidden channels per input channel; 1 for an op that has none.
         filters: Output channels.
         repeats: Number of layers, at least 1.
-        se_ratio: Squeezed channels per input channel of the layer; 0 for no squeeze-and-excitation.
+        se_ratio: Squeezed channels per input channel of the layer; 0 for no squeeze-excitation.
         skip: What goes around each layer where shapes allow.
     """
 
