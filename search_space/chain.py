@@ -1,9 +1,32 @@
-"""A chain of stages: the family of MnasNet, MobileNetV2, ProxylessNAS and EfficientNet."""
+"""A chain of stages: the family of MnasNet, MobileNetV2, ProxylessNAS and EfficientNet.
+
+What each layer computes (MnasNet's published code; five facts that tables leave open):
+
+* ``mbconv``: 1x1 convolution to ``expansion`` times the input channels (left out at expansion 1),
+  depthwise convolution with the stride, squeeze-excitation, 1x1 convolution without activation.
+* ``dwsep`` is ``mbconv`` at expansion 1, what the paper's figures call SepConv.
+* ``conv``: one convolution with the stride, batch norm, activation, squeeze-excitation.
+* Padding is TensorFlow's 'SAME': a layer of stride s turns n pixels into ceil(n / s).
+* Batch norm follows every convolution but those of squeeze-excitation, which have a bias instead.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from search_space.architecture import Classifier, Family, Head, InputSpec, Json
+from search_space.document import Fields
+from workspace.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
+    from torch import nn
+
+VERSION = 1
+"""Of the JSON document."""
 
 
 class Op(StrEnum):
@@ -15,7 +38,12 @@ class Op(StrEnum):
 
 
 class Skip(StrEnum):
-    """What goes around a layer (MnasNet, section 4.1)."""
+    """What goes around a layer (MnasNet, section 4.1).
+
+    ``identity`` adds the input where the layer keeps its shape, and nothing elsewhere. ``pool``,
+    which the paper does not define, also adds where it does not: the input averaged over windows
+    as wide as the stride, then a 1x1 convolution with batch norm where the widths differ.
+    """
 
     IDENTITY = "identity"
     POOL = "pool"
@@ -43,6 +71,10 @@ class Stem:
     kernel: int = 3
     stride: int = 2
 
+    def __post_init__(self) -> None:
+        _check_count(self.filters, "filters of a stem")
+        _check_window(self.kernel, self.stride, "a stem")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -51,8 +83,8 @@ class Stage:
     Attributes:
         op: The layer.
         kernel: Side in pixels, odd.
-        stride: Of the first layer.
-        expansion: Hidden channels per input channel; 1 for an op that has none.
+        stride: Of the first layer, 1 or 2.
+        expansion: Hidden channels per input channel of ``mbconv``; of no effect in other ops.
         filters: Output channels.
         repeats: Number of layers, at least 1.
         se_ratio: Squeezed channels per input channel of the layer; 0 for no squeeze-excitation.
@@ -68,13 +100,56 @@ class Stage:
     se_ratio: float = 0.0
     skip: Skip = Skip.IDENTITY
 
+    def __post_init__(self) -> None:
+        _check_count(self.expansion, "expansion of a stage")
+        _check_count(self.filters, "filters of a stage")
+        _check_count(self.repeats, "repeats of a stage")
+        _check_window(self.kernel, self.stride, "a stage")
+        if not 0 <= self.se_ratio <= 1:
+            msg = f"squeeze-excitation ratio of a stage must be in [0, 1], got {self.se_ratio!r}"
+            raise InputError(msg)
+
+    def __str__(self) -> str:
+        times = f"{self.repeats}x" if self.repeats > 1 else ""
+        op = f"mb{self.expansion}" if self.op is Op.MBCONV else str(self.op)
+        squeeze = f"se{float(self.se_ratio)!r}" if self.se_ratio else ""
+        skip = "" if self.skip is Skip.IDENTITY else f"-{self.skip}"
+        return f"{times}{op}k{self.kernel}s{self.stride}f{self.filters}{squeeze}{skip}"
+
+    def keeps_shape(self, channels: int) -> bool:
+        """Whether its first layer gives what it takes, on an input of ``channels``."""
+        return self.stride == 1 and self.filters == channels
+
+    def squeezed(self, channels: int) -> int:
+        """Width inside squeeze-excitation of a layer that takes ``channels``; 0 without."""
+        return max(1, int(channels * self.se_ratio)) if self.se_ratio else 0
+
+    def unrolled(self, channels: int) -> Iterator[Stage]:
+        """Its layers as stages of one, each with the skip it really has, for ``channels`` input.
+
+        An op with a single form has expansion 1, and ``dwsep`` is written as ``mbconv``.
+        """
+        layer = replace(
+            self,
+            op=Op.CONV if self.op is Op.CONV else Op.MBCONV,
+            expansion=self.expansion if self.op is Op.MBCONV else 1,
+            repeats=1,
+        )
+        around = Skip.NONE if self.skip is Skip.NONE else Skip.IDENTITY
+        first = around
+        if not self.keeps_shape(channels):
+            first = Skip.POOL if self.skip is Skip.POOL else Skip.NONE
+        yield replace(layer, skip=first)
+        for _ in range(self.repeats - 1):
+            yield replace(layer, stride=1, skip=around)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainArchitecture:
     """A stem, a chain of stages, and a last 1x1 convolution before the head; an ``Architecture``.
 
     Attributes:
-        size: Side of the square input, in pixels.
+        size: Side of the square input, in pixels; at least the product of all strides.
         channels: Of the input: 3 for colour, 1 for grey.
         stem: The first convolution.
         stages: From input to output.
@@ -90,3 +165,191 @@ class ChainArchitecture:
     head_filters: int = 1280
     activation: Activation = Activation.RELU
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check_count(self.channels, "input channels of a network")
+        _check_count(self.head_filters, "head filters of a network")
+        if not self.stages:
+            msg = "a network needs at least one stage, got none"
+            raise InputError(msg)
+        if type(self.size) is not int or self.size < self.total_stride:
+            msg = (
+                f"input size must be a whole number of at least {self.total_stride} pixels, "
+                f"which this network's strides make 1; got {self.size!r}"
+            )
+            raise InputError(msg)
+        if not 0 <= self.dropout < 1:
+            msg = f"dropout must be in [0, 1), got {self.dropout!r}"
+            raise InputError(msg)
+
+    @property
+    def family(self) -> Family:
+        """See ``Architecture.family``."""
+        return Family.CHAIN
+
+    @property
+    def total_stride(self) -> int:
+        """Product of all strides: input pixels a side per output pixel."""
+        return self.stem.stride * math.prod(stage.stride for stage in self.stages)
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """One image, `[C, H, W]`."""
+        return (InputSpec(name="image", shape=(self.channels, self.size, self.size)),)
+
+    @property
+    def key(self) -> str:
+        """See ``Architecture.key``; the stages of ``canonical`` as text."""
+        return f"chain_{self.size}px_{self.weights_key}"
+
+    @property
+    def weights_key(self) -> str:
+        """The key without the size, which decides the weights of ``build``."""
+        stem = f"stem{self.stem.filters}k{self.stem.kernel}s{self.stem.stride}"
+        stages = "_".join(str(stage) for stage in self.canonical().stages)
+        tail = f"head{self.head_filters}_drop{float(self.dropout)!r}"
+        return f"{self.channels}ch_{self.activation}_{stem}_{stages}_{tail}"
+
+    def unrolled(self) -> tuple[Stage, ...]:
+        """Every layer between stem and last convolution; see ``Stage.unrolled``."""
+        channels, found = self.stem.filters, []
+        for stage in self.stages:
+            found += stage.unrolled(channels)
+            channels = stage.filters
+        return tuple(found)
+
+    def canonical(self) -> ChainArchitecture:
+        """The one among all chains of the same layers that stands for them.
+
+        Without effect, and so not in it: an expansion where the op has none, the name ``dwsep``
+        for an ``mbconv`` of expansion 1, a skip where no layer has one, and how equal layers are
+        grouped into stages. Squeeze-excitation ratios that round to equal widths stay apart.
+        """
+        stages: list[Stage] = []
+        channels, undecided = self.stem.filters, False
+        for layer in self.unrolled():
+            kept = layer.keeps_shape(channels)
+            channels = layer.filters
+            joined = _join(stages[-1], layer, undecided) if stages and kept else None
+            if joined is not None:
+                stages[-1], undecided = joined, False
+                continue
+            undecided = not kept and layer.skip is Skip.NONE
+            stages.append(replace(layer, skip=Skip.IDENTITY) if undecided else layer)
+        return replace(self, stages=tuple(stages))
+
+    def at(self, size: int) -> ChainArchitecture:
+        """See ``Architecture.at``."""
+        return replace(self, size=size)
+
+    def to_json(self) -> dict[str, Json]:
+        """See ``Architecture.to_json``."""
+        return {
+            "family": str(self.family),
+            "version": VERSION,
+            "size": self.size,
+            "channels": self.channels,
+            "stem": {
+                "filters": self.stem.filters,
+                "kernel": self.stem.kernel,
+                "stride": self.stem.stride,
+            },
+            "stages": [_stage_to_json(stage) for stage in self.stages],
+            "head_filters": self.head_filters,
+            "activation": str(self.activation),
+            "dropout": self.dropout,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Json]) -> ChainArchitecture:
+        """See ``architecture.from_json``."""
+        fields = Fields(document, "a chain of stages")
+        fields.expect("family", Family.CHAIN.value)
+        fields.expect("version", VERSION)
+        stem = fields.inner("stem")
+        made = cls(
+            size=fields.integer("size"),
+            channels=fields.integer("channels"),
+            stem=Stem(
+                filters=stem.integer("filters"),
+                kernel=stem.integer("kernel"),
+                stride=stem.integer("stride"),
+            ),
+            stages=tuple(_stage_from_json(item) for item in fields.items("stages")),
+            head_filters=fields.integer("head_filters"),
+            activation=fields.member("activation", Activation),
+            dropout=fields.number("dropout"),
+        )
+        stem.end()
+        fields.end()
+        return made
+
+    def build(self, head: Head) -> nn.Module:
+        """See ``Architecture.build``; the output is `[N, classes]`."""
+        if not isinstance(head, Classifier):
+            msg = f"a chain of stages has only a classifier as its head, got {head!r}"
+            raise InputError(msg)
+        from search_space.blocks import ChainNetwork
+
+        return ChainNetwork(self, head)
+
+
+def _join(stage: Stage, layer: Stage, undecided: bool) -> Stage | None:  # noqa: FBT001
+    """``stage`` with one more layer, or None if it cannot have this one.
+
+    Args:
+        stage: What there is.
+        layer: A stage of one that keeps its shape.
+        undecided: Whether no layer has shown yet what goes around the layers of ``stage``.
+    """
+    ours = (stage.op, stage.kernel, stage.expansion, stage.se_ratio)
+    if ours != (layer.op, layer.kernel, layer.expansion, layer.se_ratio):
+        return None
+    skip = layer.skip if undecided else stage.skip
+    if layer.skip is not (Skip.NONE if skip is Skip.NONE else Skip.IDENTITY):
+        return None
+    return replace(stage, repeats=stage.repeats + 1, skip=skip)
+
+
+def _stage_to_json(stage: Stage) -> dict[str, Json]:
+    return {
+        "op": str(stage.op),
+        "kernel": stage.kernel,
+        "stride": stage.stride,
+        "expansion": stage.expansion,
+        "filters": stage.filters,
+        "repeats": stage.repeats,
+        "se_ratio": stage.se_ratio,
+        "skip": str(stage.skip),
+    }
+
+
+def _stage_from_json(item: Json) -> Stage:
+    fields = Fields(item, "a stage")
+    made = Stage(
+        op=fields.member("op", Op),
+        kernel=fields.integer("kernel"),
+        stride=fields.integer("stride"),
+        expansion=fields.integer("expansion"),
+        filters=fields.integer("filters"),
+        repeats=fields.integer("repeats"),
+        se_ratio=fields.number("se_ratio"),
+        skip=fields.member("skip", Skip),
+    )
+    fields.end()
+    return made
+
+
+def _check_count(value: int, what: str) -> None:
+    if type(value) is not int or value < 1:
+        msg = f"{what} must be a whole number of at least 1, got {value!r}"
+        raise InputError(msg)
+
+
+def _check_window(kernel: int, stride: int, what: str) -> None:
+    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        msg = f"kernel of {what} must be an odd number of at least 1, got {kernel!r}"
+        raise InputError(msg)
+    if type(stride) is not int or stride not in (1, 2):
+        msg = f"stride of {what} must be 1 or 2, got {stride!r}"
+        raise InputError(msg)

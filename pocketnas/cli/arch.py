@@ -1,0 +1,76 @@
+"""``pocketnas arch``: what a network is and costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketnas.cli.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from search_space.architecture import Architecture, Head
+
+Architectures = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH",
+        help="A catalog name (mnasnet-a1, mobilenet-v2@1.4), a run's network (RUN:best, RUN:12), "
+        "a JSON file, or a space's decisions (mnasnet:[0,1,…]).",
+        show_default=False,
+    ),
+]
+Size = Annotated[
+    int | None, typer.Option(help="Input size in pixels.", min=1, show_default="its own")
+]
+Classes = Annotated[
+    int | None, typer.Option(help="Classes of its head.", min=1, show_default="1000 or the run's")
+]
+HeadName = Annotated[str, typer.Option("--head", help="What it ends in: classifier.")]
+
+
+def arch(
+    architecture: Architectures,
+    *,
+    size: Size = None,
+    classes: Classes = None,
+    head: HeadName = "classifier",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a network is: key, input, parameters, multiply-adds, memory.
+
+    MACs count convolutions and fully connected layers only, at batch 1. Peak activation memory
+    is the largest sum of float32 activations that live at once in execution order.
+
+    Example: pocketnas arch mnasnet-a1@0.75 --size 192 --json
+    """
+    from pocketnas.networks import resolve
+
+    found = resolve(architecture, size=size, classes=classes, head=head)
+    facts = describe(found.architecture, found.head)
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        if name != "architecture":
+            typer.echo(f"{name:22} {value:,}" if isinstance(value, int) else f"{name:22} {value}")
+
+
+def describe(architecture: Architecture, head: Head) -> dict[str, object]:
+    """What ``pocketnas arch --json`` prints."""
+    from exporters.cost import count
+    from pocketnas.networks import example_inputs
+
+    cost = count(architecture.build(head), example_inputs(architecture))
+    return {
+        "key": architecture.key,
+        "family": architecture.family.value,
+        "head": type(head).__name__.lower(),
+        "classes": head.classes,
+        "input_shape": [1, *architecture.inputs[0].shape],
+        "params": cost.params,
+        "total_params": cost.total_params,
+        "macs": cost.macs,
+        "peak_activation_bytes": cost.peak_activation_bytes,
+        "architecture": architecture.to_json(),
+    }

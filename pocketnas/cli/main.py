@@ -1,0 +1,97 @@
+"""The ``pocketnas`` program: names every command, and turns errors into exit codes.
+
+Exit code 0: done. 1: understood, and could not be done. 2: wrong use, nothing was changed.
+130: ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from pocketnas.cli import (
+    arch,
+    devices,
+    doctor,
+    export,
+    measure,
+    phone,
+    quickstart,
+    replay,
+    report,
+    resume,
+    search,
+    show,
+)
+from workspace.errors import InputError, OperationError
+
+app = typer.Typer(
+    name="pocketnas",
+    help="Neural architecture search with the phone in the loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    quickstart.quickstart,
+    doctor.doctor,
+    search.search,
+    resume.resume,
+    show.show,
+    report.report,
+    replay.replay,
+    arch.arch,
+    measure.measure,
+    export.export,
+):
+    app.command()(command)
+app.add_typer(devices.app, name="devices")
+app.add_typer(phone.app, name="phone")
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback protocol
+    if asked:
+        typer.echo(f"pocketnas {version('pocketnas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Neural architecture search with the phone in the loop."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    import click
+
+    try:
+        code = app(args=arguments, prog_name="pocketnas", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except InputError as error:
+        typer.echo(f"pocketnas: {error}", err=True)
+        code = 2
+    except OperationError as error:
+        typer.echo(f"pocketnas: {error}", err=True)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        sys.stderr.close()
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,176 @@
+"""``pocketnas search``: the loop, from a configuration or from flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketnas.cli.output import AsJson
+
+Text = str | None
+
+
+def search(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="A TOML file with the settings below.", show_default=False),
+    ] = None,
+    *,
+    target_ms: Annotated[
+        float | None, typer.Option(help="Latency the network may take, in ms (required).")
+    ] = None,
+    latency: Annotated[
+        Text,
+        typer.Option(
+            help="What times candidates: host, adb:SERIAL, adb:any, table:pixel1, table:PATH, "
+            "or package.module:NAME.",
+            show_default="host",
+        ),
+    ] = None,
+    dataset: Annotated[
+        Text,
+        typer.Option(
+            help="What they are trained on: digits, fashion-mnist, package.module:NAME, or "
+            "analytic-standin (a formula, no training).",
+            show_default="digits",
+        ),
+    ] = None,
+    space: Annotated[
+        Text,
+        typer.Option(help="mnasnet, proxyless, or package.module:NAME.", show_default="mnasnet"),
+    ] = None,
+    space_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),
+    ] = None,
+    algorithm: Annotated[
+        Text,
+        typer.Option(
+            help="random, ppo, evolution, nsga2, tpe, or package.module:NAME.",
+            show_default="evolution",
+        ),
+    ] = None,
+    algorithm_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Setting of the algorithm; may be repeated."),
+    ] = None,
+    reward: Annotated[
+        Text,
+        typer.Option(
+            help="soft: slower networks are worth a little less; hard: the target is a limit.",
+            show_default="soft",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Networks to evaluate.", show_default="100")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Folder to make for the run.", show_default="runs/<date>"),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Input size that is timed, in pixels.", show_default="the space's"),
+    ] = None,
+    train_size: Annotated[
+        int | None,
+        typer.Option(help="Input size that is trained, in pixels.", show_default="--size"),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Training images a network sees.", show_default="the data set's"),
+    ] = None,
+    train_command: Annotated[
+        Text,
+        typer.Option(
+            help="Your own training instead of ours, e.g. 'python train.py --arch {arch} "
+            "--out {result}'; the result is JSON with 'accuracy'.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the timed network.", show_default="1")
+    ] = None,
+    preset: Annotated[
+        Text,
+        typer.Option(
+            help="How hard each candidate is timed: quick, search or final.",
+            show_default="search",
+        ),
+    ] = None,
+    skip_above: Annotated[
+        float | None,
+        typer.Option(
+            help="Don't train networks slower than this many times the target.",
+            show_default="train all",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Candidates in flight at once.", show_default="4")
+    ] = None,
+    mode: Annotated[
+        Text,
+        typer.Option(
+            help="ordered: reproducible; asynchronous: told as they finish.",
+            show_default="ordered",
+        ),
+    ] = None,
+    exporter: Annotated[
+        Text,
+        typer.Option(help="tflite, or package.module:NAME.", show_default="tflite"),
+    ] = None,
+    database: Annotated[
+        Text,
+        typer.Option(help="SQLAlchemy URL of a shared database.", show_default="RUN/study.db"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for networks that are accurate within a latency, with the device in the loop.
+
+    Every candidate is trained a little and timed; at the end the best ones are timed again, shown
+    with predicted beside measured, and the best is exported into the run's folder.
+
+    Examples:
+      pocketnas search --dataset digits --latency host --target-ms 0.5 --trials 24
+      pocketnas search --latency adb:any --dataset fashion-mnist --target-ms 2 --trials 200
+      pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
+        --dataset analytic-standin --trials 500
+    """
+    from pocketnas.config import SearchConfig, options_from
+    from pocketnas.progress import show_progress
+    from pocketnas.runs import new_folder, start
+
+    settings = SearchConfig.load(
+        config,
+        {
+            "target_ms": target_ms,
+            "latency": latency,
+            "dataset": dataset,
+            "space": space,
+            "space_options": options_from(space_option or [], "--space-option"),
+            "algorithm": algorithm,
+            "algorithm_options": options_from(algorithm_option or [], "--algorithm-option"),
+            "reward": reward,
+            "trials": trials,
+            "seed": seed,
+            "size": size,
+            "train_size": train_size,
+            "samples": samples,
+            "train_command": train_command,
+            "threads": threads,
+            "preset": preset,
+            "skip_above": skip_above,
+            "window": window,
+            "mode": mode,
+            "exporter": exporter,
+            "database": database,
+        },
+    )
+    folder = run or new_folder(Path("runs"))
+    with show_progress(settings.trials, quiet=as_json) as observer:
+        result = start(folder, settings, observer)
+    from pocketnas.cli.show import print_result
+
+    print_result(result, as_json=as_json)

@@ -1,0 +1,132 @@
+"""The configuration of a search: a TOML file, overridden by the command line."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workspace.errors import InputError
+
+Positive = Annotated[int, Field(ge=1)]
+PositiveTime = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+ANALYTIC = "analytic-standin"
+"""The data set that is none: accuracies come from a formula, and every result says so."""
+
+
+class SearchConfig(BaseModel):
+    """Everything that decides what a search does; written into its run folder.
+
+    A field left at None is filled in with what the data set recommends (``filled_in``).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: str = "mnasnet"
+    space_options: dict[str, str] = Field(default_factory=dict)
+    algorithm: str = "evolution"
+    algorithm_options: dict[str, str] = Field(default_factory=dict)
+    dataset: str = "digits"
+    train_command: str = ""
+    latency: str = "host"
+    target_ms: PositiveTime
+    reward: Literal["soft", "hard"] = "soft"
+    trials: Positive = 100
+    seed: int = 0
+    window: Positive = 4
+    mode: Literal["ordered", "asynchronous"] = "ordered"
+    size: Positive | None = None
+    train_size: Positive | None = None
+    samples: Positive | None = None
+    batch: Positive | None = None
+    learning_rate: PositiveTime | None = None
+    train_deadline_s: PositiveTime = 3600.0
+    threads: Positive = 1
+    preset: Literal["quick", "search", "final"] = "search"
+    final_preset: Literal["quick", "search", "final"] = "final"
+    skip_above: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    exporter: str = "tflite"
+    database: str = ""
+
+    @classmethod
+    def load(cls, path: Path | None, overrides: Mapping[str, object]) -> SearchConfig:
+        """The file's settings with ``overrides`` in their place; None in them means 'not given'.
+
+        Raises:
+            InputError: If the file cannot be read or is no TOML, or a setting is unknown or out
+                of range; the text names it.
+        """
+        settings: dict[str, object] = {} if path is None else _read(path)
+        for name, value in overrides.items():
+            if isinstance(value, Mapping):
+                before = settings.get(name, {})
+                settings[name] = {**(before if isinstance(before, dict) else {}), **value}
+            elif value is not None:
+                settings[name] = value
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise InputError(_sentence(error, path)) from error
+
+    def to_toml(self) -> str:
+        """A TOML document from which ``load`` makes an equal configuration."""
+        flat, tables = [], []
+        for name, value in self.model_dump(exclude_none=True).items():
+            if isinstance(value, dict):
+                lines = [f"{json.dumps(key)} = {json.dumps(item)}" for key, item in value.items()]
+                tables.append("\n".join([f"\n[{name}]", *lines]))
+            else:
+                flat.append(f"{name} = {json.dumps(value)}")
+        return "\n".join([*flat, *tables]) + "\n"
+
+
+def options_from(texts: list[str], flag: str) -> dict[str, str]:
+    """Parse repeated ``NAME=VALUE`` options.
+
+    >>> options_from(["size=32", "base=mnasnet_a1"], "--space-option")
+    {'size': '32', 'base': 'mnasnet_a1'}
+
+    Raises:
+        InputError: If one has no ``=``.
+    """
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            msg = f"{flag} takes NAME=VALUE, got {text!r}"
+            raise InputError(msg)
+        options[name] = value
+    return options
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"the configuration {str(path)!r} cannot be read: {error}"
+        raise InputError(msg) from error
+    except tomllib.TOMLDecodeError as error:
+        msg = f"the configuration {str(path)!r} is no TOML: {error}"
+        raise InputError(msg) from error
+
+
+def _sentence(error: ValidationError, path: Path | None) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    where = f" in {path}" if path else ""
+    match first["type"]:
+        case "missing" if name == "target_ms":
+            return (
+                f"no target{where}: give --target-ms, the latency in ms that the network may take"
+            )
+        case "missing":
+            return f"setting {name!r} is missing{where}"
+        case "extra_forbidden":
+            known = ", ".join(SearchConfig.model_fields)
+            return f"unknown setting {name!r}{where}; there are {known}"
+    return f"setting {name!r}{where}: {first['msg'].lower()}, got {first['input']!r}"

@@ -1,0 +1,224 @@
+"""The torch layers of a chain of stages, and their weights before training.
+
+Layers with a stride pad as TensorFlow does ('SAME': what the output size needs, the odd pixel at
+the bottom and right), at any input size, so that an exported file needs no PAD. A tracer takes
+``SameConv2d`` and ``SameAvgPool2d`` as single operators; both carry ``tf_same = True``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage
+
+if TYPE_CHECKING:
+    from search_space.architecture import Classifier
+
+BN_EPSILON = 1e-3
+"""MnasNet's published code."""
+
+BN_MOMENTUM = 0.01
+"""Share of the new batch; TensorFlow calls this a momentum of 0.99 (MnasNet, section 5)."""
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Pixels before and after, so that ``size`` pixels give ceil(size / stride).
+
+    >>> same_padding(224, 3, 2), same_padding(7, 3, 2), same_padding(7, 5, 1)
+    ((0, 1), (1, 1), (2, 2))
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow's 'SAME' does, for whatever size comes."""
+
+    tf_same: ClassVar[bool] = True
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`[N, C, H, W]` to `[N, filters, ceil(H / stride), ceil(W / stride)]`."""
+        kernel, stride = self.kernel_size, self.stride
+        top, bottom = same_padding(image.shape[2], kernel[0], stride[0])
+        left, right = same_padding(image.shape[3], kernel[1], stride[1])
+        padding = (top, left)
+        if (top, left) != (bottom, right):
+            image = functional.pad(image, (left, right, top, bottom))
+            padding = (0, 0)
+        return functional.conv2d(
+            image, self.weight, self.bias, stride, padding, self.dilation, self.groups
+        )
+
+
+class SameAvgPool2d(nn.AvgPool2d):
+    """The average over windows of `[stride, stride]`, those at the edge cut: TensorFlow's 'SAME'.
+
+    The padding that 'SAME' would put around is not counted, and with windows as wide as the stride
+    all of it is at the bottom and right for a stride of 2.
+    """
+
+    tf_same: ClassVar[bool] = True
+
+    def __init__(self, stride: int) -> None:
+        super().__init__(stride, stride, ceil_mode=True, count_include_pad=False)
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate computed from the mean of all (MnasNet's published code)."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.activation = nn.ReLU(inplace=True)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+        self.gate = nn.Sigmoid()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`[N, C, H, W]` to the same shape."""
+        mean = image.mean((2, 3), keepdim=True)
+        gate: Tensor = self.gate(self.expand(self.activation(self.reduce(mean))))
+        return image * gate
+
+
+class Block(nn.Module):
+    """One layer of a stage, with what goes around it.
+
+    Args:
+        layer: A stage of one out of ``Stage.unrolled``.
+        channels: Of its input.
+        activation: Of the network.
+    """
+
+    def __init__(self, layer: Stage, channels: int, activation: Activation) -> None:
+        super().__init__()
+        make = _plain if layer.op is Op.CONV else _bottleneck
+        self.body = nn.Sequential(*make(layer, channels, activation))
+        self.adds_input = layer.skip is Skip.IDENTITY
+        self.shortcut = _pooled(layer, channels) if layer.skip is Skip.POOL else None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`[N, C, H, W]` to `[N, filters, ceil(H / stride), ceil(W / stride)]`."""
+        out: Tensor = self.body(image)
+        if self.adds_input:
+            return out + image
+        if self.shortcut is not None:
+            around: Tensor = self.shortcut(image)
+            return out + around
+        return out
+
+
+class ChainNetwork(nn.Module):
+    """The network of a ``ChainArchitecture``, with the weights that its key gives it."""
+
+    def __init__(self, architecture: ChainArchitecture, head: Classifier) -> None:
+        super().__init__()
+        stem, activation = architecture.stem, architecture.activation
+        channels = stem.filters
+        blocks = []
+        with torch.random.fork_rng(devices=[]):  # torch draws first, to no effect
+            self.stem = nn.Sequential(
+                *_conv(architecture.channels, channels, stem.kernel, stem.stride),
+                _activation(activation),
+            )
+            for layer in architecture.unrolled():
+                blocks.append(Block(layer, channels, activation))
+                channels = layer.filters
+            self.blocks = nn.Sequential(*blocks)
+            last = architecture.head_filters
+            self.head = nn.Sequential(*_conv(channels, last, 1), _activation(activation))
+            self.dropout = nn.Dropout(architecture.dropout)
+            self.classifier = nn.Linear(last, head.classes)
+        draw_weights(self, architecture.weights_key)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`[N, C, H, W]` to `[N, classes]`."""
+        features: Tensor = self.head(self.blocks(self.stem(image)))
+        scores: Tensor = self.classifier(self.dropout(features.mean((2, 3))))
+        return scores
+
+
+@torch.no_grad()
+def draw_weights(network: nn.Module, key: str) -> None:
+    """Set every weight as MnasNet's published code does, from a seed that derives from ``key``.
+
+    Convolutions normal with variance 2 / (kernel height * width * output channels per group),
+    dense layers uniform within 1 / sqrt(outputs), biases 0. NumPy draws, not torch, whose normal
+    numbers differ between processors; no global random state is read or changed.
+    """
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    for module in network.modules():
+        match module:
+            case nn.Conv2d():
+                fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+                _fill(module.weight, rng.standard_normal(module.weight.shape, np.float32))
+                module.weight.mul_(math.sqrt(2 / fan_out))
+            case nn.Linear():
+                limit = 1 / math.sqrt(module.out_features)
+                _fill(module.weight, rng.random(module.weight.shape, np.float32))
+                module.weight.mul_(2 * limit).sub_(limit)
+            case nn.BatchNorm2d():
+                module.reset_parameters()
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _fill(weight: Tensor, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    weight.copy_(torch.from_numpy(values))
+
+
+def _plain(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
+    convolution = _conv(channels, layer.filters, layer.kernel, layer.stride)
+    return [
+        *convolution,
+        _activation(activation),
+        *_squeeze(layer, channels, layer.filters),
+    ]
+
+
+def _bottleneck(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
+    hidden = channels * layer.expansion
+    expand = [*_conv(channels, hidden, 1), _activation(activation)]
+    return [
+        *(expand if layer.expansion > 1 else ()),
+        *_conv(hidden, hidden, layer.kernel, layer.stride, groups=hidden),
+        _activation(activation),
+        *_squeeze(layer, channels, hidden),
+        *_conv(hidden, layer.filters, 1),
+    ]
+
+
+def _squeeze(layer: Stage, channels: int, hidden: int) -> list[nn.Module]:
+    squeezed = layer.squeezed(channels)
+    return [SqueezeExcite(hidden, squeezed)] if squeezed else []
+
+
+def _pooled(layer: Stage, channels: int) -> nn.Sequential:
+    pool = [SameAvgPool2d(layer.stride)] if layer.stride > 1 else []
+    widen = _conv(channels, layer.filters, 1) if channels != layer.filters else []
+    return nn.Sequential(*pool, *widen)
+
+
+def _conv(
+    channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """A convolution without bias and its batch norm."""
+    convolution: nn.Conv2d
+    if stride == 1:  # an odd kernel then pads alike on all sides
+        convolution = nn.Conv2d(
+            channels, filters, kernel, padding=kernel // 2, groups=groups, bias=False
+        )
+    else:
+        convolution = SameConv2d(channels, filters, kernel, stride, groups=groups, bias=False)
+    return [convolution, nn.BatchNorm2d(filters, eps=BN_EPSILON, momentum=BN_MOMENTUM)]
+
+
+def _activation(activation: Activation) -> nn.Module:
+    return nn.ReLU(inplace=True) if activation is Activation.RELU else nn.ReLU6(inplace=True)

@@ -1,0 +1,203 @@
+"""The layers of a chain one by one, with their shapes and what they cost; free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from search_space.architecture import Classifier
+from search_space.chain import ChainArchitecture, Op, Skip, Stage
+
+
+class LayerKind(StrEnum):
+    """Where in the network a layer is."""
+
+    STEM = "stem"
+    BLOCK = "block"
+    HEAD = "head"
+    CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer in its place.
+
+    Attributes:
+        kind: Where it is.
+        op: Of a block, ``conv`` or ``mbconv``; ``conv`` elsewhere.
+        in_size: Side of its input in pixels.
+        in_channels: Of its input.
+        out_size: Side of its output in pixels; 1 for the classifier.
+        out_channels: Of its output; classes for the classifier.
+        kernel: Side in pixels.
+        stride: 1 or 2.
+        expansion: Hidden channels per input channel.
+        squeezed: Width inside squeeze-excitation, 0 without.
+        skip: What really goes around it.
+    """
+
+    kind: LayerKind
+    op: Op = Op.CONV
+    in_size: int
+    in_channels: int
+    out_size: int
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    expansion: int = 1
+    squeezed: int = 0
+    skip: Skip = Skip.NONE
+
+    @property
+    def has_skip(self) -> bool:
+        """Whether anything goes around it."""
+        return self.skip is not Skip.NONE
+
+    @property
+    def params(self) -> int:
+        """Trainable numbers: weights, batch norm's two a channel, biases."""
+        return sum(part.params for part in self._parts())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of its convolutions, or of the dense layer, for one image."""
+        return sum(part.macs for part in self._parts())
+
+    def _parts(self) -> tuple[_Part, ...]:
+        if self.kind is LayerKind.CLASSIFIER:
+            return (_Part(weights=self.in_channels * self.out_channels, extra=self.out_channels),)
+        main = self._bottleneck() if self.op is Op.MBCONV else (self._convolution(),)
+        return (*main, *self._squeeze(), *self._shortcut())
+
+    def _convolution(self) -> _Part:
+        weights = self.kernel**2 * self.in_channels * self.out_channels
+        return _Part(weights=weights, extra=2 * self.out_channels, positions=self.out_size**2)
+
+    def _bottleneck(self) -> tuple[_Part, ...]:
+        hidden = self.in_channels * self.expansion
+        expand = _Part(
+            weights=self.in_channels * hidden, extra=2 * hidden, positions=self.in_size**2
+        )
+        depthwise = _Part(
+            weights=self.kernel**2 * hidden, extra=2 * hidden, positions=self.out_size**2
+        )
+        project = _Part(
+            weights=hidden * self.out_channels,
+            extra=2 * self.out_channels,
+            positions=self.out_size**2,
+        )
+        return (expand, depthwise, project) if self.expansion > 1 else (depthwise, project)
+
+    def _squeeze(self) -> tuple[_Part, ...]:
+        if not self.squeezed:
+            return ()
+        hidden = self.out_channels
+        if self.op is Op.MBCONV:
+            hidden = self.in_channels * self.expansion
+        weights = hidden * self.squeezed
+        return (
+            _Part(weights=weights, extra=self.squeezed),
+            _Part(weights=weights, extra=hidden),
+        )
+
+    def _shortcut(self) -> tuple[_Part, ...]:
+        if self.skip is not Skip.POOL or self.in_channels == self.out_channels:
+            return ()
+        weights = self.in_channels * self.out_channels
+        extra = 2 * self.out_channels
+        return (_Part(weights=weights, extra=extra, positions=self.out_size**2),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One convolution: its weights, what is trained beside them, its output pixels."""
+
+    weights: int
+    extra: int
+    positions: int = 1
+
+    @property
+    def params(self) -> int:
+        return self.weights + self.extra
+
+    @property
+    def macs(self) -> int:
+        return self.weights * self.positions
+
+
+def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> tuple[Layer, ...]:
+    """Every layer from input to output: stem, blocks, last convolution, and classifier if given.
+
+    Architectures with equal keys have equal layers.
+    """
+    stem = architecture.stem
+    size = halved(architecture.size, stem.stride)
+    found = [
+        Layer(
+            kind=LayerKind.STEM,
+            in_size=architecture.size,
+            in_channels=architecture.channels,
+            out_size=size,
+            out_channels=stem.filters,
+            kernel=stem.kernel,
+            stride=stem.stride,
+        )
+    ]
+    for stage in architecture.unrolled():
+        found.append(_block(stage, found[-1]))
+    last, filters = found[-1], architecture.head_filters
+    found.append(
+        Layer(
+            kind=LayerKind.HEAD,
+            in_size=last.out_size,
+            in_channels=last.out_channels,
+            out_size=last.out_size,
+            out_channels=filters,
+        )
+    )
+    if head is not None:
+        found.append(
+            Layer(
+                kind=LayerKind.CLASSIFIER,
+                in_size=last.out_size,
+                in_channels=filters,
+                out_size=1,
+                out_channels=head.classes,
+            )
+        )
+    return tuple(found)
+
+
+def params(architecture: ChainArchitecture, head: Classifier) -> int:
+    """Trainable numbers of the network, exactly."""
+    return sum(layer.params for layer in layers(architecture, head))
+
+
+def macs(architecture: ChainArchitecture, head: Classifier) -> int:
+    """Multiply-adds of convolutions and dense layers for one image, exactly."""
+    return sum(layer.macs for layer in layers(architecture, head))
+
+
+def halved(size: int, stride: int) -> int:
+    """Pixels a side after a layer of ``stride``, ceil(size / stride).
+
+    >>> halved(7, 2)
+    4
+    """
+    return -(-size // stride)
+
+
+def _block(stage: Stage, before: Layer) -> Layer:
+    return Layer(
+        kind=LayerKind.BLOCK,
+        op=stage.op,
+        in_size=before.out_size,
+        in_channels=before.out_channels,
+        out_size=halved(before.out_size, stage.stride),
+        out_channels=stage.filters,
+        kernel=stage.kernel,
+        stride=stage.stride,
+        expansion=stage.expansion,
+        squeezed=stage.squeezed(before.out_channels),
+        skip=stage.skip,
+    )

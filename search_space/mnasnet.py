@@ -1,0 +1,347 @@
+"""The factorized hierarchical search space of MnasNet (section 4.1).
+
+A network is a chain of blocks. Each block has its own layer, kernel, squeeze-excitation, skip,
+width and number of layers, and repeats that one layer; only the first has the stride.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from search_space.architecture import Architecture
+from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
+from search_space.decisions import Choice, Decisions, DecisionSpace, Point
+from search_space.membership import check_frame, no_place
+from search_space.options import OptionReader
+from search_space.strides import Strides
+from search_space.widths import parse_multiplier, scaled_width
+from workspace.errors import InputError
+
+
+class Definition(StrEnum):
+    """Which of the two published lists of choices a block has.
+
+    ``paper``: layer (``mbconv`` at expansion 3 and at 6 are two), kernel, squeeze-excitation,
+    skip, width, and 0, +1 or -1 layers: 432 options. At one layer, -1 removes the block.
+    ``public``: Vertex AI's. Layer (``conv`` or ``mbconv``), expansion, kernel, squeeze-excitation,
+    width, and the same layers, or 1 or 2 where the base has 1: 216 or 144 options. Expansion
+    means nothing to ``conv``, and the skip is always the identity.
+    """
+
+    PAPER = "paper"
+    PUBLIC = "public"
+
+
+class Base(StrEnum):
+    """The network whose widths and numbers of layers the choices are relative to."""
+
+    MOBILENET_V2 = "mobilenet_v2"
+    MNASNET_A1 = "mnasnet_a1"
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """Layers of each block."""
+        return (1, 2, 3, 4, 3, 3, 1) if self is Base.MOBILENET_V2 else (1, 2, 3, 4, 2, 3, 1)
+
+    @property
+    def filters(self) -> tuple[int, ...]:
+        """Output channels of each block."""
+        if self is Base.MOBILENET_V2:
+            return (16, 24, 32, 64, 96, 160, 320)
+        return (16, 24, 40, 80, 112, 160, 320)
+
+
+_OPTIONS = (
+    "definition",
+    "base",
+    "blocks",
+    "size",
+    "width",
+    "channels",
+    "strides",
+    "stem_filters",
+    "head_filters",
+)
+
+COLUMNS = ("op", "expansion", "kernel", "se", "skip", "filters", "layers")
+"""What is chosen for a block, in the order of its decisions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What one block may be: the options of each column; a single option is no decision.
+
+    Attributes:
+        stride: Of its first layer.
+        ops: Each with its expansion, or None where the next column has it.
+        expansions: For an op that leaves it open.
+        kernels: Sides in pixels.
+        ratios: Of squeeze-excitation.
+        skips: Around each layer.
+        filters: Output channels.
+        repeats: Numbers of layers; 0 removes the block.
+    """
+
+    stride: int
+    ops: tuple[tuple[Op, int | None], ...]
+    expansions: tuple[int, ...] = (1,)
+    kernels: tuple[int, ...] = (3, 5)
+    ratios: tuple[float, ...] = (0.0, 0.25)
+    skips: tuple[Skip, ...] = (Skip.IDENTITY,)
+    filters: tuple[int, ...]
+    repeats: tuple[int, ...]
+
+    @property
+    def options(self) -> tuple[tuple[str, ...], ...]:
+        """The options of each of ``COLUMNS``, as text."""
+        return (
+            tuple(
+                f"{op}{expansion if op is Op.MBCONV and expansion else ''}"
+                for op, expansion in self.ops
+            ),
+            tuple(map(str, self.expansions)),
+            tuple(map(str, self.kernels)),
+            tuple(f"{ratio:g}" for ratio in self.ratios),
+            tuple(map(str, self.skips)),
+            tuple(map(str, self.filters)),
+            tuple(map(str, self.repeats)),
+        )
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of options of each of ``COLUMNS``."""
+        columns = (
+            self.ops,
+            self.expansions,
+            self.kernels,
+            self.ratios,
+            self.skips,
+            self.filters,
+            self.repeats,
+        )
+        return tuple(map(len, columns))
+
+    def stage(self, chosen: Decisions) -> Stage | None:
+        """The stage of one option index a column; None if the block is removed."""
+        op, expansion, kernel, ratio, skip, filters, repeats = chosen
+        if not self.repeats[repeats]:
+            return None
+        kind, fixed = self.ops[op]
+        return Stage(
+            op=kind,
+            kernel=self.kernels[kernel],
+            stride=self.stride,
+            expansion=fixed or self.expansions[expansion],
+            filters=self.filters[filters],
+            repeats=self.repeats[repeats],
+            se_ratio=self.ratios[ratio],
+            skip=self.skips[skip],
+        )
+
+    def fit(self, layers: tuple[Stage, ...], channels: int) -> Decisions | None:
+        """The first option index a column that gives just these layers; None if there is none.
+
+        Args:
+            layers: Stages of one, out of ``ChainArchitecture.unrolled``.
+            channels: Of their input.
+        """
+        if not layers:
+            return (0, 0, 0, 0, 0, 0, self.repeats.index(0))
+        first = layers[0]
+        if (
+            first.kernel not in self.kernels
+            or first.se_ratio not in self.ratios
+            or first.filters not in self.filters
+        ):
+            return None
+        for op, expansion, skip in itertools.product(
+            range(len(self.ops)), range(len(self.expansions)), range(len(self.skips))
+        ):
+            chosen = (
+                op,
+                expansion,
+                self.kernels.index(first.kernel),
+                self.ratios.index(first.se_ratio),
+                skip,
+                self.filters.index(first.filters),
+                self.repeats.index(len(layers)),
+            )
+            stage = self.stage(chosen)
+            if stage is not None and tuple(stage.unrolled(channels)) == layers:
+                return chosen
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnasNetSpace:
+    """MnasNet's space around a base; a ``SearchSpace``.
+
+    >>> MnasNetSpace(blocks=5).count == 432**5, MnasNetSpace(blocks=7).count == 432**7
+    (True, True)
+    >>> MnasNetSpace(definition=Definition.PUBLIC).count == 216**5 * 144**2
+    True
+
+    Attributes:
+        definition: Which choices a block has.
+        base: What they are relative to.
+        blocks: 7, or 5 for the space of the paper's example: its blocks 2 to 6 are chosen, and
+            the first and last, of one layer each, are those that both bases share.
+        size: Side of the input in pixels.
+        width: Multiplies stem and blocks, with the published rounding; None leaves widths as
+            they are. The last convolution is never multiplied.
+        channels: Of the input.
+        strides: For large or for small images.
+        stem_filters: Of the first convolution, before ``width``.
+        head_filters: Of the last convolution.
+        points: Names like ``block3.kernel``.
+    """
+
+    definition: Definition = Definition.PAPER
+    base: Base = Base.MOBILENET_V2
+    blocks: int = 7
+    size: int = 224
+    width: float | None = None
+    channels: int = 3
+    strides: Strides = Strides.PUBLISHED
+    stem_filters: int = 32
+    head_filters: int = 1280
+    menu: tuple[Block, ...] = field(init=False, repr=False, compare=False)
+    points: DecisionSpace = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.blocks not in (5, 7):
+            msg = f"the space has 5 or 7 blocks to choose, got {self.blocks!r}"
+            raise InputError(msg)
+        object.__setattr__(self, "menu", tuple(self._block(i) for i in range(7)))
+        choices = (
+            Choice(name=f"block{number}.{column}", options=options)
+            for number, block in enumerate(self.menu, start=1)
+            for column, options in zip(COLUMNS, block.options, strict=True)
+            if len(options) > 1
+        )
+        object.__setattr__(self, "points", DecisionSpace(choices=tuple(choices)))
+        self.decode((0,) * len(self.points.choices))  # a size too small for the strides
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, str]) -> Self:
+        """The space with settings as text: the attributes above, by name.
+
+        Raises:
+            InputError: If an option is unknown or out of range.
+        """
+        reader = OptionReader(options, "mnasnet", _OPTIONS)
+        return cls(
+            definition=reader.member("definition", Definition.PAPER),
+            base=reader.member("base", Base.MOBILENET_V2),
+            blocks=reader.integer("blocks", 7, low=5, high=7),
+            size=reader.integer("size", 224, low=1, high=4096),
+            width=parse_multiplier(reader.text("width")) if "width" in reader else None,
+            channels=reader.integer("channels", 3, low=1, high=64),
+            strides=reader.member("strides", Strides.PUBLISHED),
+            stem_filters=reader.integer("stem_filters", 32, low=1, high=4096),
+            head_filters=reader.integer("head_filters", 1280, low=1, high=16384),
+        )
+
+    @property
+    def name(self) -> str:
+        """See ``SearchSpace.name``."""
+        return "mnasnet"
+
+    @property
+    def count(self) -> int:
+        """See ``SearchSpace.count``."""
+        return self.points.count
+
+    def decode(self, point: Point) -> ChainArchitecture:
+        """See ``SearchSpace.decode``."""
+        decisions = iter(self.points.checked(point))
+        stages = []
+        for block in self.menu:
+            chosen = tuple(next(decisions) if count > 1 else 0 for count in block.counts)
+            stage = block.stage(chosen)
+            if stage is not None:
+                stages.append(stage)
+        return ChainArchitecture(
+            size=self.size,
+            channels=self.channels,
+            stem=Stem(filters=self._width(self.stem_filters), stride=self.strides.stem),
+            stages=tuple(stages),
+            head_filters=self.head_filters,
+        )
+
+    def encode(self, architecture: Architecture) -> Decisions:
+        """See ``SearchSpace.encode``; the point with the first fitting option of each block."""
+        member = self.decode((0,) * len(self.points.choices))
+        chain = check_frame(architecture, member, self.name)
+        layers = chain.unrolled()
+        placed, reached = _place(self.menu, layers, chain.stem.filters)
+        if placed is None:
+            raise no_place(self.name, layers, reached)
+        decisions = (
+            index
+            for block, chosen in zip(self.menu, placed, strict=True)
+            for index, count in zip(chosen, block.counts, strict=True)
+            if count > 1
+        )
+        return tuple(decisions)
+
+    def _width(self, filters: int) -> int:
+        return filters if self.width is None else scaled_width(filters, self.width)
+
+    def _block(self, position: int) -> Block:
+        """What block ``position`` may be, counted from 0."""
+        stride = self.strides.blocks[position]
+        filters, repeats = self.base.filters[position], self.base.repeats[position]
+        if self.blocks == 5 and position in (0, 6):
+            return Block(
+                stride=stride,
+                ops=((Op.MBCONV, 1 if position == 0 else 6),),
+                kernels=(3,),
+                ratios=(0.0,),
+                filters=(self._width(filters),),
+                repeats=(repeats,),
+            )
+        # Vertex AI's code cuts 0.75 and 1.25 times a width to whole numbers; so do we for both.
+        widths = tuple(self._width(int(factor * filters)) for factor in (0.75, 1, 1.25))
+        if self.definition is Definition.PAPER:
+            return Block(
+                stride=stride,
+                ops=((Op.CONV, 1), (Op.DEPTHWISE, 1), (Op.MBCONV, 3), (Op.MBCONV, 6)),
+                skips=(Skip.POOL, Skip.IDENTITY, Skip.NONE),
+                filters=widths,
+                repeats=(repeats, repeats + 1, repeats - 1),
+            )
+        return Block(
+            stride=stride,
+            ops=((Op.CONV, None), (Op.MBCONV, None)),
+            expansions=(1, 3, 6),
+            filters=widths,
+            repeats=(repeats, repeats - 1, repeats + 1) if repeats > 1 else (1, 2),
+        )
+
+
+def _place(
+    menu: tuple[Block, ...], layers: tuple[Stage, ...], channels: int
+) -> tuple[list[Decisions] | None, int]:
+    """Give every layer to a block, in order.
+
+    Returns:
+        The option indices of each block, or None, and how many layers could be given away.
+    """
+    if not menu:
+        return (None if layers else []), 0
+    block, furthest = menu[0], 0
+    for repeats in block.repeats:
+        mine, rest = layers[:repeats], layers[repeats:]
+        chosen = block.fit(mine, channels) if len(mine) == repeats else None
+        if chosen is None:
+            continue
+        placed, reached = _place(menu[1:], rest, mine[-1].filters if mine else channels)
+        furthest = max(furthest, repeats + reached)
+        if placed is not None:
+            return [chosen, *placed], furthest
+    return None, furthest
