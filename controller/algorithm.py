@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, assert_never, cast
 
+from controller import settings as kinds
+from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
-from search_space.decisions import Point
+from search_space.decisions import DecisionSpace, Point, PointSpace
+from workspace import plugin
+from workspace.errors import InputError
 
 
 class Goal(StrEnum):
@@ -131,8 +136,14 @@ class SearchAlgorithm(Protocol):
       are told too and are never fatal, even if nothing ever succeeds.
     * The state is a function of the seed and of the sequence of asks and tells alone: a fresh
       instance given the same calls proposes the same, to the last bit. How many outcomes one
-      ``tell`` carries makes no difference, nor does splitting an ``ask(n)`` in two.
-    * What is in flight is never proposed again because of a replay.
+      ``tell`` carries makes no difference, nor does splitting an ``ask(n)`` in two. (What is
+      random in a proposal comes from the seed and its index, e.g.
+      ``random.Random(f"{seed}/{index}")``, or from a generator that only these calls move.)
+    * An algorithm is resumed by making the same calls of a fresh instance; its proposals are the
+      stored ones again, so what was in flight keeps its number, and the next ask is new work.
+    * An outcome of a proposal never made here, or told before, is a ``ValueError``, and of such a
+      ``tell`` nothing is learnt.
+    * No global random state is read or changed.
     """
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
@@ -144,5 +155,92 @@ class SearchAlgorithm(Protocol):
         ...
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn from outcomes of proposals that this algorithm made."""
+        """Learn from outcomes of proposals that this algorithm made, in the order given.
+
+        Raises:
+            ValueError: If a proposal was never made here, or has been told before.
+        """
         ...
+
+
+def settings_named(name: str, options: Mapping[str, str]) -> AlgorithmSettings:
+    """Settings of the algorithm called ``name``; see ``controller.settings.named``.
+
+    Raises:
+        InputError: If there is no such algorithm or option, or a value does not fit.
+    """
+    return kinds.named(name, options)
+
+
+def create(settings: AlgorithmSettings, space: PointSpace, seed: int) -> SearchAlgorithm:
+    """The algorithm that ``settings`` are of.
+
+    Args:
+        settings: Of one of ours, or the reference of a user's own.
+        space: Where it may propose points.
+        seed: With the calls made of it, it fixes every proposal.
+
+    Raises:
+        InputError: If the algorithm cannot search ``space``, or the user's own is none.
+    """
+    match settings:
+        case kinds.RandomSettings():
+            from controller.random_search import RandomSearch
+
+            return RandomSearch(space, seed=seed)
+        case kinds.EvolutionSettings():
+            from controller.evolution import RegularizedEvolution
+
+            return RegularizedEvolution(space, settings, seed=seed)
+        case kinds.PpoSettings():
+            from controller.ppo import Ppo
+
+            return Ppo(_fixed_length(space, "ppo"), settings, seed=seed)
+        case kinds.Nsga2Settings():
+            from controller.optuna_adapter import Nsga2
+
+            return Nsga2(_fixed_length(space, "nsga2"), settings, seed=seed)
+        case kinds.TpeSettings():
+            from controller.optuna_adapter import Tpe
+
+            return Tpe(_fixed_length(space, "tpe"), settings, seed=seed)
+        case kinds.UserSettings():
+            return _users_own(settings, space, seed)
+    assert_never(settings)
+
+
+def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
+    if not isinstance(space, DecisionSpace):
+        msg = (
+            f"algorithm {name} needs a space that is a fixed tuple of choices (a DecisionSpace), "
+            f"and this one is a {type(space).__name__}; random and evolution search any space"
+        )
+        raise InputError(msg)
+    return space
+
+
+def _users_own(settings: kinds.UserSettings, space: PointSpace, seed: int) -> SearchAlgorithm:
+    found = plugin.load(settings.reference, "a search algorithm")
+    arguments = (space, seed, settings.options)
+    if not (callable(found) and _takes(found, arguments)):
+        msg = (
+            f"{settings.reference!r} is no search algorithm: it must be a callable that takes a "
+            "space, a seed and options"
+        )
+        raise InputError(msg)
+    made = found(*arguments)
+    missing = [part for part in ("ask", "tell") if not callable(getattr(made, part, None))]
+    if missing:
+        msg = f"{settings.reference!r} is no search algorithm: it lacks {', '.join(missing)}"
+        raise InputError(msg)
+    return cast("SearchAlgorithm", made)
+
+
+def _takes(function: Callable[..., object], arguments: tuple[object, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in that has no signature to show
+        return True
+    return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import statistics
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,16 +74,27 @@ class Conditions:
             "statistic": self.statistic.value,
         }
 
+    @property
+    def key(self) -> str:
+        """Digest of ``flat``: equal if and only if nothing differs."""
+        text = json.dumps(self.flat(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def differences(self, other: Conditions) -> dict[str, str]:
+        """The fields that differ, each with both values as text."""
+        mine, theirs = self.flat(), other.flat()
+        return {k: f"{mine[k]!r} and {theirs[k]!r}" for k in mine if mine[k] != theirs[k]}
+
     def require_same(self, other: Conditions) -> None:
         """Do nothing if a difference between latencies under the two means anything.
 
         Raises:
             ConditionsMismatchError: If a field differs; the text names each with both values.
         """
-        mine, theirs = self.flat(), other.flat()
-        differing = [f"{k}: {mine[k]!r} and {theirs[k]!r}" for k in mine if mine[k] != theirs[k]]
+        differing = self.differences(other)
         if differing:
-            msg = f"latencies under different conditions: {'; '.join(differing)}"
+            named = "; ".join(f"{field}: {values}" for field, values in differing.items())
+            msg = f"latencies under different conditions: {named}"
             raise ConditionsMismatchError(msg)
 
 
@@ -95,7 +108,7 @@ class MeasurementProtocol:
         warmup_min_s: Per session.
         timed_runs: Per session.
         timed_min_s: Per session.
-        sessions_min: Process starts, at least.
+        sessions_min: Process starts, at least; 2 or more, since an interval needs two.
         sessions_max: Process starts, at most; then the verdict is ``unstable``.
         half_width: Of the interval, as a share of the median, that is good enough.
         confidence: Of the interval.
@@ -110,6 +123,14 @@ class MeasurementProtocol:
     sessions_max: int
     half_width: float
     confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.sessions_min <= self.sessions_max:
+            msg = f"sessions must be at least 2 and at most sessions_max, got {self}"
+            raise ValueError(msg)
+        if not (0 < self.half_width < 1 and 0 < self.confidence < 1):
+            msg = f"half_width and confidence must be shares in (0, 1), got {self}"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

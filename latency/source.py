@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from exporters.artifact import Artifact
+from devices.device import Delegate, RunSettings
+from exporters.artifact import Artifact, ModelFormat, Precision
 from latency.measurement import LatencyMeasurement, Verdict
 from search_space.architecture import Architecture, Head
+from search_space.space import SearchSpace
+from workspace import plugin
+from workspace.errors import InputError
+
+if TYPE_CHECKING:  # each source is imported when it is asked for
+    from devices.device import Device
+    from latency.device_source import DeviceSource
+    from latency.table_points import PointLatencies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +169,145 @@ class LatencySource(Protocol):
     def close(self) -> None:
         """Give back devices and files."""
         ...
+
+
+@runtime_checkable
+class SpaceSource(Protocol):
+    """A ``LatencySource`` that can tell of a whole space before any of it is tried: a table."""
+
+    def require_covers(self, space: SearchSpace, head: Head) -> None:
+        """Do nothing if it can answer for every network of ``space``.
+
+        Raises:
+            InputError: If it cannot; the text names what it lacks.
+        """
+        ...
+
+    def over(self, space: SearchSpace, head: Head) -> PointLatencies:
+        """The latencies of all points at once, the fastest and the slowest of them.
+
+        Raises:
+            InputError: If it cannot answer for the space, or only one by one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """What a source that times on devices wants to know.
+
+    Attributes:
+        threads: CPU threads given to the runtime.
+        cores: CPU numbers to pin to; empty leaves it to the device.
+        delegate: What computes.
+        timeout_s: Limit on one session.
+        precision: That exported files must have.
+        exporter: Which makes files of networks, or ``package.module:NAME``.
+        store: Database URL of measurements; empty for the one in ``POCKETNAS_HOME``.
+        reuse: Whether an earlier measurement under the same conditions is an answer.
+    """
+
+    threads: int = 1
+    cores: tuple[int, ...] = ()
+    delegate: Delegate = Delegate.CPU
+    timeout_s: float = 120.0
+    precision: Precision = Precision.FP32
+    exporter: str = ModelFormat.TFLITE.value
+    store: str = ""
+    reuse: bool = True
+
+    @property
+    def placement(self) -> RunSettings:
+        """Where a session runs; how long is the protocol's."""
+        return RunSettings(
+            threads=self.threads,
+            cores=self.cores,
+            delegate=self.delegate,
+            timeout_s=self.timeout_s,
+        )
+
+
+ANY_PHONE = "adb:any"
+"""Every phone that is ready, all of one kind."""
+
+FORMS = "host, adb:SERIAL, adb:any, table:NAME_OR_PATH, and package.module:NAME for one of yours"
+"""Of a source as text."""
+
+
+def create(text: str, settings: SourceSettings) -> LatencySource:
+    """The source that ``text`` names; its devices are there and answer.
+
+    A user's NAME is a ``LatencySource``, or a callable that takes ``settings`` and returns one.
+
+    Raises:
+        InputError: If there is no such source, phone or table; the text says what there is.
+        DeviceError: If a device is there and does not answer.
+    """
+    kind, _, rest = text.partition(":")
+    match kind:
+        case "table" if rest:
+            from latency.table import load
+            from latency.table_source import TableSource
+
+            return TableSource(load(rest))
+        case "host" if text == "host":
+            return _on_devices(text, settings)
+        case "adb" if rest:
+            return _on_devices(text, settings)
+        case "host" | "adb" | "table":
+            pass
+        case _ if plugin.is_reference(text):
+            return _own(text, settings)
+    msg = f"unknown source {text!r}; there are {FORMS}"
+    raise InputError(msg)
+
+
+def _on_devices(text: str, settings: SourceSettings) -> DeviceSource:
+    from devices.pool import lease
+    from latency.device_source import DeviceSource
+    from latency.model_files import ModelFiles
+    from latency.store import MeasurementStore
+
+    files = ModelFiles(settings.exporter, settings.precision)
+    store = MeasurementStore(settings.store) if settings.store else MeasurementStore.shared()
+    return DeviceSource(
+        text,
+        _devices(text),
+        lease=lease,
+        files=files,
+        store=store,
+        placement=settings.placement,
+        reuse=settings.reuse,
+    )
+
+
+def _devices(text: str) -> list[Device]:
+    """This computer, the phone that ``text`` names, or all that are ready for ``adb:any``."""
+    from devices.pool import discover, open_device
+
+    if text == "host":
+        return [open_device(text)]
+    phones = [found for found in discover() if found.id.startswith("adb:")]
+    known = ", ".join(f"{p.id} ({p.problem})" if p.problem else p.id for p in phones)
+    there = f"there is {known}" if known else "no phone is attached"
+    if text == ANY_PHONE:
+        ready = [phone.id for phone in phones if not phone.problem]
+        if not ready:
+            msg = f"{ANY_PHONE!r} needs a phone that is ready; {there}"
+            raise InputError(msg)
+        return [open_device(each) for each in ready]
+    if text not in {phone.id for phone in phones}:
+        msg = f"no phone {text!r}; {there}"
+        raise InputError(msg)
+    return [open_device(text)]
+
+
+def _own(reference: str, settings: SourceSettings) -> LatencySource:
+    found = plugin.load(reference, "a latency source")
+    made = found(settings) if callable(found) else found
+    parts = ("name", "lanes", "on_this_computer", "estimate", "close")
+    missing = [part for part in parts if not hasattr(made, part)]
+    if missing:
+        msg = f"{reference!r} is no latency source: it lacks {', '.join(missing)}"
+        raise InputError(msg)
+    return cast("LatencySource", made)

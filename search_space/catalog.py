@@ -7,12 +7,17 @@ without ``@W`` has the published widths, whether or not they are multiples of 8.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 
+from search_space.architecture import Architecture, from_json
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
+from search_space.decisions import point_from_json
+from search_space.space import create as create_space
 from search_space.widths import parse_multiplier, scaled_width
 from workspace.errors import InputError
 
@@ -214,3 +219,46 @@ def _unknown(name: str, base: str) -> InputError:
     close = difflib.get_close_matches(base, names(), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
     return InputError(f"unknown network {name!r}; {hint}")
+
+
+def resolve(text: str) -> Architecture:
+    """The network that ``text`` names, for the command line.
+
+    Args:
+        text: A name as for ``create``; the path of a JSON file with what ``Architecture.to_json``
+            gave; or a space, a colon and a JSON list, e.g. ``"mnasnet:[0, 1, …]"``: that point of
+            the space with its default options.
+
+    Raises:
+        InputError: If it is none of these, or what it names is not valid.
+    """
+    space, bracket, _ = text.partition(":[")
+    if bracket:
+        return _from_decisions(space, text[len(space) + 1 :])
+    if text.endswith(".json") or Path(text).is_file():
+        return _from_file(Path(text))
+    return create(text)
+
+
+def _from_decisions(space: str, listed: str) -> Architecture:
+    try:
+        point = point_from_json(json.loads(listed))
+    except ValueError as error:
+        msg = f"the decisions of {space!r} must be a JSON list, got {listed!r} ({error})"
+        raise InputError(msg) from error
+    return create_space(space, {}).decode(point)
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"the network {str(path)!r} cannot be read: {error.strerror}"
+        raise InputError(msg) from error
+    except ValueError as error:
+        msg = f"the network {str(path)!r} is no JSON document ({error})"
+        raise InputError(msg) from error
+    if not isinstance(document, dict):
+        msg = f"the network {str(path)!r} must be a JSON object, got {type(document).__name__}"
+        raise InputError(msg)
+    return from_json(document)

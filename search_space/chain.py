@@ -19,14 +19,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from search_space.architecture import Classifier, Family, Head, InputSpec, Json
-from search_space.document import Fields
 from workspace.errors import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
     from torch import nn
-
-VERSION = 1
-"""Of the JSON document."""
 
 
 class Op(StrEnum):
@@ -212,7 +208,8 @@ class ChainArchitecture:
 
     def unrolled(self) -> tuple[Stage, ...]:
         """Every layer between stem and last convolution; see ``Stage.unrolled``."""
-        channels, found = self.stem.filters, []
+        found: list[Stage] = []
+        channels = self.stem.filters
         for stage in self.stages:
             found += stage.unrolled(channels)
             channels = stage.filters
@@ -244,45 +241,16 @@ class ChainArchitecture:
 
     def to_json(self) -> dict[str, Json]:
         """See ``Architecture.to_json``."""
-        return {
-            "family": str(self.family),
-            "version": VERSION,
-            "size": self.size,
-            "channels": self.channels,
-            "stem": {
-                "filters": self.stem.filters,
-                "kernel": self.stem.kernel,
-                "stride": self.stem.stride,
-            },
-            "stages": [_stage_to_json(stage) for stage in self.stages],
-            "head_filters": self.head_filters,
-            "activation": str(self.activation),
-            "dropout": self.dropout,
-        }
+        from search_space.chain_json import to_document
+
+        return to_document(self)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Json]) -> ChainArchitecture:
         """See ``architecture.from_json``."""
-        fields = Fields(document, "a chain of stages")
-        fields.expect("family", Family.CHAIN.value)
-        fields.expect("version", VERSION)
-        stem = fields.inner("stem")
-        made = cls(
-            size=fields.integer("size"),
-            channels=fields.integer("channels"),
-            stem=Stem(
-                filters=stem.integer("filters"),
-                kernel=stem.integer("kernel"),
-                stride=stem.integer("stride"),
-            ),
-            stages=tuple(_stage_from_json(item) for item in fields.items("stages")),
-            head_filters=fields.integer("head_filters"),
-            activation=fields.member("activation", Activation),
-            dropout=fields.number("dropout"),
-        )
-        stem.end()
-        fields.end()
-        return made
+        from search_space.chain_json import from_document
+
+        return from_document(document)
 
     def build(self, head: Head) -> nn.Module:
         """See ``Architecture.build``; the output is `[N, classes]`."""
@@ -309,35 +277,6 @@ def _join(stage: Stage, layer: Stage, undecided: bool) -> Stage | None:  # noqa:
     if layer.skip is not (Skip.NONE if skip is Skip.NONE else Skip.IDENTITY):
         return None
     return replace(stage, repeats=stage.repeats + 1, skip=skip)
-
-
-def _stage_to_json(stage: Stage) -> dict[str, Json]:
-    return {
-        "op": str(stage.op),
-        "kernel": stage.kernel,
-        "stride": stage.stride,
-        "expansion": stage.expansion,
-        "filters": stage.filters,
-        "repeats": stage.repeats,
-        "se_ratio": stage.se_ratio,
-        "skip": str(stage.skip),
-    }
-
-
-def _stage_from_json(item: Json) -> Stage:
-    fields = Fields(item, "a stage")
-    made = Stage(
-        op=fields.member("op", Op),
-        kernel=fields.integer("kernel"),
-        stride=fields.integer("stride"),
-        expansion=fields.integer("expansion"),
-        filters=fields.integer("filters"),
-        repeats=fields.integer("repeats"),
-        se_ratio=fields.number("se_ratio"),
-        skip=fields.member("skip", Skip),
-    )
-    fields.end()
-    return made
 
 
 def _check_count(value: int, what: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from search_space.architecture import Architecture
-from search_space.chain import ChainArchitecture, Stage
+from search_space.chain import ChainArchitecture, Skip
 from workspace.errors import InputError
 
 _FRAME = ("size", "channels", "stem", "head_filters", "activation", "dropout")
@@ -28,11 +30,16 @@ def check_frame(
     return architecture
 
 
-def no_place(space: str, layers: tuple[Stage, ...], position: int) -> InputError:
+def no_place(space: str, chain: ChainArchitecture, position: int) -> InputError:
     """The error that layer ``position``, from 0, cannot be there; or that more should follow."""
+    layers = chain.unrolled()
     if position == len(layers):
         return InputError(f"not in the space {space!r}: layers are missing after its last")
-    layer = f"layer {position + 1} ({layers[position]})"
+    found = layers[position]
+    channels = layers[position - 1].filters if position else chain.stem.filters
+    if found.skip is Skip.NONE and not found.keeps_shape(channels):
+        found = replace(found, skip=Skip.IDENTITY)  # nothing could go around it
+    layer = f"layer {position + 1} ({found})"
     return InputError(
         f"not in the space {space!r}: its {layer} has no place after those before it"
     )

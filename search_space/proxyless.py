@@ -142,7 +142,8 @@ class ProxylessSpace:
     def encode(self, architecture: Architecture) -> Decisions:
         """See ``SearchSpace.encode``; the point whose left out layers are the last of a stage."""
         member = self.decode((0,) * len(SLOTS))
-        layers = check_frame(architecture, member, self.name).unrolled()
+        chain = check_frame(architecture, member, self.name)
+        layers = chain.unrolled()
         decisions: list[int] = []
         position = 0
         for slot in SLOTS:
@@ -150,10 +151,10 @@ class ProxylessSpace:
             if chosen is not None:
                 position += 1
             elif slot.layer == 0:
-                raise no_place(self.name, layers, position)
+                raise no_place(self.name, chain, position)
             decisions.append(len(slot.layers) if chosen is None else chosen)
         if position < len(layers):
-            raise no_place(self.name, layers, position)
+            raise no_place(self.name, chain, position)
         return tuple(decisions)
 
     def _chosen(self, slot: Slot, layer: Stage) -> int | None:

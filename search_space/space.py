@@ -75,7 +75,7 @@ def create(name: str, options: Options) -> SearchSpace:
     """
     if plugin.is_reference(name):
         found = plugin.load(name, "a search space")
-        made = found(options) if callable(found) else found
+        made = _called(found, name, options)
         missing = [part for part in ("points", "decode", "encode") if not hasattr(made, part)]
         if missing:
             msg = f"{name!r} is no search space: it lacks {', '.join(missing)}"
@@ -99,3 +99,16 @@ def create(name: str, options: Options) -> SearchSpace:
 
             return ProxylessSpace.from_options(options)
     assert_never(known)
+
+
+def _called(found: object, name: str, options: Options) -> object:
+    """What the user's ``found`` gives for ``options``, or itself."""
+    if not callable(found):
+        return found
+    try:
+        return found(options)
+    except InputError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        msg = f"{name!r} gave no search space: {type(error).__name__}: {error}"
+        raise InputError(msg) from error

@@ -1,7 +1,19 @@
-"""Opens an SQL database at the schema this version of the code knows."""
+"""Opens an SQL database at the schema this version of the code knows.
+
+A package keeps its schema in a folder that Alembic reads: ``migrations/env.py`` and one file a
+revision in ``migrations/versions/``. ``env.py`` is the same everywhere::
+
+    from alembic import context
+
+    if hasattr(context, "config"):  # Alembic runs it; a mere import does nothing
+        context.configure(connection=context.config.attributes["connection"])
+        with context.begin_transaction():
+            context.run_migrations()
+"""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +24,12 @@ from sqlalchemy.pool import NullPool
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+
+_MIGRATING = threading.Lock()
+"""Alembic keeps what it works on in its modules: one thread at a time."""
 
 
 def sqlite_url(path: Path) -> str:
@@ -25,7 +40,8 @@ def sqlite_url(path: Path) -> str:
 def open_database(url: str, *, migrations: Path, revisions: tuple[str, ...], what: str) -> Engine:
     """An engine on a database whose schema is the last of ``revisions``.
 
-    A new or older database is migrated with Alembic, which is imported only then (0.3 s).
+    A new or older database is migrated with Alembic, which is imported only then (0.3 s). All of a
+    migration happens or none of it, and any number of processes may open a new one at once.
     SQLite is put into WAL mode, waits up to 30 s for another writer, and checks foreign keys.
 
     Args:
@@ -46,15 +62,8 @@ def open_database(url: str, *, migrations: Path, revisions: tuple[str, ...], wha
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     try:
-        found = _revision(engine)
-        if found is not None and found not in revisions:
-            msg = (
-                f"{what} was written by a newer version (schema {found}); "
-                f"this one knows schemas up to {revisions[-1]}: update pocketnas to read it"
-            )
-            raise InputError(msg)
-        if found != revisions[-1]:
-            _upgrade(engine, migrations)
+        if not _is_current(engine, revisions, what):
+            _migrate(engine, migrations, revisions, what)
     except DatabaseError as error:
         msg = f"{what} cannot be opened: {error.orig}"
         raise InputError(msg) from error
@@ -73,20 +82,49 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     cursor.close()
 
 
-def _revision(engine: Engine) -> str | None:
+def _is_current(engine: Engine, revisions: tuple[str, ...], what: str) -> bool:
+    """Whether nothing is left to migrate.
+
+    Raises:
+        InputError: If the schema is newer than ``revisions``.
+    """
     with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        return None if found is None else str(found)
+        return _checked_revision(connection, revisions, what) == revisions[-1]
 
 
-def _upgrade(engine: Engine, migrations: Path) -> None:
+def _checked_revision(connection: Connection, revisions: tuple[str, ...], what: str) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is not None and found not in revisions:
+        msg = (
+            f"{what} was written by a newer version (schema {found}); "
+            f"this one knows schemas up to {revisions[-1]}: update pocketnas to read it"
+        )
+        raise InputError(msg)
+    return None if found is None else str(found)
+
+
+def _migrate(engine: Engine, migrations: Path, revisions: tuple[str, ...], what: str) -> None:
+    """Bring the schema up to date, unless another thread or process does so first."""
+    try:
+        with _MIGRATING, engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                # Python's driver starts no transaction for CREATE TABLE; and readers may go on.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if _checked_revision(connection, revisions, what) != revisions[-1]:
+                _upgrade(connection, migrations)
+    except DatabaseError:
+        # Where the dialect takes no lock at the start, a slower migration ends in a conflict.
+        if not _is_current(engine, revisions, what):
+            raise
+
+
+def _upgrade(connection: Connection, migrations: Path) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

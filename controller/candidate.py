@@ -1,0 +1,184 @@
+"""All that is known of one proposal, from being asked for to the end of the search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.algorithm import (
+    Evaluated,
+    Failed,
+    FailureKind,
+    Goal,
+    Objective,
+    Outcome,
+    Proposal,
+    Skipped,
+)
+from latency.account import account
+from latency.source import LatencyEstimate
+from search_space.architecture import Architecture, Json, from_json
+from training.executor import TrainingResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLatency:
+    """A latency as a study keeps it.
+
+    Attributes:
+        latency_ms: The number.
+        low_ms: Lower end of its 95 % interval.
+        high_ms: Upper end.
+        origin: How it was found (``latency.source.Origin``).
+        source: The source that answered.
+        coverage: Share of the network that was known.
+        verdict: ``latency.measurement.Verdict``.
+        artifact_sha256: Of the file that was timed; empty for a table.
+        measurement: ``latency.account.account`` of what was measured; None for a table.
+    """
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    origin: str
+    source: str
+    coverage: float
+    verdict: str
+    artifact_sha256: str
+    measurement: dict[str, Json] | None
+
+    @classmethod
+    def of(cls, estimate: LatencyEstimate) -> FoundLatency:
+        """What is kept of an estimate."""
+        measurement = estimate.measurement
+        return cls(
+            latency_ms=estimate.latency_ms,
+            low_ms=estimate.low_ms,
+            high_ms=estimate.high_ms,
+            origin=estimate.origin.value,
+            source=estimate.source,
+            coverage=estimate.coverage,
+            verdict=estimate.verdict.value,
+            artifact_sha256=estimate.artifact_sha256,
+            measurement=None if measurement is None else account(measurement),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One trial of a study.
+
+    Attributes:
+        proposal: As the algorithm made it.
+        asked_after: How many outcomes had been told when it was asked for.
+        document: The architecture as JSON; None where the point has none.
+        latency: None until it is found.
+        training: None until it is done, and where it was not needed.
+        final: Measured again at the end; None for all but the front.
+        told: Position of its outcome among all told; None until then.
+        kind: ``evaluated``, ``skipped`` or ``failed``; None until told.
+        reward: Of what was evaluated, the bound of what was skipped; else None.
+        text: Why it failed; else empty.
+        same_as: Index of an earlier proposal for the same network, whose result this is.
+    """
+
+    proposal: Proposal
+    asked_after: int
+    document: dict[str, Json] | None
+    latency: FoundLatency | None
+    training: TrainingResult | None
+    final: FoundLatency | None
+    told: int | None
+    kind: str | None
+    reward: float | None
+    text: str
+    same_as: int | None
+
+    @property
+    def index(self) -> int:
+        """Of its proposal."""
+        return self.proposal.index
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network.
+
+        Raises:
+            ValueError: If the point had none.
+        """
+        if self.document is None:
+            msg = f"proposal {self.index} has no architecture"
+            raise ValueError(msg)
+        return from_json(self.document)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the algorithm was told; None until then."""
+        match self.kind:
+            case "evaluated" if self.training and self.latency and self.reward is not None:
+                return evaluated(
+                    self.proposal, self.training, self.latency.latency_ms, self.reward
+                )
+            case "skipped" if self.latency and self.reward is not None:
+                return Skipped(
+                    proposal=self.proposal, latency_ms=self.latency.latency_ms, bound=self.reward
+                )
+            case "failed":
+                kind, _, text = self.text.partition(": ")
+                return Failed(proposal=self.proposal, kind=FailureKind(kind), text=text)
+        return None
+
+
+def evaluated(
+    proposal: Proposal, training: TrainingResult, latency_ms: float, reward: float
+) -> Evaluated:
+    """The outcome of a candidate that was trained and timed."""
+    return Evaluated(
+        proposal=proposal,
+        objectives=(
+            Objective(name="accuracy", value=training.accuracy, goal=Goal.MAXIMIZE),
+            Objective(name="latency_ms", value=latency_ms, goal=Goal.MINIMIZE),
+        ),
+        reward=reward,
+        feedback=training.feedback,
+    )
+
+
+def latency_row(found: FoundLatency) -> dict[str, object]:
+    """``found`` as columns of a table."""
+    row = {name: getattr(found, name) for name in FoundLatency.__slots__}
+    return {**row, "measurement": json.dumps(found.measurement)}
+
+
+def latency_from_row(row: Mapping[str, object], prefix: str) -> FoundLatency | None:
+    """What ``latency_row`` made, its columns named with ``prefix``; None where there is none."""
+    if row[prefix + "latency_ms"] is None:
+        return None
+    fields = {name: row[prefix + name] for name in FoundLatency.__slots__}
+    fields["measurement"] = json.loads(str(fields["measurement"]))
+    return FoundLatency(**fields)  # type: ignore[arg-type] # columns are typed by the schema
+
+
+def training_row(result: TrainingResult) -> dict[str, object]:
+    """``result`` as columns of a table."""
+    return {
+        "accuracy": result.accuracy,
+        "samples": result.samples,
+        "seconds": result.seconds,
+        "feedback": json.dumps({name: list(values) for name, values in result.feedback.items()}),
+        "stand_in": result.stand_in,
+    }
+
+
+def training_from_row(row: Mapping[str, object], prefix: str) -> TrainingResult | None:
+    """What ``training_row`` made, its columns named with ``prefix``; None where there is none."""
+    if row[prefix + "accuracy"] is None:
+        return None
+    names = ("accuracy", "samples", "seconds", "stand_in")
+    fields = {name: row[prefix + name] for name in names}
+    feedback = json.loads(str(row[prefix + "feedback"]))
+    return TrainingResult(
+        **fields,  # type: ignore[arg-type] # columns are typed by the schema
+        feedback={name: tuple(values) for name, values in feedback.items()},
+    )

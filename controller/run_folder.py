@@ -1,0 +1,64 @@
+"""A run's folder: made once, held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workspace.errors import InputError
+
+
+@contextmanager
+def create(folder: Path) -> Iterator[Path]:
+    """Make ``folder`` and hold it while the block runs.
+
+    Raises:
+        InputError: If it is there already, and not an empty folder, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        msg = f"the run folder {str(folder)!r} cannot be made: {error}"
+        raise InputError(msg) from error
+    if taken:
+        msg = (
+            f"the run folder {str(folder)!r} exists: choose another, or go on with "
+            f"'pocketnas resume {folder}'"
+        )
+        raise InputError(msg)
+    with _held(folder):
+        yield folder
+
+
+@contextmanager
+def resume(folder: Path) -> Iterator[Path]:
+    """Hold the folder of a run that is there, while the block runs.
+
+    Raises:
+        InputError: If it is no run's folder, or a live process holds it.
+    """
+    if not (folder / "config.toml").is_file():
+        msg = f"{str(folder)!r} is no run: it has no config.toml"
+        raise InputError(msg)
+    with _held(folder):
+        yield folder
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock ``folder``; the kernel frees it when the holder ends, however it ends."""
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            msg = f"the run {str(folder)!r} is at work in process {lock.read().strip()}"
+            raise InputError(msg) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

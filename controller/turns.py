@@ -1,0 +1,61 @@
+"""Keeps timing and training apart where they would share this computer's cores."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+
+class Work(Enum):
+    """What a turn is for."""
+
+    TIMING = "timing"
+    TRAINING = "training"
+
+
+class Turns:
+    """Lets any number of one kind of work go on at once, and never both kinds.
+
+    Turns are given in the order asked for, so neither kind starves.
+
+    Args:
+        exclusive: Whether the two share cores; if not, nobody ever waits.
+    """
+
+    def __init__(self, *, exclusive: bool) -> None:
+        self._exclusive = exclusive
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._now: Work | None = None
+        self._count = 0
+
+    @contextmanager
+    def turn(self, work: Work) -> Iterator[None]:
+        """Wait for a turn, and hold it while the block runs."""
+        if not self._exclusive:
+            yield
+            return
+        self._enter(work)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
+
+    def _enter(self, work: Work) -> None:
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(
+                    lambda: self._waiting[0] is ticket and (not self._count or self._now is work)
+                )
+                self._now = work
+                self._count += 1
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()

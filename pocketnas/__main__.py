@@ -1,0 +1,6 @@
+"""``python -m pocketnas``."""
+
+from pocketnas.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+
+import optuna
+import pytest
+
+from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, SearchAlgorithm, Skipped
+from controller.front import Front
+from controller.optuna_adapter import Nsga2, Tpe
+from controller.settings import Nsga2Settings, TpeSettings
+from controller.testing import (
+    SPACE,
+    Make,
+    SearchAlgorithmContract,
+    evaluated,
+    outcome_of,
+    searched,
+)
+
+
+class TestTpe(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Tpe(SPACE, TpeSettings(startup=4), seed=seed)
+
+
+class TestTpeThatForgets(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        settings = TpeSettings(startup=4, memory=26)
+        return lambda seed: Tpe(SPACE, settings, seed=seed)
+
+
+class TestNsga2(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed)
+
+
+def sizes(proposal: Proposal) -> list[int]:
+    return [decision for decision in proposal.point if isinstance(decision, int)]
+
+
+def rewarded(proposal: Proposal) -> Evaluated:
+    """Larger options are better."""
+    return evaluated(proposal, accuracy=sum(sizes(proposal)) / 14, latency_ms=1.0)
+
+
+def best_of(algorithm: SearchAlgorithm, evaluations: int) -> float:
+    best = 0.0
+    for _ in range(evaluations):
+        (proposal,) = algorithm.ask(1)
+        outcome = rewarded(proposal)
+        best = max(best, outcome.objectives[0].value)
+        algorithm.tell([outcome])
+    return best
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_find_the_best_point_of_a_small_space(seed):
+    assert best_of(Tpe(SPACE, TpeSettings(), seed=seed), 120) == 1.0
+    assert best_of(Nsga2(SPACE, Nsga2Settings(), seed=seed), 200) == 1.0
+
+
+def test_tpe_finds_it_with_what_it_remembers():
+    algorithm = Tpe(SPACE, TpeSettings(memory=26), seed=0)
+    assert best_of(algorithm, 200) == 1.0
+
+
+def test_tpe_forgets_while_proposals_are_in_flight():
+    algorithm = Tpe(SPACE, TpeSettings(startup=4, memory=26), seed=0)
+    flying = list(algorithm.ask(5))
+    for _ in range(120):
+        flying += algorithm.ask(1)
+        algorithm.tell([rewarded(flying.pop(-2))])
+    algorithm.tell([rewarded(proposal) for proposal in flying])
+    assert algorithm.ask(1)[0].index == 125
+
+
+def test_nsga2_finds_the_whole_trade_off_of_a_small_space():
+    algorithm, front = Nsga2(SPACE, Nsga2Settings(), seed=0), Front()
+    for _ in range(60):
+        for one in algorithm.ask(5):
+            kernel, _, *layers = sizes(one)
+            outcome = evaluated(one, accuracy=(kernel + layers[0]) / 10, latency_ms=sum(layers))
+            front.add(outcome)
+            algorithm.tell([outcome])
+    found = {tuple(each.value for each in member.objectives) for member in front.members}
+    assert found == {(0.2, 0), (0.3, 1), (0.4, 2), (0.5, 3)}
+
+
+def test_tpe_takes_skipped_outcomes_for_bad_whatever_their_bound():
+    algorithm = Tpe(SPACE, TpeSettings(), seed=0)
+    for _ in range(100):
+        (one,) = algorithm.ask(1)
+        too_slow = one.point[0] == 2
+        algorithm.tell(
+            [Skipped(proposal=one, latency_ms=400.0, bound=0.99) if too_slow else rewarded(one)]
+        )
+    assert [one.point[0] for one in algorithm.ask(20)].count(2) < 6
+
+
+def test_nsga2_refuses_outcomes_with_too_few_objectives_and_stays_as_it_was():
+    algorithm = Nsga2(SPACE, Nsga2Settings(objectives=3), seed=0)
+    (one,) = algorithm.ask(1)
+    with pytest.raises(ValueError, match="3 objectives"):
+        algorithm.tell([rewarded(one)])
+    algorithm.tell([Failed(proposal=one, kind=FailureKind.TIMEOUT, text="took too long")])
+    assert algorithm.ask(1)[0].index == 1
+
+
+def test_optuna_says_nothing_and_its_verbosity_stays():
+    heard = []
+
+    class Ear(logging.Handler):
+        def emit(self, record):
+            heard.append(record.getMessage())
+
+    ear, before = Ear(), optuna.logging.get_verbosity()
+    logging.getLogger("optuna").addHandler(ear)
+    try:
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+        searched(Tpe(SPACE, TpeSettings(memory=26), seed=0), steps=30)
+        searched(Nsga2(SPACE, Nsga2Settings(population=6), seed=0), steps=10)
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        optuna.logging.set_verbosity(before)
+        logging.getLogger("optuna").removeHandler(ear)
+    assert heard == []
+
+
+def test_another_process_with_other_string_hashes_proposes_the_same():
+    code = """
+        from controller.optuna_adapter import Nsga2, Tpe
+        from controller.settings import Nsga2Settings, TpeSettings
+        from controller.testing import SPACE, searched
+        for algorithm in (
+            Tpe(SPACE, TpeSettings(startup=4), seed=3),
+            Nsga2(SPACE, Nsga2Settings(population=6), seed=3),
+        ):
+            print([proposal.point for proposal in searched(algorithm, steps=15)])
+    """
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            timeout=120,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
+
+
+def test_a_trial_that_was_asked_long_ago_can_still_be_told():
+    algorithm = Nsga2(SPACE, Nsga2Settings(population=6), seed=0)
+    (early,) = algorithm.ask(1)
+    searched(algorithm, steps=10)
+    algorithm.tell([outcome_of(early)])
+    assert algorithm.ask(1)[0].index == 31

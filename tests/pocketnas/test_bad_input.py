@@ -1,0 +1,174 @@
+"""Each bad input gets one sentence, exit code 2, and nothing is lost or left behind."""
+
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+TABLE = (
+    "search",
+    "--space=proxyless",
+    "--latency=table:pixel1",
+    "--dataset=analytic-standin",
+    "--algorithm=random",
+    "--run=run",
+)
+
+
+def refused(done, *words):
+    assert done.code == 2, done
+    assert done.out == ""
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert "Traceback" not in done.err
+    for word in words:
+        assert word in done.err, done.err
+
+
+@pytest.fixture
+def finished_run(pocketnas, tmp_path):
+    assert pocketnas(*TABLE, "--target-ms=75", "--trials=3").code == 0
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--space=mnasnett", ("'mnasnett'", "mnasnet", "proxyless")),
+        ("--algorithm=pp0", ("'pp0'", "ppo", "evolution")),
+        ("--dataset=digit", ("'digit'", "digits", "fashion-mnist")),
+        ("--latency=phone", ("'phone'", "host", "adb:SERIAL", "table:")),
+        ("--latency=table:nowhere", ("nowhere",)),
+        ("--latency=adb:NOSUCHPHONE", ("NOSUCHPHONE",)),
+        ("--space=my_folder.spaces:SPACE", ("my_folder.spaces:SPACE",)),
+        ("--algorithm=my_folder:ALGORITHM", ("my_folder:ALGORITHM",)),
+        ("--latency=my_folder.sources:SOURCE", ("my_folder.sources:SOURCE",)),
+        ("--dataset=my_folder:TASK", ("my_folder:TASK",)),
+        ("--exporter=my_folder:EXPORTER", ("my_folder:EXPORTER",)),
+        ("--reward=medium", ("'reward'", "'soft'", "'hard'", "'medium'")),
+        ("--trials=0", ("'trials'", "0")),
+        ("--space-option=sise=224", ("'sise'", "size")),
+        ("--algorithm-option=speed=1", ("speed",)),
+        ("--train-command=python train.py", ("{arch}",)),
+    ],
+)
+def test_a_search_with_a_wrong_setting_is_refused_and_makes_no_folder(
+    pocketnas, tmp_path, flag, words
+):
+    arguments = [*TABLE, "--target-ms=75", "--trials=3"]
+    if flag.startswith("--train-command"):
+        arguments.remove("--dataset=analytic-standin")
+    if flag.startswith("--exporter"):
+        arguments += ["--latency=host"]
+    refused(pocketnas(*arguments, flag), *words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("target", ["0", "-3", "nan", "inf"])
+def test_an_impossible_target_is_refused(pocketnas, tmp_path, target):
+    refused(pocketnas(*TABLE, f"--target-ms={target}"), "target_ms", target)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_target_is_named(pocketnas):
+    refused(pocketnas(*TABLE), "--target-ms")
+
+
+@pytest.mark.parametrize("reward", ["soft", "hard"])
+def test_a_target_that_no_architecture_meets_is_found_before_the_search(
+    pocketnas, tmp_path, reward
+):
+    refused(pocketnas(*TABLE, "--target-ms=5", f"--reward={reward}"), "5", "ms", "fastest")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_that_lacks_a_block_of_the_space_names_it(pocketnas, tmp_path):
+    refused(
+        pocketnas(*TABLE, "--target-ms=75", "--space-option=size=192"), "table:pixel1", "192"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_exists_is_left_as_it_was(pocketnas, finished_run):
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in finished_run.iterdir())
+    refused(pocketnas(*TABLE, "--target-ms=75"), "run", "resume")
+    after = sorted((path.name, path.stat().st_mtime_ns) for path in finished_run.iterdir())
+    assert after == before
+
+
+def test_a_run_locked_by_a_live_process_names_it(pocketnas, finished_run):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from controller.run_folder import resume\n"
+            "with resume(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()",
+            str(finished_run),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline().strip() == "held"
+        refused(pocketnas("resume", str(finished_run)), str(finished_run), str(holder.pid))
+    finally:
+        holder.communicate()
+    assert pocketnas("resume", str(finished_run)).code == 0
+
+
+def test_a_run_of_a_newer_version_is_refused_unread(pocketnas, finished_run):
+    connection = sqlite3.connect(finished_run / "study.db")
+    connection.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
+    connection.commit()
+    connection.close()
+    for command in ("resume", "show", "report"):
+        refused(pocketnas(command, str(finished_run)), "newer", "from_the_future")
+
+
+@pytest.mark.parametrize("command", ["show", "resume", "report", "replay"])
+def test_a_folder_that_is_no_run_is_refused(pocketnas, tmp_path, command):
+    refused(pocketnas(command, str(tmp_path / "nothing")), "nothing")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(b"", "model.tflite"), (b"hello, phone", "model.tflite"), (b"\0" * 64, "model.tflite")],
+)
+def test_a_model_file_that_is_no_tflite_file_is_refused(pocketnas, tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    refused(pocketnas("measure", name), name, "TFLite")
+
+
+def test_a_model_file_that_is_not_there_is_refused(pocketnas):
+    refused(pocketnas("measure", "nowhere.tflite"), "nowhere.tflite")
+
+
+@pytest.mark.parametrize("command", ["arch", "measure", "export"])
+def test_an_unknown_network_is_refused_with_the_close_ones(pocketnas, command):
+    refused(pocketnas(command, "mnasnet-a2"), "'mnasnet-a2'", "mnasnet-a1")
+
+
+def test_a_phone_that_is_not_there_is_refused(pocketnas):
+    refused(pocketnas("measure", "mnasnet-a1", "--on", "adb:NOSUCHPHONE"), "NOSUCHPHONE")
+
+
+@pytest.mark.parametrize("flag", [("--delegate", "tpu"), ("--preset", "thorough")])
+def test_an_unknown_way_of_measuring_is_refused(pocketnas, flag):
+    refused(pocketnas("measure", "mnasnet-a1", *flag), flag[1])
+
+
+def test_an_unknown_export_format_is_refused_and_writes_nothing(pocketnas, tmp_path):
+    done = pocketnas("export", "mnasnet-small", "--format", "coreml", "-o", "out")
+    refused(done, "'coreml'", "tflite")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_that_the_run_does_not_have_is_refused(pocketnas, finished_run):
+    refused(pocketnas("arch", f"{finished_run}:99"), "99")
+
+
+def test_a_command_that_does_not_exist_is_refused(pocketnas):
+    done = pocketnas("serach")
+    assert done.code == 2
+    assert "serach" in done.err
