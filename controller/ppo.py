@@ -93,7 +93,9 @@ class Ppo:
 
     A full minibatch of outcomes, in the order told, makes one update. A proposal's note holds the
     log-probability under the policy that drew it, so an outcome that comes after further updates
-    is weighed by PPO's probability ratio.
+    is weighed by PPO's probability ratio. Advantages over the moving average of the rewards are
+    divided by their root mean square in the minibatch, which no paper states: rewards of one
+    search differ by some hundredths, those of another by tenths.
 
     What is no reward of its own is taken as bad: ``Failed`` as the lowest reward told so far (and
     as nothing before the first), ``Skipped`` as its bound, or as the lowest where that is lower:

@@ -40,19 +40,10 @@ def outcome_of(proposal: Proposal) -> Outcome:
     """What became of ``proposal``, by its index and point alone: every kind of outcome occurs."""
     if proposal.index % 7 == 3:
         return Failed(proposal=proposal, kind=FailureKind.TRAINING, text="the loss was nan")
-    size = 1.0 + sum(hash_free(item) for item in proposal.point)
+    size = 1.0 + sum(_magnitude(item) for item in proposal.point)
     if proposal.index % 7 == 5:
         return Skipped(proposal=proposal, latency_ms=10 * size, bound=0.9)
     return evaluated(proposal, accuracy=size / (size + 4), latency_ms=size)
-
-
-def hash_free(item: object) -> float:
-    """A number that stands for an entry of a point, the same in every process."""
-    if isinstance(item, int | float):
-        return float(item)
-    if isinstance(item, tuple):
-        return sum(hash_free(inner) for inner in item)
-    return float(len(str(item)))
 
 
 def evaluated(proposal: Proposal, *, accuracy: float, latency_ms: float) -> Evaluated:
@@ -223,6 +214,15 @@ class SearchAlgorithmContract:
         random.seed(4)
         assert after == before
         assert searched(make(0), steps=10) == searched(make(0), steps=10)
+
+
+def _magnitude(item: object) -> float:
+    """A number that stands for an entry of a point, the same in every process."""
+    if isinstance(item, int | float):
+        return float(item)
+    if isinstance(item, tuple):
+        return sum(_magnitude(inner) for inner in item)
+    return float(len(str(item)))
 
 
 def _points(proposals: Sequence[Proposal]) -> list[object]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from devices.device import (
     Device,
@@ -36,8 +37,20 @@ from latency.source import (
 from latency.store import MeasurementStore
 from workspace.errors import OperationError
 
-Lease = Callable[[Device], AbstractContextManager[object]]
-"""Holds a device for one caller; waits for it as long as it sees fit, then ``DeviceBusyError``."""
+LEASE_WAIT_S = 600.0
+"""How long to wait for a device that another process holds."""
+
+
+class Lease(Protocol):
+    """Holds a device for one caller of all processes; see ``devices.pool.lease``."""
+
+    def __call__(self, device_id: str, *, wait_s: float) -> AbstractContextManager[object]:
+        """Held inside ``with``.
+
+        Raises:
+            DeviceBusyError: On entry, if someone else still holds it after ``wait_s``.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +166,7 @@ class DeviceSource:
                 return
             left: list[_Job] = []
             with self._lanes.free() as lane:
-                for job, result in self._measured_on(lane, jobs):
+                for job, result in self._measured_on(lane, jobs, wait_s=0.0):
                     if isinstance(result, DeviceError) and self._lanes.is_lost(lane, result):
                         left.append(job)
                     else:
@@ -162,11 +175,11 @@ class DeviceSource:
         if not jobs:
             return
         with self._lanes.free() as lane:
-            for job, result in self._measured_on(lane, jobs):
+            for job, result in self._measured_on(lane, jobs, wait_s=LEASE_WAIT_S):
                 yield self._answer(job, lane, result)
 
     def _measured_on(
-        self, lane: Lane, jobs: Sequence[_Job]
+        self, lane: Lane, jobs: Sequence[_Job], *, wait_s: float
     ) -> Iterator[tuple[_Job, LatencyMeasurement | DeviceError]]:
         """Each job with what came of it on one device, under a lease."""
         candidates = [
@@ -178,7 +191,7 @@ class DeviceSource:
             for job in jobs
         ]
         try:
-            with self._lease(lane.device):
+            with self._lease(lane.device.id, wait_s=wait_s):
                 for result in measure_batch(
                     lane.device,
                     candidates,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 from pathlib import Path
 from typing import TypedDict, cast
 
+import exporters
+import search_space
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
 from exporters.exporter import NamedInput, create
 from latency.source import NetworkSubject, Subject
@@ -20,6 +25,10 @@ from workspace.files import sha256_of, write_whole
 from workspace.home import home
 from workspace.plugin import is_reference
 
+CAP_BYTES = 4 * 2**30
+"""Of all files together: about 250 networks of MnasNet's size, or ten thousand small ones."""
+
+_IN_USE_S = 3600.0
 _DESCRIPTION = "artifact.json"
 _THIS_PROCESS = uuid.uuid4().hex
 
@@ -43,9 +52,10 @@ class _Document(TypedDict):
 class ModelFiles:
     """Files of networks in ``POCKETNAS_HOME/artifacts``, one folder for each.
 
-    A folder is named by what decides its bytes: the network's key, its head, the exporter and its
-    version. It appears at once or not at all, so that processes may export at the same time. An
-    exporter of the user's own can change from run to run, so its files are made anew each run.
+    A folder is named by what decides its bytes: the network's key, its head, the exporter and the
+    code behind it. It appears at once or not at all, so that processes may export at the same
+    time. An exporter of the user's own can change from run to run, so its files are made anew each
+    run. Beyond ``CAP_BYTES`` the files that were not used for longest go, none of the last hour.
 
     Args:
         exporter: As ``exporters.exporter.create`` takes it.
@@ -89,7 +99,7 @@ class ModelFiles:
         return artifact
 
     def _key(self, subject: NetworkSubject) -> str:
-        parts = [subject.architecture.key, repr(subject.head), self._exporter, _version()]
+        parts = [subject.architecture.key, repr(subject.head), self._exporter, _code()]
         if is_reference(self._exporter):
             parts.append(_THIS_PROCESS)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -102,6 +112,8 @@ class ModelFiles:
             document = json.dumps(_to_document(artifact), indent=2)
             write_whole(work / _DESCRIPTION, document.encode())
             _put(work, folder)
+            with suppress(FileNotFoundError):  # another process is at it
+                _evict(self._folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return replace(artifact, path=folder / artifact.path.name)
@@ -136,6 +148,7 @@ def _read(folder: Path) -> Artifact | None:
         path = folder / document["file"]
         if sha256_of(path) != document["sha256"]:
             return None
+        os.utime(folder)  # used just now
     except (OSError, ValueError):
         return None
     return Artifact(
@@ -162,8 +175,25 @@ def _to_document(artifact: Artifact) -> dict[str, object]:
     return {"file": artifact.path.name, **fields}
 
 
-def _version() -> str:
-    try:
-        return version("pocketnas")
-    except PackageNotFoundError:  # the folders were put on the path by hand
-        return ""
+def _evict(root: Path) -> None:
+    """Remove folders, the one unused for longest first, until what is left fits the cap."""
+    now = time.time()
+    folders = sorted((folder.stat().st_mtime, folder) for folder in root.iterdir())
+    sizes = {folder: sum(f.stat().st_size for f in folder.iterdir()) for _, folder in folders}
+    total = sum(sizes.values())
+    for used, folder in folders:
+        if total <= CAP_BYTES or now - used < _IN_USE_S:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= sizes[folder]
+
+
+@cache
+def _code() -> str:
+    """Digest of all that turns a network into a file: a change of ours makes new files."""
+    digest = hashlib.sha256()
+    for package in (exporters, search_space):
+        for folder in package.__path__:
+            for path in sorted(Path(folder).glob("*.py")):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -8,8 +8,8 @@ import optuna
 import pytest
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, SearchAlgorithm, Skipped
-from controller.front import Front
 from controller.optuna_adapter import Nsga2, Tpe
+from controller.pareto import FrontPoint, front_of
 from controller.settings import Nsga2Settings, TpeSettings
 from controller.testing import (
     SPACE,
@@ -81,15 +81,16 @@ def test_tpe_forgets_while_proposals_are_in_flight():
 
 
 def test_nsga2_finds_the_whole_trade_off_of_a_small_space():
-    algorithm, front = Nsga2(SPACE, Nsga2Settings(), seed=0), Front()
-    for _ in range(60):
-        for one in algorithm.ask(5):
-            kernel, _, *layers = sizes(one)
-            outcome = evaluated(one, accuracy=(kernel + layers[0]) / 10, latency_ms=sum(layers))
-            front.add(outcome)
-            algorithm.tell([outcome])
-    found = {tuple(each.value for each in member.objectives) for member in front.members}
-    assert found == {(0.2, 0), (0.3, 1), (0.4, 2), (0.5, 3)}
+    algorithm = Nsga2(SPACE, Nsga2Settings(), seed=0)
+    points = []
+    for _ in range(300):
+        (one,) = algorithm.ask(1)
+        kernel, _, *layers = sizes(one)
+        accuracy, latency_ms = (kernel + layers[0]) / 10, sum(layers) + 1.0
+        points.append(FrontPoint(index=one.index, accuracy=accuracy, latency_ms=latency_ms))
+        algorithm.tell([evaluated(one, accuracy=accuracy, latency_ms=latency_ms)])
+    found = [(point.accuracy, point.latency_ms) for point in front_of(points)]
+    assert found == [(0.2, 1), (0.3, 2), (0.4, 3), (0.5, 4)]
 
 
 def test_tpe_takes_skipped_outcomes_for_bad_whatever_their_bound():

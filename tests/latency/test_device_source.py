@@ -12,7 +12,7 @@ from devices.device import (
 )
 from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import ExportError
-from latency.device_source import DeviceSource
+from latency.device_source import LEASE_WAIT_S, DeviceSource
 from latency.measurement import Statistic, Verdict
 from latency.protocol import Patience
 from latency.source import (
@@ -31,6 +31,8 @@ from workspace.database import sqlite_url
 from workspace.errors import InputError
 
 BROKEN = "bb" * 32
+ATAN = "operator ATAN has no counterpart"
+FULL = "database or disk is full"
 
 
 def artifact(name):
@@ -57,7 +59,7 @@ class Files:
 
     def of(self, subject):
         if isinstance(subject, NetworkSubject):
-            raise ExportError("operator ATAN has no counterpart")
+            raise ExportError(ATAN)
         return subject.artifact
 
 
@@ -75,9 +77,15 @@ def store(tmp_path):
     return MeasurementStore(sqlite_url(tmp_path / "m.db"))
 
 
+def free(device_id, *, wait_s):
+    assert device_id.startswith("adb:FAKE")
+    assert wait_s >= 0
+    return nullcontext()
+
+
 @pytest.fixture
 def make(store):
-    def made(*devices, lease=lambda _: nullcontext(), **more):
+    def made(*devices, lease=free, **more):
         return DeviceSource(
             "adb:any",
             devices,
@@ -186,7 +194,8 @@ def test_two_devices_are_used_at_once_and_each_by_one_caller(make):
     both = threading.Barrier(2, timeout=10)
 
     @contextmanager
-    def lease(_):
+    def lease(_, *, wait_s):
+        assert wait_s == 0
         both.wait()
         yield
 
@@ -221,14 +230,15 @@ def test_more_callers_than_devices_wait_for_their_turn(make):
     assert all(isinstance(answer, LatencyEstimate) for answer in answers.values())
 
 
-def test_a_device_is_held_while_it_times_and_free_afterwards(make):
+def test_a_device_is_held_while_it_times_and_free_afterwards(make, monkeypatch):
     held = []
 
     @contextmanager
-    def lease(device):
-        held.append(device.id)
+    def lease(device_id, *, wait_s):
+        assert wait_s > 0
+        held.append(device_id)
         yield
-        held.remove(device.id)
+        held.remove(device_id)
 
     device = FakeDevice()
     run = device.run
@@ -237,7 +247,7 @@ def test_a_device_is_held_while_it_times_and_free_afterwards(make):
         assert held == ["adb:FAKE1"]
         return run(*arguments)
 
-    device.run = run_held
+    monkeypatch.setattr(device, "run", run_held)
     source = make(device, lease=lease)
     assert len(ask(source, request("a1", id="1"), request("a2", id="2"))) == 2
     assert held == []
@@ -285,19 +295,23 @@ def test_a_file_that_no_device_can_run_is_a_failure_for_good_and_costs_no_device
 
 
 def test_a_device_that_someone_else_holds_may_be_free_later(make):
-    def lease(device):
-        raise DeviceBusyError(device.id, "held by process 7")
+    waited = []
+
+    def lease(device_id, *, wait_s):
+        waited.append(wait_s)
+        raise DeviceBusyError(device_id, "held by process 7")
 
     failure = ask(make(FakeDevice("FAKE1"), FakeDevice("FAKE2"), lease=lease), request())["one"]
     assert failure.retryable
     assert "held by process 7" in failure.text
+    assert waited == [0, LEASE_WAIT_S]
 
 
 def test_if_one_is_held_another_one_is_taken(make):
-    def lease(device):
-        if device.id == "adb:FAKE1":
-            raise DeviceBusyError(device.id, "held by process 7")
-        return nullcontext()
+    def lease(device_id, *, wait_s):
+        if device_id == "adb:FAKE1":
+            raise DeviceBusyError(device_id, "held by process 7")
+        return free(device_id, wait_s=wait_s)
 
     source = make(FakeDevice("FAKE1"), FakeDevice("FAKE2"), lease=lease)
     assert ask(source, request())["one"].source == "adb:FAKE2"
@@ -308,18 +322,18 @@ def test_a_network_that_cannot_be_exported_fails_alone(make):
         architecture=ProxylessSpace().decode((0,) * 22), head=Classifier(classes=10)
     )
     answers = ask(make(FakeDevice()), LatencyRequest(id="network", subject=network), request("a1"))
-    assert answers["network"].text == "operator ATAN has no counterpart"
+    assert answers["network"].text == ATAN
     assert not answers["network"].retryable
     assert isinstance(answers["one"], LatencyEstimate)
 
 
 def test_a_measurement_that_cannot_be_kept_is_no_answer(make, store, monkeypatch):
     def full(_):
-        raise StoreError("database or disk is full")
+        raise StoreError(FULL)
 
     monkeypatch.setattr(store, "add", full)
     failure = ask(make(FakeDevice()), request())["one"]
-    assert (failure.text, failure.retryable) == ("database or disk is full", True)
+    assert (failure.text, failure.retryable) == (FULL, True)
 
 
 def test_an_unknown_preset_is_refused_before_anything_runs(make):

@@ -1,8 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from devices.device import RunSettings
+from devices.device import ModelFile, RunSettings
 from exporters.artifact import Precision
 from latency.measurement import (
     Conditions,
@@ -43,7 +44,9 @@ def test_a_difference_changes_the_key_and_is_named(other, field):
 
 
 def test_a_session_without_a_median_has_none():
-    record = FakeDevice(single_runs=False).run(None, RunSettings())
+    record = FakeDevice(single_runs=False).run(
+        ModelFile(path=Path("a"), sha256="a"), RunSettings()
+    )
     with pytest.raises(ValueError, match="no median"):
         session_value_ms(record, Statistic.MEDIAN)
 

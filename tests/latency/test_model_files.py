@@ -1,11 +1,14 @@
 import hashlib
 import json
+import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import latency.model_files
 from exporters.artifact import Artifact, ModelFormat, Precision
 from latency.model_files import ModelFiles
 from latency.source import FileSubject, NetworkSubject
@@ -27,7 +30,9 @@ class Mine:
         content = b"".join(p.detach().numpy().tobytes() for p in module.parameters())
         path = directory / "network.mine"
         path.write_bytes(content)
-        spec = tuple(TensorSpec(name=i.name, shape=tuple(i.value.shape), dtype="float32") for i in inputs)
+        spec = tuple(
+            TensorSpec(name=i.name, shape=tuple(i.value.shape), dtype="float32") for i in inputs
+        )
         return Artifact(path=path, format=ModelFormat.TFLITE,
                         sha256=hashlib.sha256(content).hexdigest(), inputs=spec, outputs=(),
                         tool="mine-1")
@@ -129,3 +134,18 @@ def test_what_describes_a_file_is_plain_json(exporter):
     document = json.loads((path.parent / "artifact.json").read_text())
     assert document["file"] == "network.mine"
     assert document["inputs"] == [{"name": "image", "shape": [1, 3, 32, 32], "dtype": "float32"}]
+
+
+def test_files_unused_for_longest_go_when_there_are_too_many(exporter, monkeypatch):
+    files = ModelFiles(exporter, Precision.FP32)
+    heads = [replace(NETWORK, head=Classifier(classes=classes)) for classes in (2, 3, 4)]
+    old, used, recent = (files.of(subject).path.parent for subject in heads)
+    for age_h, folder in ((4, used), (3, old), (0.5, recent)):
+        os.utime(folder, (time.time() - 3600 * age_h,) * 2)
+    files.of(heads[1])  # used again
+    monkeypatch.setattr(latency.model_files, "CAP_BYTES", 1)
+    newest = files.of(NETWORK).path.parent
+    assert not old.exists()
+    assert used.exists()
+    assert recent.exists()
+    assert newest.exists()

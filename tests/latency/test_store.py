@@ -224,9 +224,10 @@ def test_processes_may_add_to_a_new_store_at_once(tmp_path):
 
 def test_the_shared_one_lies_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path / "new" / "home"))
-    identity = MeasurementStore.shared().add(made())
+    measurement = made()
+    identity = MeasurementStore.shared().add(measurement)
     assert (tmp_path / "new" / "home" / "measurements.db").is_file()
-    assert MeasurementStore.shared().get(identity)
+    assert MeasurementStore.shared().get(identity) == measurement
 
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path, monkeypatch):
