@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from controller.algorithm import (
     Evaluated,
@@ -17,9 +16,18 @@ from controller.algorithm import (
     Skipped,
 )
 from latency.account import account
+from latency.measurement import Verdict
 from latency.source import LatencyEstimate
 from search_space.architecture import Architecture, Json, from_json
 from training.executor import TrainingResult
+
+
+class OutcomeKind(StrEnum):
+    """What can become of a proposal."""
+
+    EVALUATED = "evaluated"
+    SKIPPED = "skipped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,11 @@ class FoundLatency:
             measurement=None if measurement is None else account(measurement),
         )
 
+    @property
+    def rejected(self) -> bool:
+        """Whether the number may not be used."""
+        return self.verdict == Verdict.REJECTED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -72,12 +85,14 @@ class Candidate:
     Attributes:
         proposal: As the algorithm made it.
         asked_after: How many outcomes had been told when it was asked for.
+        key: Of the architecture; empty where the point has none.
         document: The architecture as JSON; None where the point has none.
         latency: None until it is found.
         training: None until it is done, and where it was not needed.
         final: Measured again at the end; None for all but the front.
         told: Position of its outcome among all told; None until then.
-        kind: ``evaluated``, ``skipped`` or ``failed``; None until told.
+        kind: What became of it; None until told.
+        failure: Where it failed; None if it did not.
         reward: Of what was evaluated, the bound of what was skipped; else None.
         text: Why it failed; else empty.
         same_as: Index of an earlier proposal for the same network, whose result this is.
@@ -85,12 +100,14 @@ class Candidate:
 
     proposal: Proposal
     asked_after: int
+    key: str
     document: dict[str, Json] | None
     latency: FoundLatency | None
     training: TrainingResult | None
     final: FoundLatency | None
     told: int | None
-    kind: str | None
+    kind: OutcomeKind | None
+    failure: FailureKind | None
     reward: float | None
     text: str
     same_as: int | None
@@ -116,17 +133,18 @@ class Candidate:
     def outcome(self) -> Outcome | None:
         """What the algorithm was told; None until then."""
         match self.kind:
-            case "evaluated" if self.training and self.latency and self.reward is not None:
+            case OutcomeKind.EVALUATED if (
+                self.training and self.latency and self.reward is not None
+            ):
                 return evaluated(
                     self.proposal, self.training, self.latency.latency_ms, self.reward
                 )
-            case "skipped" if self.latency and self.reward is not None:
+            case OutcomeKind.SKIPPED if self.latency and self.reward is not None:
                 return Skipped(
                     proposal=self.proposal, latency_ms=self.latency.latency_ms, bound=self.reward
                 )
-            case "failed":
-                kind, _, text = self.text.partition(": ")
-                return Failed(proposal=self.proposal, kind=FailureKind(kind), text=text)
+            case OutcomeKind.FAILED if self.failure:
+                return Failed(proposal=self.proposal, kind=self.failure, text=self.text)
         return None
 
 
@@ -145,40 +163,17 @@ def evaluated(
     )
 
 
-def latency_row(found: FoundLatency) -> dict[str, object]:
-    """``found`` as columns of a table."""
-    row = {name: getattr(found, name) for name in FoundLatency.__slots__}
-    return {**row, "measurement": json.dumps(found.measurement)}
-
-
-def latency_from_row(row: Mapping[str, object], prefix: str) -> FoundLatency | None:
-    """What ``latency_row`` made, its columns named with ``prefix``; None where there is none."""
-    if row[prefix + "latency_ms"] is None:
-        return None
-    fields = {name: row[prefix + name] for name in FoundLatency.__slots__}
-    fields["measurement"] = json.loads(str(fields["measurement"]))
-    return FoundLatency(**fields)  # type: ignore[arg-type] # columns are typed by the schema
-
-
-def training_row(result: TrainingResult) -> dict[str, object]:
-    """``result`` as columns of a table."""
-    return {
-        "accuracy": result.accuracy,
-        "samples": result.samples,
-        "seconds": result.seconds,
-        "feedback": json.dumps({name: list(values) for name, values in result.feedback.items()}),
-        "stand_in": result.stand_in,
-    }
-
-
-def training_from_row(row: Mapping[str, object], prefix: str) -> TrainingResult | None:
-    """What ``training_row`` made, its columns named with ``prefix``; None where there is none."""
-    if row[prefix + "accuracy"] is None:
-        return None
-    names = ("accuracy", "samples", "seconds", "stand_in")
-    fields = {name: row[prefix + name] for name in names}
-    feedback = json.loads(str(row[prefix + "feedback"]))
-    return TrainingResult(
-        **fields,  # type: ignore[arg-type] # columns are typed by the schema
-        feedback={name: tuple(values) for name, values in feedback.items()},
-    )
+def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:
+    """The same outcome, of another proposal for the same network."""
+    match outcome:
+        case Evaluated():
+            return Evaluated(
+                proposal=proposal,
+                objectives=outcome.objectives,
+                reward=outcome.reward,
+                feedback=outcome.feedback,
+            )
+        case Skipped():
+            return Skipped(proposal=proposal, latency_ms=outcome.latency_ms, bound=outcome.bound)
+        case Failed():
+            return Failed(proposal=proposal, kind=outcome.kind, text=outcome.text)

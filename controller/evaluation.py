@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from controller.algorithm import Failed, FailureKind, Outcome, Proposal, Skipped
@@ -9,10 +12,10 @@ from controller.candidate import Candidate, FoundLatency, evaluated
 from controller.reward import Reward
 from controller.study import Study
 from controller.turns import Turns, Work
-from latency.measurement import Verdict
 from latency.source import (
     Decides,
     LatencyAnswer,
+    LatencyEstimate,
     LatencyFailure,
     LatencyRequest,
     LatencySource,
@@ -22,7 +25,6 @@ from search_space.architecture import Architecture, Head
 from training.executor import (
     Executor,
     Schedule,
-    TrainingError,
     TrainingJob,
     TrainingResult,
     TrainingTimeoutError,
@@ -31,6 +33,9 @@ from workspace.errors import InputError, OperationError
 
 LATENCY_TRIES = 3
 """How often a latency is asked for before its failure is told."""
+
+DEADLINE_GRACE_S = 60.0
+"""How much longer than its deadline a training is waited for; an ``Executor`` ends it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,51 +91,6 @@ class Evaluation:
         self._study = study
         self._turns = Turns(exclusive=source.on_this_computer and executor.on_this_computer)
 
-    def latency(
-        self, proposal: Proposal, architecture: Architecture, known: Candidate | None
-    ) -> FoundLatency | Outcome:
-        """What the candidate takes; its outcome where that ends it (too slow, or failed).
-
-        Args:
-            proposal: The candidate.
-            architecture: Its network.
-            known: What an interrupted search had found of it already.
-        """
-        try:
-            found = (known and known.latency) or self._latency(proposal.index, architecture)
-        except OperationError as error:
-            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=str(error))
-        except InputError as error:
-            return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
-        if found.verdict == Verdict.REJECTED.value:
-            reason = (found.measurement or {}).get("reason", "")
-            text = f"its latency was rejected: {reason}"
-            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
-        limit = self._settings.skip_above
-        if limit is not None and found.latency_ms > limit * self._reward.target_ms:
-            bound = self._reward.upper_bound(found.latency_ms)
-            return Skipped(proposal=proposal, latency_ms=found.latency_ms, bound=bound)
-        return found
-
-    def accuracy(
-        self,
-        proposal: Proposal,
-        architecture: Architecture,
-        known: Candidate | None,
-        found: FoundLatency,
-    ) -> Outcome:
-        """The outcome of a candidate whose latency is known: it is trained, or failed."""
-        try:
-            result = (known and known.training) or self._training(proposal.index, architecture)
-        except TrainingTimeoutError as error:
-            return Failed(proposal=proposal, kind=FailureKind.TIMEOUT, text=str(error))
-        except TrainingError as error:
-            return Failed(proposal=proposal, kind=FailureKind.TRAINING, text=str(error))
-        except InputError as error:
-            return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
-        reward = self._reward.value(result.accuracy, found.latency_ms)
-        return evaluated(proposal, result, found.latency_ms, reward)
-
     @property
     def lanes(self) -> tuple[int, int]:
         """How many latencies, and how many trainings, can really go on at once."""
@@ -141,8 +101,56 @@ class Evaluation:
         self._executor.close()
         self._source.close()
 
+    def latency(
+        self, proposal: Proposal, architecture: Architecture, known: Candidate | None
+    ) -> FoundLatency | Skipped | Failed:
+        """What the candidate takes; its outcome where that ends it (too slow, or failed).
+
+        Args:
+            proposal: The candidate.
+            architecture: Its network.
+            known: What an interrupted search had found of it already.
+
+        Raises:
+            StudyError: If the latency cannot be kept.
+        """
+        found = known.latency if known else None
+        if found is None:
+            answer = self._latency(proposal, architecture)
+            if isinstance(answer, Failed):
+                return answer
+            found = FoundLatency.of(answer)
+            self._study.found_latency(proposal.index, found)
+        return self._judged(proposal, found)
+
+    def accuracy(
+        self,
+        proposal: Proposal,
+        architecture: Architecture,
+        known: Candidate | None,
+        found: FoundLatency,
+    ) -> Outcome:
+        """The outcome of a candidate whose latency is known: it is trained, or failed.
+
+        Raises:
+            StudyError: If the accuracy cannot be kept.
+        """
+        result = known.training if known else None
+        if result is None:
+            trained = self._training(proposal, architecture)
+            if isinstance(trained, Failed):
+                return trained
+            result = trained
+            self._study.found_training(proposal.index, result)
+        reward = self._reward.value(result.accuracy, found.latency_ms)
+        return evaluated(proposal, result, found.latency_ms, reward)
+
     def job(self, index: int, architecture: Architecture, *, checkpoint: str = "") -> TrainingJob:
-        """The training of a candidate; equal ones give equal weights where training is exact."""
+        """The training of a candidate; equal ones give equal weights where training is exact.
+
+        Raises:
+            InputError: If the network cannot run at the size that is to be trained.
+        """
         settings = self._settings
         return TrainingJob(
             id=f"trial-{index}",
@@ -161,16 +169,12 @@ class Evaluation:
             TrainingError: If it gave no accuracy.
         """
         with self._turns.turn(Work.TRAINING):
-            return self._executor.submit(job).result()
-
-    def ask_latency(self, request: LatencyRequest) -> LatencyAnswer:
-        """Ask the source in its turn, again where that may help."""
-        for _ in range(LATENCY_TRIES):
-            with self._turns.turn(Work.TIMING):
-                (answer,) = self._source.estimate([request])
-            if not (isinstance(answer, LatencyFailure) and answer.retryable):
-                break
-        return answer
+            future = self._executor.submit(job)
+            try:
+                return future.result(timeout=job.deadline_s + DEADLINE_GRACE_S)
+            except FutureTimeoutError as error:
+                msg = f"training {job.id} did not end by its deadline of {job.deadline_s:g} s"
+                raise TrainingTimeoutError(msg) from error
 
     def request(
         self, index: int, architecture: Architecture, *, final: str | None = None
@@ -181,6 +185,9 @@ class Evaluation:
             index: Of its proposal.
             architecture: At any size.
             final: The preset of the last measurement; None while the search goes on.
+
+        Raises:
+            InputError: If the network cannot run at the size that is to be timed.
         """
         subject = NetworkSubject(
             architecture=_at(architecture, self._settings.timed_size), head=self._settings.head
@@ -193,18 +200,64 @@ class Evaluation:
             id=f"final-{index}", subject=subject, preset=final, decides=Decides.FRONT
         )
 
-    def _latency(self, index: int, architecture: Architecture) -> FoundLatency:
-        answer = self.ask_latency(self.request(index, architecture))
+    def ask(self, requests: Sequence[LatencyRequest]) -> Iterator[LatencyAnswer]:
+        """Ask the source in a turn, and again for what failed where that may help.
+
+        Raises:
+            InputError: If the source can never answer for such a network.
+            OperationError: If it cannot answer for any.
+        """
+        for left in reversed(range(LATENCY_TRIES)):
+            by_id = {request.id: request for request in requests}
+            again = []
+            with self._turns.turn(Work.TIMING):
+                for answer in self._source.estimate(requests):
+                    if left and isinstance(answer, LatencyFailure) and answer.retryable:
+                        again.append(by_id[answer.request_id])
+                    else:
+                        yield answer
+            if not again:
+                return
+            requests = again
+
+    def _latency(self, proposal: Proposal, architecture: Architecture) -> LatencyEstimate | Failed:
+        try:
+            request = self.request(proposal.index, architecture)
+        except InputError as error:
+            return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
+        try:
+            (answer,) = self.ask([request])
+        except (InputError, OperationError) as error:
+            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=str(error))
         if isinstance(answer, LatencyFailure):
-            raise OperationError(answer.text)
-        found = FoundLatency.of(answer)
-        self._study.found_latency(index, found)
+            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=answer.text)
+        times_ms = (answer.latency_ms, answer.low_ms, answer.high_ms)
+        if not all(math.isfinite(time) for time in times_ms) or answer.latency_ms <= 0:
+            text = f"{answer.source} answered {times_ms} ms, which is no latency"
+            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
+        return answer
+
+    def _judged(self, proposal: Proposal, found: FoundLatency) -> FoundLatency | Skipped | Failed:
+        if found.rejected:
+            text = f"its latency was rejected: {(found.measurement or {}).get('reason', '')}"
+            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
+        limit = self._settings.skip_above
+        if limit is not None and found.latency_ms > limit * self._reward.target_ms:
+            bound = self._reward.upper_bound(found.latency_ms)
+            return Skipped(proposal=proposal, latency_ms=found.latency_ms, bound=bound)
         return found
 
-    def _training(self, index: int, architecture: Architecture) -> TrainingResult:
-        result = self.train(self.job(index, architecture))
-        self._study.found_training(index, result)
-        return result
+    def _training(self, proposal: Proposal, architecture: Architecture) -> TrainingResult | Failed:
+        try:
+            job = self.job(proposal.index, architecture)
+        except InputError as error:
+            return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
+        try:
+            return self.train(job)
+        except TrainingTimeoutError as error:
+            return Failed(proposal=proposal, kind=FailureKind.TIMEOUT, text=str(error))
+        except (InputError, OperationError) as error:
+            return Failed(proposal=proposal, kind=FailureKind.TRAINING, text=str(error))
 
 
 def _at(architecture: Architecture, size: int | None) -> Architecture:

@@ -18,20 +18,28 @@ def create(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: If it is there already, and not an empty folder, or cannot be made.
     """
+    require_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
     except OSError as error:
         msg = f"the run folder {str(folder)!r} cannot be made: {error}"
         raise InputError(msg) from error
-    if taken:
+    with _held(folder):
+        yield folder
+
+
+def require_free(folder: Path) -> None:
+    """Do nothing if ``folder`` is not there, or empty.
+
+    Raises:
+        InputError: If it has something in it, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = (
             f"the run folder {str(folder)!r} exists: choose another, or go on with "
             f"'pocketnas resume {folder}'"
         )
         raise InputError(msg)
-    with _held(folder):
-        yield folder
 
 
 @contextmanager

@@ -29,7 +29,7 @@ STUDY = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
     Column("created", String(40), nullable=False),
-    Column("version", String(40), nullable=False),
+    Column("versions", Text, nullable=False),
     Column("config", Text, nullable=False),
 )
 
@@ -42,6 +42,7 @@ PROPOSAL = Table(
     Column("point", Text, nullable=False),
     Column("parents", Text, nullable=False),
     Column("note", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("key_sha256", String(64), nullable=False),
     Column("architecture", Text, nullable=False),
     Index("proposal_by_key", "study_id", "key_sha256"),
@@ -94,6 +95,7 @@ OUTCOME = _per_proposal(
     "outcome",
     Column("told", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
+    Column("failure", String(16), nullable=False),
     Column("reward", Double),
     Column("text", Text, nullable=False),
     Column("same_as", Integer),

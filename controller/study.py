@@ -7,60 +7,71 @@ dies at any point loses no row and doubles none.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, and_, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped
-from controller.candidate import (
-    Candidate,
-    FoundLatency,
-    latency_from_row,
-    latency_row,
-    training_from_row,
-    training_row,
-)
+from controller import rows, versions
+from controller.algorithm import Outcome, Proposal
+from controller.candidate import Candidate, FoundLatency
 from controller.schema import FINAL_LATENCY, LATENCY, OUTCOME, PROPOSAL, REVISIONS, STUDY, TRAINING
 from search_space.architecture import Architecture
-from search_space.decisions import point_from_json
 from training.executor import TrainingResult
 from workspace.database import open_database, sqlite_url
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, FromClause
+    from sqlalchemy import Connection, FromClause, Select
 
 _PARTS = {"": PROPOSAL, "l_": LATENCY, "f_": FINAL_LATENCY, "t_": TRAINING, "o_": OUTCOME}
 """Prefix of each table's columns in the rows that are read."""
 
+_IN_FOLDER = "search"
+"""Name of the one study in a run's own database."""
+
 
 class StudyError(OperationError):
-    """The database of a study refused: a full disk, a lost connection."""
+    """The database of a study refused: a full disk, a lost connection, a second writer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A proposal and when it was asked for.
+
+    Attributes:
+        proposal: As the algorithm made it.
+        after: How many outcomes had been told.
+    """
+
+    proposal: Proposal
+    after: int
 
 
 class Study:
-    """One search, in a database that may hold several.
+    """One search, in a database that may hold several; any thread may write to it.
 
     Args:
         url: SQLAlchemy's, of SQLite or PostgreSQL.
         name: Which study.
         config: Text from which the search can be put together again, to make a new study; None
             to open one that is there.
+        exist_ok: With ``config``, whether one that is there already is opened.
 
     Raises:
         InputError: If the database is of a newer version or cannot be opened, or the study is
             there although it should be made, or is not although it should be opened.
     """
 
-    def __init__(self, url: str, name: str, *, config: str | None = None) -> None:
+    def __init__(
+        self, url: str, name: str, *, config: str | None = None, exist_ok: bool = False
+    ) -> None:
         self._what = f"the study {name!r}"
         self._engine = open_database(
             url,
@@ -69,7 +80,7 @@ class Study:
             what=f"{self._what} at {url!r}",
         )
         if config is not None:
-            self._create(name, config)
+            self._create(name, config, exist_ok=exist_ok)
         with self._connected() as connection:
             row = connection.execute(select(STUDY).where(STUDY.c.name == name)).one_or_none()
         if row is None:
@@ -78,9 +89,13 @@ class Study:
         self._id: int = row.id
         self.config: str = row.config
         self.created: str = row.created
+        self.versions: Mapping[str, str] = json.loads(row.versions)
+        self._kept = self._kept_open()
 
     @classmethod
-    def in_folder(cls, folder: Path, *, config: str | None = None) -> Study:
+    def in_folder(
+        cls, folder: Path, *, config: str | None = None, exist_ok: bool = False
+    ) -> Study:
         """The study in ``study.db`` of a run's folder.
 
         Raises:
@@ -90,58 +105,40 @@ class Study:
         if config is None and not path.is_file():
             msg = f"{str(folder)!r} is no run: it has no study.db"
             raise InputError(msg)
-        return cls(sqlite_url(path), "search", config=config)
+        return cls(sqlite_url(path), _IN_FOLDER, config=config, exist_ok=exist_ok)
 
-    def _create(self, name: str, config: str) -> None:
-        row = {
-            "name": name,
-            "created": datetime.now(UTC).isoformat(),
-            "version": version("pocketnas"),
-            "config": config,
-        }
-        try:
-            with self._connected() as connection:
-                connection.execute(STUDY.insert(), row)
-        except IntegrityError as error:
-            msg = f"{self._what} exists: resume it, or choose another name"
-            raise InputError(msg) from error
+    def close(self) -> None:
+        """Give back the connections; a later call opens new ones."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+        self._engine.dispose()
 
     def propose(
         self, proposals: Sequence[tuple[Proposal, Architecture | None]], *, told: int
     ) -> None:
-        """Keep proposals, before any work on them starts.
+        """Keep the proposals of one ask, all or none, before any work on them starts.
 
         Args:
             proposals: Each with its architecture; None where the point has none.
             told: How many outcomes had been told when they were asked for.
         """
-        rows = [
-            {
-                "study_id": self._id,
-                "index": proposal.index,
-                "asked_after": told,
-                "point": json.dumps(proposal.point),
-                "parents": json.dumps(proposal.parents),
-                "note": json.dumps(dict(proposal.note), sort_keys=True),
-                "key_sha256": "" if architecture is None else key_digest(architecture),
-                "architecture": "" if architecture is None else json.dumps(architecture.to_json()),
-            }
-            for proposal, architecture in proposals
-        ]
-        with self._connected() as connection:
-            connection.execute(PROPOSAL.insert(), rows)
+        common = {"study_id": self._id, "asked_after": told}
+        made = [{**rows.proposal_row(p, architecture), **common} for p, architecture in proposals]
+        with self._writing() as connection:
+            connection.execute(PROPOSAL.insert(), made)
 
     def found_latency(self, index: int, found: FoundLatency) -> None:
         """Keep what a candidate takes."""
-        self._add(LATENCY, {**latency_row(found), "index": index})
+        self._add(LATENCY, {**rows.latency_row(found), "index": index})
 
     def found_final_latency(self, index: int, found: FoundLatency) -> None:
         """Keep what a candidate of the front was found to take at the end."""
-        self._add(FINAL_LATENCY, {**latency_row(found), "index": index})
+        self._add(FINAL_LATENCY, {**rows.latency_row(found), "index": index})
 
     def found_training(self, index: int, result: TrainingResult) -> None:
         """Keep what training a candidate gave."""
-        self._add(TRAINING, {**training_row(result), "index": index})
+        self._add(TRAINING, {**rows.training_row(result), "index": index})
 
     def tell(self, outcome: Outcome, *, told: int, same_as: int | None = None) -> None:
         """Keep an outcome, just before the algorithm is told.
@@ -151,9 +148,7 @@ class Study:
             told: How many outcomes were told before it.
             same_as: See ``Candidate``.
         """
-        kind, reward, text = _outcome_columns(outcome)
-        row = {"kind": kind, "reward": reward, "text": text, "told": told, "same_as": same_as}
-        self._add(OUTCOME, {**row, "index": outcome.proposal.index})
+        self._add(OUTCOME, {**rows.outcome_row(outcome), "told": told, "same_as": same_as})
 
     def counts(self) -> tuple[int, int]:
         """How many proposals are kept, and how many outcomes."""
@@ -172,14 +167,59 @@ class Study:
         Raises:
             InputError: If there is none of that index.
         """
-        for candidate in self.candidates(first=index, last=index):
+        for candidate in self._read(self._joined().where(PROPOSAL.c.index == index)):
             return candidate
         asked, _ = self.counts()
         msg = f"{self._what} has no trial {index}; it has {asked}, numbered from 0"
         raise InputError(msg)
 
-    def candidates(self, *, first: int = 0, last: int | None = None) -> Iterator[Candidate]:
+    def candidates(self) -> Iterator[Candidate]:
         """All that is known of each proposal, in the order they were asked."""
+        return self._read(self._joined().order_by(PROPOSAL.c.index))
+
+    def told(self) -> Iterator[Candidate]:
+        """Those whose outcomes were told, in that order."""
+        query = self._joined().where(OUTCOME.c.told.is_not(None))
+        return self._read(query.order_by(OUTCOME.c.told))
+
+    def untold(self) -> Iterator[Candidate]:
+        """Those whose outcomes were not, in the order they were asked."""
+        query = self._joined().where(OUTCOME.c.told.is_(None))
+        return self._read(query.order_by(PROPOSAL.c.index))
+
+    def asked(self) -> Iterator[Asked]:
+        """Every proposal, in the order they were asked."""
+        query = select(PROPOSAL).where(PROPOSAL.c.study_id == self._id)
+        for row in self._stream(query.order_by(PROPOSAL.c.index)):
+            yield Asked(proposal=rows.proposal_from(row), after=row["asked_after"])
+
+    def first_with_key(self, architecture: Architecture) -> int | None:
+        """Index of the first proposal for the same network."""
+        query = select(func.min(PROPOSAL.c.index)).where(
+            PROPOSAL.c.study_id == self._id,
+            PROPOSAL.c.key_sha256 == rows.key_digest(architecture),
+        )
+        with self._connected() as connection:
+            return connection.execute(query).scalar()
+
+    def _create(self, name: str, config: str, *, exist_ok: bool) -> None:
+        row = {
+            "name": name,
+            "created": datetime.now(UTC).isoformat(),
+            "versions": json.dumps(versions.current()),
+            "config": config,
+        }
+        try:
+            with self._connected() as connection:
+                connection.execute(STUDY.insert(), row)
+        except IntegrityError as error:
+            if exist_ok:
+                return
+            msg = f"{self._what} exists: resume it, or choose another name"
+            raise InputError(msg) from error
+
+    def _joined(self) -> Select[tuple[object, ...]]:
+        """Proposals with all their rows, where there are any."""
         columns = [
             column.label(prefix + column.name)
             for prefix, table in _PARTS.items()
@@ -187,41 +227,46 @@ class Study:
         ]
         joined: FromClause = PROPOSAL
         for table in (LATENCY, FINAL_LATENCY, TRAINING, OUTCOME):
-            same = (table.c.study_id == PROPOSAL.c.study_id) & (table.c.index == PROPOSAL.c.index)
+            same = and_(table.c.study_id == PROPOSAL.c.study_id, table.c.index == PROPOSAL.c.index)
             joined = joined.outerjoin(table, same)
-        query = (
-            select(*columns)
-            .select_from(joined)
-            .where(PROPOSAL.c.study_id == self._id, PROPOSAL.c.index >= first)
-            .order_by(PROPOSAL.c.index)
-        )
-        if last is not None:
-            query = query.where(PROPOSAL.c.index <= last)
-        with self._connected() as connection:
-            for row in connection.execution_options(yield_per=100).execute(query).mappings():
-                yield _candidate({str(name): value for name, value in row.items()})
+        return select(*columns).select_from(joined).where(PROPOSAL.c.study_id == self._id)
 
-    def told_order(self) -> tuple[int, ...]:
-        """Indices of the proposals whose outcomes were told, in that order."""
-        query = select(OUTCOME.c.index).where(OUTCOME.c.study_id == self._id)
-        with self._connected() as connection:
-            return tuple(connection.execute(query.order_by(OUTCOME.c.told)).scalars())
+    def _read(self, query: Select[tuple[object, ...]]) -> Iterator[Candidate]:
+        return (rows.candidate_from(row) for row in self._stream(query))
 
-    def first_with_key(self, architecture: Architecture) -> int | None:
-        """Index of the first proposal for the same network."""
-        query = select(func.min(PROPOSAL.c.index)).where(
-            PROPOSAL.c.study_id == self._id,
-            PROPOSAL.c.key_sha256 == key_digest(architecture),
-        )
+    def _stream(self, query: Select[tuple[object, ...]]) -> Iterator[rows.Row]:
+        """Rows as they are needed, so that memory does not grow with the search."""
         with self._connected() as connection:
-            return connection.execute(query).scalar()
+            found = connection.execution_options(yield_per=100).execute(query)
+            for row in found.mappings():
+                yield {str(name): value for name, value in row.items()}
 
     def _add(self, table: Table, row: Mapping[str, object]) -> None:
         """Insert a row of a proposal, unless it is there: a fact does not change."""
         where = (table.c.study_id == self._id) & (table.c.index == row["index"])
-        with self._connected() as connection:
+        with self._writing() as connection:
             if connection.execute(select(table.c.index).where(where)).first() is None:
                 connection.execute(table.insert(), {"study_id": self._id, **row})
+
+    def _kept_open(self) -> Connection | None:
+        """A connection that does nothing: when its last one closes, SQLite rewrites the file."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        return self._engine.connect()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that adds rows of this search.
+
+        Raises:
+            StudyError: If the database refuses, or another process adds the same rows.
+        """
+        try:
+            with self._connected() as connection:
+                yield connection
+        except IntegrityError as error:
+            msg = f"another process is at work on {self._what}: {error.orig}"
+            raise StudyError(msg) from error
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -238,41 +283,3 @@ class Study:
         except DBAPIError as error:
             msg = f"the database of {self._what} refuses: {error.orig}"
             raise StudyError(msg) from error
-
-
-def key_digest(architecture: Architecture) -> str:
-    """What finds a network again: the SHA-256 of its key."""
-    return hashlib.sha256(architecture.key.encode()).hexdigest()
-
-
-def _outcome_columns(outcome: Outcome) -> tuple[str, float | None, str]:
-    match outcome:
-        case Evaluated():
-            return "evaluated", outcome.reward, ""
-        case Skipped():
-            return "skipped", outcome.bound, ""
-        case Failed():
-            return "failed", None, f"{outcome.kind}: {outcome.text}"
-
-
-def _candidate(row: Mapping[str, Any]) -> Candidate:
-    proposal = Proposal(
-        index=row["index"],
-        point=point_from_json(json.loads(row["point"])),
-        parents=tuple(json.loads(row["parents"])),
-        note=json.loads(row["note"]),
-    )
-    text: str = row["architecture"]
-    return Candidate(
-        proposal=proposal,
-        document=json.loads(text) if text else None,
-        latency=latency_from_row(row, "l_"),
-        final=latency_from_row(row, "f_"),
-        training=training_from_row(row, "t_"),
-        text=row["o_text"] or "",
-        asked_after=row["asked_after"],
-        told=row["o_told"],
-        kind=row["o_kind"],
-        reward=row["o_reward"],
-        same_as=row["o_same_as"],
-    )

@@ -22,7 +22,7 @@ ANALYTIC = "analytic-standin"
 class SearchConfig(BaseModel):
     """Everything that decides what a search does; written into its run folder.
 
-    A field left at None is filled in with what the data set recommends (``filled_in``).
+    A field left at None takes what the data set recommends.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +42,7 @@ class SearchConfig(BaseModel):
     mode: Literal["ordered", "asynchronous"] = "ordered"
     size: Positive | None = None
     train_size: Positive | None = None
+    classes: Positive | None = None
     samples: Positive | None = None
     batch: Positive | None = None
     learning_rate: PositiveTime | None = None

@@ -131,3 +131,39 @@ class Executor(Protocol):
     def close(self) -> None:
         """End what runs and give back everything."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorSettings:
+    """Where training should run.
+
+    Attributes:
+        command: The user's own training program; empty for ours.
+        lanes: Jobs at once.
+        threads: CPU threads of each job.
+        stand_in: Whether accuracies come from a formula, without any training.
+    """
+
+    command: str = ""
+    lanes: int = 1
+    threads: int = 1
+    stand_in: bool = False
+
+
+def create(settings: ExecutorSettings) -> Executor:
+    """The executor that ``settings`` describe; it starts nothing before the first job.
+
+    Raises:
+        InputError: If the command cannot be used.
+    """
+    if settings.stand_in:
+        from training.analytic import AnalyticExecutor
+
+        return AnalyticExecutor()
+    if settings.command:
+        from training.command_executor import CommandExecutor
+
+        return CommandExecutor(settings.command, lanes=settings.lanes)
+    from training.local_executor import LocalExecutor
+
+    return LocalExecutor(lanes=settings.lanes, threads=settings.threads)

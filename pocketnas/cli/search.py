@@ -79,6 +79,10 @@ def search(
         int | None,
         typer.Option(help="Input size that is trained, in pixels.", show_default="--size"),
     ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(help="Classes of the network's head.", show_default="the data set's"),
+    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(help="Training images a network sees.", show_default="the data set's"),
@@ -157,6 +161,7 @@ def search(
             "seed": seed,
             "size": size,
             "train_size": train_size,
+            "classes": classes,
             "samples": samples,
             "train_command": train_command,
             "threads": threads,

@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(255), nullable=False, unique=True),
         sa.Column("created", sa.String(40), nullable=False),
-        sa.Column("version", sa.String(40), nullable=False),
+        sa.Column("versions", sa.Text, nullable=False),
         sa.Column("config", sa.Text, nullable=False),
     )
     op.create_table(
@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("point", sa.Text, nullable=False),
         sa.Column("parents", sa.Text, nullable=False),
         sa.Column("note", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
         sa.Column("key_sha256", sa.String(64), nullable=False),
         sa.Column("architecture", sa.Text, nullable=False),
     )
@@ -75,6 +76,7 @@ def upgrade() -> None:
         "outcome",
         sa.Column("told", sa.Integer, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("failure", sa.String(16), nullable=False),
         sa.Column("reward", sa.Double),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("same_as", sa.Integer),

@@ -1,0 +1,125 @@
+"""The values of a study as rows of its tables, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
+from controller.candidate import Candidate, FoundLatency, OutcomeKind
+from search_space.architecture import Architecture
+from search_space.decisions import point_from_json
+from training.executor import TrainingResult
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns, which the schema types."""
+
+
+def key_digest(architecture: Architecture) -> str:
+    """What finds a network again: the SHA-256 of its key."""
+    return hashlib.sha256(architecture.key.encode()).hexdigest()
+
+
+def proposal_row(proposal: Proposal, architecture: Architecture | None) -> dict[str, object]:
+    """A proposal, with its architecture where its point has one."""
+    return {
+        "index": proposal.index,
+        "point": json.dumps(proposal.point),
+        "parents": json.dumps(proposal.parents),
+        "note": json.dumps(dict(proposal.note), sort_keys=True),
+        "key_sha256": "" if architecture is None else key_digest(architecture),
+        "architecture": "" if architecture is None else json.dumps(architecture.to_json()),
+    }
+
+
+def proposal_from(row: Row) -> Proposal:
+    """What ``proposal_row`` made."""
+    return Proposal(
+        index=row["index"],
+        point=point_from_json(json.loads(row["point"])),
+        parents=tuple(json.loads(row["parents"])),
+        note=json.loads(row["note"]),
+    )
+
+
+def latency_row(found: FoundLatency) -> dict[str, object]:
+    """A latency."""
+    row = {name: getattr(found, name) for name in FoundLatency.__slots__}
+    return {**row, "measurement": json.dumps(found.measurement)}
+
+
+def latency_from(row: Row, prefix: str) -> FoundLatency | None:
+    """What ``latency_row`` made, its columns named with ``prefix``; None where there is none."""
+    if row[prefix + "latency_ms"] is None:
+        return None
+    fields = {name: row[prefix + name] for name in FoundLatency.__slots__}
+    fields["measurement"] = json.loads(fields["measurement"])
+    return FoundLatency(**fields)
+
+
+def training_row(result: TrainingResult) -> dict[str, object]:
+    """What a training gave."""
+    return {
+        "accuracy": result.accuracy,
+        "samples": result.samples,
+        "seconds": result.seconds,
+        "feedback": json.dumps({name: list(values) for name, values in result.feedback.items()}),
+        "stand_in": result.stand_in,
+    }
+
+
+def training_from(row: Row, prefix: str) -> TrainingResult | None:
+    """What ``training_row`` made, its columns named with ``prefix``; None where there is none."""
+    if row[prefix + "accuracy"] is None:
+        return None
+    feedback = json.loads(row[prefix + "feedback"])
+    return TrainingResult(
+        accuracy=row[prefix + "accuracy"],
+        samples=row[prefix + "samples"],
+        seconds=row[prefix + "seconds"],
+        feedback={name: tuple(values) for name, values in feedback.items()},
+        stand_in=row[prefix + "stand_in"],
+    )
+
+
+def outcome_row(outcome: Outcome) -> dict[str, object]:
+    """What became of a proposal; its figures have rows of their own."""
+    kind, failure, reward, text = OutcomeKind.EVALUATED, "", None, ""
+    match outcome:
+        case Evaluated():
+            reward = outcome.reward
+        case Skipped():
+            kind, reward = OutcomeKind.SKIPPED, outcome.bound
+        case Failed():
+            kind, failure, text = OutcomeKind.FAILED, outcome.kind.value, outcome.text
+    return {
+        "index": outcome.proposal.index,
+        "kind": kind.value,
+        "failure": failure,
+        "reward": reward,
+        "text": text,
+    }
+
+
+def candidate_from(row: Row) -> Candidate:
+    """A proposal joined with its rows of other tables, their columns named with a prefix.
+
+    ``l_`` the latency, ``f_`` the last latency, ``t_`` the training, ``o_`` the outcome.
+    """
+    kind, failure, text = row["o_kind"], row["o_failure"], row["architecture"]
+    return Candidate(
+        proposal=proposal_from(row),
+        asked_after=row["asked_after"],
+        document=json.loads(text) if text else None,
+        latency=latency_from(row, "l_"),
+        final=latency_from(row, "f_"),
+        training=training_from(row, "t_"),
+        told=row["o_told"],
+        kind=OutcomeKind(kind) if kind else None,
+        failure=FailureKind(failure) if failure else None,
+        reward=row["o_reward"],
+        text=row["o_text"] or "",
+        same_as=row["o_same_as"],
+    )

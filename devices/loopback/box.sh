@@ -1,0 +1,43 @@
+#!/bin/sh
+# Turns fresh mount, PID, network, UTS and IPC namespaces into a phone; runs as their first process.
+#
+#   box.sh ROOT DATA IDENTITY HOSTNAME MARKER
+#
+# Nothing mounted here is seen outside: the namespace's mounts are private and go with it.
+set -eu
+root=$1 data=$2 identity=$3 hostname=$4 marker=$5
+
+hostname "$hostname"
+mount --bind "$root" "$root"
+mount --bind -o nosuid,nodev "$data" "$root/data"
+mount -o remount,bind,nosuid,nodev "$root/data"
+mount --bind "$identity" "$root/etc/pocketnas-loopback"
+mount -o remount,bind,ro "$root/etc/pocketnas-loopback"
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
+mount -t tmpfs -o nosuid,mode=1777 tmpfs "$root/tmp"
+mount -t tmpfs -o nosuid,mode=755 tmpfs "$root/run"
+mount -t tmpfs -o nosuid,noexec,mode=755 tmpfs "$root/dev"
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o nosuid,noexec,newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
+mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root/dev/shm"
+for device in null zero full random urandom tty; do
+  : > "$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device"
+done
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+mount -o remount,bind,ro "$root"
+
+# The old root goes away altogether, so that no path leads back to this computer's files.
+cd "$root"
+pivot_root . mnt
+umount -l /mnt
+
+# adbd gives an open shell to whoever connects. As on Android it runs as the user 'shell', with no
+# privileges and no way to gain any. Its parent stays to collect orphans, and ends with it.
+exec env -i PATH=/usr/sbin:/usr/bin HOME=/data/local/tmp TMPDIR=/data/local/tmp ADBD_PORT=5555 \
+  /bin/sh -c 'setpriv --reuid=2000 --regid=2000 --clear-groups --inh-caps=-all \
+      --bounding-set=-all --no-new-privs \
+      /usr/lib/android-sdk/platform-tools/adbd >/data/local/tmp/.adbd.log 2>&1 </dev/null &
+    wait $!' "$marker"

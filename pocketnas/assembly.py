@@ -1,0 +1,194 @@
+"""Puts a search together from its configuration; everything wrong with it is found here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from controller import algorithm
+from controller.evaluation import EvaluationSettings
+from controller.feasibility import require_feasible
+from controller.reward import Reward, RewardMode
+from controller.search import Mode, SearchSettings
+from latency import source as latency_source
+from latency.protocol import preset
+from latency.source import LatencySource, SourceSettings
+from pocketnas.config import ANALYTIC, SearchConfig
+from search_space import space as spaces
+from search_space.architecture import Classifier, Head
+from search_space.space import SearchSpace, SpaceName
+from training import executor as executors
+from training.executor import Executor, ExecutorSettings, Schedule
+from training.task import Proxy
+from training.task import create as create_task
+from workspace import plugin
+from workspace.errors import InputError
+
+_SPACE_DEFAULTS = {
+    SpaceName.MNASNET: ("strides", "width", "stem_filters", "head_filters", "channels"),
+    SpaceName.PROXYLESS: ("strides", "stem_filters", "head_filters", "channels"),
+}
+"""What each space takes of a data set's recommendations."""
+
+_TRAIN_SIZE = 64
+"""Where a network cannot run at the size that its data set recommends."""
+
+ANALYTIC_CLASSES = 1000
+"""Of the analytic stand-in, whose constants are made for ImageNet's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of a search.
+
+    Attributes:
+        config: What they were made from.
+        space: Where it goes.
+        algorithm: Fresh.
+        settings: Of the loop.
+        evaluation: How candidates are evaluated.
+        reward: With the target.
+        source: Gives latencies; to be closed.
+        executor: Gives accuracies; to be closed.
+    """
+
+    config: SearchConfig
+    space: SearchSpace
+    algorithm: algorithm.SearchAlgorithm
+    settings: SearchSettings
+    evaluation: EvaluationSettings
+    reward: Reward
+    source: LatencySource
+    executor: Executor
+
+    def close(self) -> None:
+        """Give back devices and processes."""
+        self.executor.close()
+        self.source.close()
+
+
+def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
+    """All parts, made and checked; devices are there and answer.
+
+    Args:
+        config: Of the search.
+        check_target: Whether to find out that some network meets the target.
+
+    Raises:
+        InputError: If any part cannot be used; the text says which.
+        OperationError: If a device does not answer.
+    """
+    proxy, head = _task(config)
+    space = space_of(config)
+    reward = Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
+    found = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    searcher = algorithm.create(found, space.points, config.seed)
+    for name in (config.preset, config.final_preset):
+        preset(name)
+    executor = executors.create(
+        ExecutorSettings(command=config.train_command, stand_in=config.dataset == ANALYTIC)
+    )
+    source = _source(config)
+    try:
+        evaluation = _evaluation(config, proxy, head, space)
+        if check_target:
+            require_feasible(space, head, source, reward, evaluation.timed_size)
+    except BaseException:
+        source.close()
+        executor.close()
+        raise
+    settings = SearchSettings(
+        trials=config.trials, window=config.window, mode=Mode(config.mode)
+    )
+    return Assembly(
+        config, space, searcher, settings, evaluation, reward, source, executor
+    )
+
+
+def space_of(config: SearchConfig) -> SearchSpace:
+    """The space of a search, with what suits its data.
+
+    Raises:
+        InputError: If there is no such space, data set or option.
+    """
+    proxy, _ = _task(config)
+    return spaces.create(config.space, _space_options(config, proxy))
+
+
+def _task(config: SearchConfig) -> tuple[Proxy, Head]:
+    if config.dataset == ANALYTIC:
+        if config.train_command:
+            msg = f"--train-command trains, {ANALYTIC!r} does not: give one of the two"
+            raise InputError(msg)
+        proxy = Proxy(size=224, schedule=Schedule(samples=1))
+        return proxy, Classifier(classes=config.classes or ANALYTIC_CLASSES)
+    try:
+        task = create_task(config.dataset)
+    except InputError as error:
+        msg = f"{error}; {ANALYTIC} for a formula instead of training"
+        raise InputError(msg) from error
+    if config.classes is not None:
+        return task.proxy, Classifier(classes=config.classes)
+    return task.proxy, task.head
+
+
+def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
+    """What was given, on top of what suits the data where latencies are of no published table."""
+    options = dict(config.space_options)
+    if config.space not in set(SpaceName):
+        return options
+    if not config.latency.startswith("table:") and config.dataset != ANALYTIC:
+        for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
+            if name in proxy.space_options:
+                options.setdefault(name, proxy.space_options[name])
+        options.setdefault("size", str(config.size or proxy.size))
+    elif config.size is not None:
+        options.setdefault("size", str(config.size))
+    return options
+
+
+def _evaluation(
+    config: SearchConfig, proxy: Proxy, head: Head, space: SearchSpace
+) -> EvaluationSettings:
+    given = {
+        "samples": config.samples,
+        "batch": config.batch,
+        "learning_rate": config.learning_rate,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return EvaluationSettings(
+        task=config.dataset,
+        head=head,
+        schedule=replace(proxy.schedule, **chosen),  # type: ignore[arg-type] # by field name
+        seed=config.seed,
+        timed_size=config.size,
+        train_size=_train_size(config, proxy, space),
+        preset=config.preset,
+        deadline_s=config.train_deadline_s,
+        skip_above=config.skip_above,
+    )
+
+
+def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int | None:
+    """What was given, else the timed size where the data suits it, else what the data suits."""
+    if config.train_size is not None or config.dataset == ANALYTIC:
+        return config.train_size
+    if not config.latency.startswith("table:"):
+        return config.size
+    import random
+
+    example = space.decode(space.points.sample(random.Random(0)))
+    try:
+        example.at(proxy.size)
+    except InputError:
+        return _TRAIN_SIZE
+    return proxy.size
+
+
+def _source(config: SearchConfig) -> LatencySource:
+    from exporters.exporter import create as create_exporter
+
+    if plugin.is_reference(config.exporter) or config.exporter != "tflite":
+        create_exporter(config.exporter)
+    return latency_source.create(
+        config.latency, SourceSettings(threads=config.threads, exporter=config.exporter)
+    )

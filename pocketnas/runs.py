@@ -1,0 +1,130 @@
+"""Runs in their folders: started, resumed, replayed, looked at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from controller import run_folder
+from controller.evaluation import Evaluation
+from controller.finish import best, measure_front
+from controller.search import Observer, Search
+from controller.study import Study
+from pocketnas.assembly import Assembly, assemble
+from pocketnas.config import SearchConfig
+from workspace.errors import InputError
+from workspace.files import write_whole
+
+if TYPE_CHECKING:
+    from controller.replay import ReplayReport
+
+
+class RunObserver(Observer, Protocol):
+    """Is told how a run goes, its end included."""
+
+    def on_step(self, text: str) -> None:
+        """Called when something else than trials begins."""
+        ...
+
+
+def new_folder(parent: Path) -> Path:
+    """A folder in ``parent`` that is not there yet, named after the time."""
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
+    folder = parent / stamp
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{stamp}-{number}"
+    return folder
+
+
+def start(folder: Path, config: SearchConfig, observer: RunObserver) -> None:
+    """Run a new search to its end in ``folder``.
+
+    Raises:
+        InputError: If the folder is taken, or a setting cannot be used; nothing was made.
+        OperationError: If the search cannot go on; it can be resumed.
+        KeyboardInterrupt: At Ctrl-C, likewise.
+    """
+    run_folder.require_free(folder)
+    observer.on_step("checking the settings and the target")
+    parts = assemble(config, check_target=True)
+    try:
+        with run_folder.create(folder):
+            study = _study(folder, config, config=config.to_toml())
+            write_whole(folder / "config.toml", config.to_toml().encode())
+            _run(folder, parts, study, observer)
+    finally:
+        parts.close()
+
+
+def resume(folder: Path, observer: RunObserver) -> None:
+    """Go on with a search that was cut off; a finished one ends at once.
+
+    Raises:
+        InputError: If it is no run, is at work elsewhere, or is of a newer version.
+        OperationError: If the search cannot go on.
+        KeyboardInterrupt: At Ctrl-C.
+    """
+    with run_folder.resume(folder):
+        config = SearchConfig.load(folder / "config.toml", {})
+        study = _study(folder, config)
+        parts = assemble(config, check_target=False)
+        try:
+            _run(folder, parts, study, observer)
+        finally:
+            parts.close()
+
+
+def replay(folder: Path) -> ReplayReport:
+    """Ask a fresh algorithm for all proposals of a run again.
+
+    Raises:
+        InputError: If it is no run, or of a newer version.
+        ReplayError: If a proposal differs.
+    """
+    from controller import algorithm
+    from controller import replay as replaying
+    from pocketnas.assembly import space_of
+
+    config = load_config(folder)
+    study = _study(folder, config)
+    settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    fresh = algorithm.create(settings, space_of(config).points, config.seed)
+    return replaying.replay(study, fresh)
+
+
+def load_config(folder: Path) -> SearchConfig:
+    """The configuration of a run.
+
+    Raises:
+        InputError: If ``folder`` is no run's.
+    """
+    path = folder / "config.toml"
+    if not path.is_file():
+        msg = f"{str(folder)!r} is no run: it has no config.toml"
+        raise InputError(msg)
+    return SearchConfig.load(path, {})
+
+
+def _study(folder: Path, settings: SearchConfig, *, config: str | None = None) -> Study:
+    if settings.database:
+        return Study(settings.database, str(folder.resolve()), config=config)
+    return Study.in_folder(folder, config=config)
+
+
+def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> None:
+    evaluation = Evaluation(parts.evaluation, parts.source, parts.executor, parts.reward, study)
+    search = Search(
+        parts.settings, parts.space, parts.algorithm, evaluation, study, observer
+    )
+    search.run()
+    observer.on_step("measuring the front again")
+    for found in measure_front(study, evaluation, parts.config.final_preset):
+        observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
+    chosen = best(study, parts.reward)
+    if chosen is not None:
+        from pocketnas.exported import export_best
+
+        export_best(folder, parts, evaluation, chosen, observer.on_step)

@@ -1,0 +1,110 @@
+"""Images with one label each: what classification tasks share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+
+class LabelledImages:
+    """Images in memory, resized once; an ``Examples``.
+
+    Args:
+        images: `[N, H, W]` uint8 grey, or `[N, H, W, C]`.
+        labels: `[N]` int64.
+        size: Pixels a side that networks see.
+        shift: Largest shift of the augmentation, as a share of the size.
+        flip: Whether the augmentation mirrors left and right.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        size: int,
+        *,
+        shift: float = 0.0,
+        flip: bool = False,
+    ) -> None:
+        import torch
+        from torch.nn import functional
+
+        pixels = torch.from_numpy(images).float().div(255)
+        pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+        if pixels.shape[-1] != size:
+            pixels = functional.interpolate(
+                pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+            )
+        self._images = pixels.sub(0.5).div(0.5).contiguous()
+        self._labels = torch.from_numpy(labels).long()
+        self._shift = round(shift * size)
+        self._flip = flip
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._labels)
+
+    def batch(
+        self, indices: Tensor, generator: Generator | None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Images `[N, C, size, size]` in `[-1, 1]`, and labels `[N]`; see ``Examples.batch``."""
+        images, labels = self._images[indices], self._labels[indices]
+        if generator is not None:
+            images = self._augmented(images, generator)
+        return (images,), labels
+
+    def _augmented(self, images: Tensor, generator: Generator) -> Tensor:
+        """Shifted by whole pixels, the same for the batch, and mirrored one by one."""
+        import torch
+        from torch.nn import functional
+
+        if self._shift:
+            reach = self._shift
+            rows, columns = torch.randint(0, 2 * reach + 1, (2,), generator=generator).tolist()
+            size = images.shape[-1]
+            padded = functional.pad(images, (reach,) * 4, value=-1.0)
+            images = padded[:, :, rows : rows + size, columns : columns + size]
+        if self._flip:
+            mirrored = torch.rand(len(images), generator=generator) < 0.5
+            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+        return images
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+    """The mean over the batch of scores `[N, classes]` and labels `[N]`."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> float:
+    """The share of `[N, classes]` scores whose largest is at the label."""
+    return float((outputs.argmax(1) == targets).double().mean())
+
+
+def split_by_label(
+    labels: NDArray[np.int64], counts: tuple[int, ...], seed: int
+) -> tuple[NDArray[np.int64], ...]:
+    """Disjoint index sets of the given sizes, each with about equal shares of every label.
+
+    Args:
+        labels: `[N]`.
+        counts: Size of each set but the last, which takes what is left.
+        seed: Fixes the sets.
+    """
+    import numpy as np
+
+    rng = np.random.Generator(np.random.PCG64(seed))
+    order = rng.permutation(len(labels))
+    position = np.empty(len(labels))  # of each example within its label, as a share
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    spread = order[np.argsort(position[order], kind="stable")]
+    bounds = np.cumsum(counts)
+    # Every k-th of an order in which labels alternate would repeat their pattern: cut instead.
+    return tuple(np.sort(part) for part in np.split(spread, bounds))

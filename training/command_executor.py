@@ -1,0 +1,175 @@
+"""Trains with a program of the user's own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import signal
+import string
+import subprocess
+import tempfile
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from training.executor import TrainingError, TrainingJob, TrainingResult, TrainingTimeoutError
+from workspace.errors import InputError
+
+PLACEHOLDERS = ("arch", "result", "seed", "samples", "size")
+"""What a command may ask for: paths of the architecture's JSON and of the result's, numbers."""
+
+TAIL = 2000
+"""Characters of a failed program's last words that are told."""
+
+
+class CommandExecutor:
+    """An ``Executor`` that runs ``python train.py --arch {arch} --out {result}`` or the like.
+
+    ``{arch}`` is the path of a JSON document (``Architecture.to_json``); the program writes to
+    ``{result}`` a JSON object with ``accuracy`` in `[0, 1]` and, if it likes, ``samples`` and
+    ``feedback`` (names to lists of numbers).
+
+    Args:
+        command: Split as a shell would, but run without one.
+        lanes: Programs at once.
+
+    Raises:
+        InputError: If it cannot be split, or lacks ``{arch}`` or ``{result}``, or asks for more.
+    """
+
+    on_this_computer = True
+    deterministic = False
+
+    def __init__(self, command: str, *, lanes: int = 1) -> None:
+        self._words = _split(command)
+        self._lanes = lanes
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="command")
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def lanes(self) -> int:
+        """See ``Executor.lanes``."""
+        return self._lanes
+
+    def submit(self, job: TrainingJob) -> Future[TrainingResult]:
+        """See ``Executor.submit``."""
+        return self._pool.submit(self._run, job)
+
+    def close(self) -> None:
+        """See ``Executor.close``."""
+        with self._lock:
+            self._closed = True
+            processes = tuple(self._processes)
+        for process in processes:
+            _kill(process)
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self, job: TrainingJob) -> TrainingResult:
+        with tempfile.TemporaryDirectory(prefix="pocketnas-") as folder:
+            architecture, result = Path(folder, "architecture.json"), Path(folder, "result.json")
+            architecture.write_text(json.dumps(job.architecture.to_json()))
+            values = {
+                "arch": str(architecture),
+                "result": str(result),
+                "seed": str(job.seed),
+                "samples": str(job.schedule.samples),
+                "size": str(job.architecture.inputs[0].shape[-1]),
+            }
+            command = [word.format_map(values) for word in self._words]
+            started = time.monotonic()
+            self._execute(command, job)
+            return _read(result, job, command, time.monotonic() - started)
+
+    def _execute(self, command: list[str], job: TrainingJob) -> None:
+        """Run the program to its end, or to the job's deadline."""
+        with tempfile.TemporaryFile() as output:
+            try:
+                process = self._start(command, output.fileno())
+            except OSError as error:
+                msg = f"the training command {shlex.join(command)} cannot be started: {error}"
+                raise TrainingError(msg) from error
+            try:
+                code = process.wait(timeout=job.deadline_s)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                msg = f"training {job.id} was killed at its deadline of {job.deadline_s:g} s"
+                raise TrainingTimeoutError(msg) from None
+            finally:
+                with self._lock:
+                    self._processes.discard(process)
+            if code != 0:
+                output.seek(0)
+                said = output.read()[-TAIL:].decode(errors="replace").strip()
+                msg = f"the training command {shlex.join(command)} ended with {code}: {said}"
+                raise TrainingError(msg)
+
+    def _start(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                msg = "the executor is closed"
+                raise TrainingError(msg)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._processes.add(process)
+            return process
+
+
+def _split(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+        asked = {
+            name for word in words for _, name, _, _ in string.Formatter().parse(word) if name
+        }
+    except ValueError as error:
+        msg = f"the training command {command!r} cannot be split into words: {error}"
+        raise InputError(msg) from error
+    unknown = sorted(asked - set(PLACEHOLDERS))
+    missing = sorted({"arch", "result"} - asked)
+    if unknown or missing or not words:
+        msg = (
+            f"the training command {command!r} needs {{arch}} and {{result}}, and may have "
+            f"{{seed}}, {{samples}} and {{size}}; it lacks {missing or 'none'}, unknown are "
+            f"{unknown or 'none'}"
+        )
+        raise InputError(msg)
+    return words
+
+
+def _read(path: Path, job: TrainingJob, command: list[str], seconds: float) -> TrainingResult:
+    try:
+        document = json.loads(path.read_text())
+        accuracy = float(document["accuracy"])
+        feedback = {
+            str(name): tuple(float(value) for value in values)
+            for name, values in document.get("feedback", {}).items()
+        }
+        samples = int(document.get("samples", job.schedule.samples))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = (
+            f"the training command {shlex.join(command)} wrote no result with an accuracy: "
+            f"{type(error).__name__}: {error}"
+        )
+        raise TrainingError(msg) from error
+    if not (math.isfinite(accuracy) and 0 <= accuracy <= 1):
+        msg = (
+            f"the training command {shlex.join(command)} wrote accuracy {accuracy}, not in [0, 1]"
+        )
+        raise TrainingError(msg)
+    return TrainingResult(accuracy=accuracy, samples=samples, seconds=seconds, feedback=feedback)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

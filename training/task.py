@@ -1,0 +1,142 @@
+"""What a network learns: data, loss, metric; and the one place that names every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, cast
+
+from search_space.architecture import Head
+from training.executor import Schedule
+from workspace import plugin
+from workspace.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
+    from torch import Generator, Tensor
+
+
+class Split(StrEnum):
+    """Which examples. A search sees the first two only; the last is for what it chose."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """What a search on this task does unless it is told otherwise.
+
+    Attributes:
+        size: Input size in pixels.
+        schedule: A short training.
+        space_options: For spaces that know them: widths and strides that suit the images.
+    """
+
+    size: int
+    schedule: Schedule
+    space_options: dict[str, str] = field(default_factory=dict)
+
+
+class Examples(Protocol):
+    """One split of a task at one size."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def batch(
+        self, indices: Tensor, generator: Generator | None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The network's inputs, each `[N, *shape]` float32, and the targets.
+
+        Args:
+            indices: `[N]` int64.
+            generator: Draws the augmentation; None for none.
+        """
+        ...
+
+
+class Task(Protocol):
+    """Data with a loss and a metric.
+
+    Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
+    in every process; nothing but ``indices`` and ``generator`` decides a batch.
+    """
+
+    @property
+    def name(self) -> str:
+        """As the command line names it."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """What networks for it end in."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        ...
+
+    @property
+    def proxy(self) -> Proxy:
+        """What a search does unless it is told otherwise."""
+        ...
+
+    def examples(self, split: Split, size: int) -> Examples:
+        """A split, its inputs ``size`` pixels a side.
+
+        Raises:
+            OperationError: If the data is not there; the text says how to get it.
+        """
+        ...
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+        """A number to minimise, the mean over the batch."""
+        ...
+
+    def metric(self, outputs: Tensor, targets: Tensor) -> float:
+        """In `[0, 1]`, larger is better, over the whole split."""
+        ...
+
+
+class TaskName(StrEnum):
+    """Tasks that ship with the project, as the command line names them."""
+
+    DIGITS = "digits"
+    FASHION_MNIST = "fashion-mnist"
+
+
+def create(name: str) -> Task:
+    """The task called ``name``, or the user's own at ``package.module:NAME``.
+
+    A user's NAME is a ``Task``, or a callable without arguments that returns one.
+
+    Raises:
+        InputError: If there is no such task.
+    """
+    if plugin.is_reference(name):
+        found = plugin.load(name, "a task")
+        made = found() if callable(found) else found
+        missing = [
+            part for part in ("head", "examples", "loss", "metric") if not hasattr(made, part)
+        ]
+        if missing:
+            msg = f"{name!r} is no task: it lacks {', '.join(missing)}"
+            raise InputError(msg)
+        return cast("Task", made)
+    match name:
+        case TaskName.DIGITS:
+            from training.digits import Digits
+
+            return Digits()
+        case TaskName.FASHION_MNIST:
+            from training.fashion_mnist import FashionMnist
+
+            return FashionMnist()
+    msg = (
+        f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
+        "one of yours"
+    )
+    raise InputError(msg)

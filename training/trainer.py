@@ -1,0 +1,202 @@
+"""Trains one network on one task, to the same last bit every time on the CPU."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from training.executor import Arithmetic, Schedule, TrainingError, TrainingResult
+from training.task import Examples, Split, Task
+from workspace.files import write_whole
+
+WARMUP = 0.1
+"""Share of the steps over which the learning rate rises."""
+
+STATISTICS_BATCHES = 8
+"""Batches from which batch norms take their statistics after training."""
+
+EVALUATION_BATCH = 250
+
+
+class Trainer:
+    """Fits networks on the GPU where there is one, else on the CPU.
+
+    The optimizer is AdamW with decoupled weight decay on weights alone: of what was tried it gets
+    furthest in the few hundred steps of a proxy task. After training, batch norms take their
+    statistics anew as plain averages over some batches ("precise BN", Wu and Johnson 2021, arXiv
+    2105.07576): their running averages, at MnasNet's momentum of 0.99, need thousands of steps.
+
+    Args:
+        device: Torch's name; None for ``cuda`` where there is one, else ``cpu``.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self._channels: int | None = None
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def fit(
+        self,
+        module: nn.Module,
+        task: Task,
+        schedule: Schedule,
+        *,
+        size: int,
+        seed: int,
+        channels: int | None = None,
+        checkpoint: Path | None = None,
+    ) -> TrainingResult:
+        """Train ``module`` in place, and evaluate it on the validation split.
+
+        Args:
+            module: With its untrained weights.
+            task: Gives batches, loss and metric.
+            schedule: How much, and how.
+            size: Input size in pixels.
+            seed: Fixes the order of examples, their augmentation, and dropout.
+            channels: That the network takes; grey images are repeated to as many.
+            checkpoint: Where the trained weights go, as safetensors; None for nowhere.
+
+        Raises:
+            TrainingError: If the loss stops being finite.
+            OperationError: If the data is not there.
+        """
+        started = time.monotonic()
+        self._channels = channels
+        with _deterministic(seed):
+            module.to(self._device).to(memory_format=torch.channels_last)
+            examples = task.examples(Split.TRAIN, size)
+            self._train(module, task, schedule, examples, seed)
+            self._take_statistics(module, schedule, examples, seed)
+            accuracy = self.evaluate(module, task, size=size, split=Split.VALIDATION)
+        if checkpoint is not None:
+            state = {name: value.contiguous().cpu() for name, value in module.state_dict().items()}
+            write_whole(checkpoint, save(state))
+        seconds = time.monotonic() - started
+        return TrainingResult(accuracy=accuracy, samples=schedule.samples, seconds=seconds)
+
+    @torch.no_grad()
+    def evaluate(self, module: nn.Module, task: Task, *, size: int, split: Split) -> float:
+        """The task's metric over a whole split."""
+        module.eval()
+        examples = task.examples(split, size)
+        outputs, targets = [], []
+        for indices in torch.arange(len(examples)).split(EVALUATION_BATCH):
+            inputs, target = self._batch(examples, indices, None)
+            outputs.append(module(*inputs).float().cpu())
+            targets.append(target.cpu())
+        return task.metric(torch.cat(outputs), torch.cat(targets))
+
+    def _train(
+        self, module: nn.Module, task: Task, schedule: Schedule, examples: Examples, seed: int
+    ) -> None:
+        steps = math.ceil(schedule.samples / schedule.batch)
+        optimizer = torch.optim.AdamW(_groups(module, schedule), lr=schedule.learning_rate)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        generator = torch.Generator().manual_seed(seed)
+        module.train()
+        left = schedule.samples
+        for step, indices in zip(
+            range(steps), _order(len(examples), schedule.batch, generator), strict=False
+        ):
+            inputs, targets = self._batch(examples, indices[:left], generator)
+            left -= len(targets)
+            with self._arithmetic(schedule):
+                loss = task.loss(
+                    module(*inputs), targets, label_smoothing=schedule.label_smoothing
+                )
+            if not torch.isfinite(loss):
+                msg = f"the loss is {loss.item()} at step {step + 1} of {steps}: it diverged"
+                raise TrainingError(msg)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            rate.step()
+
+    @torch.no_grad()
+    def _take_statistics(
+        self, module: nn.Module, schedule: Schedule, examples: Examples, seed: int
+    ) -> None:
+        norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative average
+        module.train()
+        generator = torch.Generator().manual_seed(seed + 1)
+        order = _order(len(examples), max(schedule.batch, 64), generator)
+        for _, indices in zip(range(STATISTICS_BATCHES), order, strict=False):
+            inputs, _ = self._batch(examples, indices, None)
+            module(*inputs)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+    def _batch(
+        self, examples: Examples, indices: Tensor, generator: torch.Generator | None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        inputs, targets = examples.batch(indices, generator)
+        if self._channels is not None:
+            inputs = tuple(_with_channels(value, self._channels) for value in inputs)
+        moved = tuple(value.to(self._device, non_blocking=True) for value in inputs)
+        return moved, targets.to(self._device, non_blocking=True)
+
+    @contextmanager
+    def _arithmetic(self, schedule: Schedule) -> Iterator[None]:
+        with torch.autocast(
+            self._device.type,
+            dtype=torch.bfloat16,
+            enabled=schedule.arithmetic is Arithmetic.BF16,
+        ):
+            yield
+
+
+def _with_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey images `[N, 1, H, W]` with their one channel repeated; others as they are."""
+    if images.ndim == 4 and images.shape[1] == 1 and channels > 1:
+        return images.repeat(1, channels, 1, 1)
+    return images
+
+
+def _order(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Batches of indices, each epoch in an order of its own; a last short batch is left out."""
+    batch = min(batch, count)
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order[: count - count % batch].split(batch)
+
+
+def _rate(step: int, steps: int) -> float:
+    """Linear up, then half a cosine down to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
+    warmup = max(1, round(WARMUP * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
+    """Weights, which decay, and batch norms and biases, which do not."""
+    weights = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
+    return [
+        {"params": weights, "weight_decay": schedule.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+@contextmanager
+def _deterministic(seed: int) -> Iterator[None]:
+    """Torch's global generator and algorithms fixed for a while, then as before."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(mode=before)
