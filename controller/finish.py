@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from controller.algorithm import Evaluated
 from controller.candidate import Candidate, FoundLatency
 from controller.evaluation import Evaluation
-from controller.pareto import front_of
+from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point
 from controller.reward import Reward, RewardMode
 from controller.study import Study
@@ -42,19 +42,33 @@ class FrontMember:
 
 def front(study: Study, reward: Reward) -> tuple[FrontMember, ...]:
     """The Pareto front of what was evaluated so far, fastest first as the search saw it."""
-    return front_among(study.told(), reward)
+    return tuple(member_of(candidate, reward) for candidate in _front_candidates(study))
 
 
-def front_among(candidates: Iterable[Candidate], reward: Reward) -> tuple[FrontMember, ...]:
+def member_of(candidate: Candidate, reward: Reward) -> FrontMember:
+    """An evaluated candidate as a member of the front.
+
+    Raises:
+        ValueError: If it was not evaluated.
+    """
+    if candidate.training is None or candidate.latency is None:
+        msg = f"trial {candidate.index} was not evaluated"
+        raise ValueError(msg)
+    accuracy = candidate.training.accuracy
+    latency = _last(candidate.latency, candidate.final)
+    return FrontMember(
+        candidate=candidate,
+        accuracy=accuracy,
+        predicted=candidate.latency,
+        measured=candidate.final,
+        reward=reward.value(accuracy, latency.latency_ms),
+    )
+
+
+def front_points(candidates: Iterable[Candidate]) -> tuple[FrontPoint, ...]:
     """The Pareto front of ``candidates``; those that were not evaluated are not on it."""
-    members: dict[int, FrontMember] = {}
-    points = []
-    for candidate in candidates:
-        outcome = candidate.outcome
-        if isinstance(outcome, Evaluated) and candidate.training and candidate.latency:
-            points.append(front_point(outcome))
-            members[candidate.index] = _member(candidate, candidate.latency, reward)
-    return tuple(members[point.index] for point in front_of(points))
+    outcomes = (candidate.outcome for candidate in candidates)
+    return front_of(front_point(one) for one in outcomes if isinstance(one, Evaluated))
 
 
 def best_of(members: Iterable[FrontMember], reward: Reward) -> FrontMember | None:
@@ -96,36 +110,24 @@ def measure_front(
         InputError: If the source can never answer for such networks.
         OperationError: If it cannot answer for any of them.
     """
-    indices = {}
-    for member in _front_candidates(study):
-        if member.final is None:
-            request = evaluation.request(member.index, member.architecture, final=preset)
-            indices[request] = member.index
-    by_id = {request.id: index for request, index in indices.items()}
-    for answer in evaluation.ask(tuple(indices)):
+    indices: dict[str, int] = {}
+    requests = []
+    for candidate in _front_candidates(study):
+        if candidate.final is None:
+            request = evaluation.request(candidate.index, candidate.architecture, final=preset)
+            requests.append(request)
+            indices[request.id] = candidate.index
+    for answer in evaluation.ask(requests):
         if isinstance(answer, LatencyFailure):
             yield answer
         elif answer.origin in (Origin.MEASURED, Origin.STORED):
             found = FoundLatency.of(answer)
-            study.found_final_latency(by_id[answer.request_id], found)
+            study.found_final_latency(indices[answer.request_id], found)
             yield found
 
 
 def _front_candidates(study: Study) -> Iterator[Candidate]:
-    outcomes = (candidate.outcome for candidate in study.told())
-    points = [front_point(outcome) for outcome in outcomes if isinstance(outcome, Evaluated)]
-    return (study.candidate(point.index) for point in front_of(points))
-
-
-def _member(candidate: Candidate, predicted: FoundLatency, reward: Reward) -> FrontMember:
-    accuracy = candidate.training.accuracy if candidate.training else 0.0
-    return FrontMember(
-        candidate=candidate,
-        accuracy=accuracy,
-        predicted=predicted,
-        measured=candidate.final,
-        reward=reward.value(accuracy, _last(predicted, candidate.final).latency_ms),
-    )
+    return (study.candidate(point.index) for point in front_points(study.told()))
 
 
 def _last(predicted: FoundLatency, measured: FoundLatency | None) -> FoundLatency:

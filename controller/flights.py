@@ -146,7 +146,7 @@ class Flights:
                 self._training.submit(_settle, future, train)
             else:
                 future.set_result(found)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 # raised again where it lands
             future.set_exception(error)
 
 
@@ -154,5 +154,5 @@ def _settle(future: Future[Outcome], work: Callable[[], Outcome]) -> None:
     """Give ``future`` what ``work`` gives or raises; whoever lands it hears of it."""
     try:
         future.set_result(work())
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 # raised again where it lands
         future.set_exception(error)

@@ -17,19 +17,21 @@ Row = Mapping[str, Any]
 """A row by the names of its columns, which the schema types."""
 
 
-def key_digest(architecture: Architecture) -> str:
-    """What finds a network again: the SHA-256 of its key."""
-    return hashlib.sha256(architecture.key.encode()).hexdigest()
+def key_digest(key: str) -> str:
+    """What an index finds the key of a network by: its SHA-256."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def proposal_row(proposal: Proposal, architecture: Architecture | None) -> dict[str, object]:
     """A proposal, with its architecture where its point has one."""
+    key = "" if architecture is None else architecture.key
     return {
         "index": proposal.index,
         "point": json.dumps(proposal.point),
         "parents": json.dumps(proposal.parents),
         "note": json.dumps(dict(proposal.note), sort_keys=True),
-        "key_sha256": "" if architecture is None else key_digest(architecture),
+        "key": key,
+        "key_sha256": key_digest(key) if key else "",
         "architecture": "" if architecture is None else json.dumps(architecture.to_json()),
     }
 
@@ -112,6 +114,7 @@ def candidate_from(row: Row) -> Candidate:
     return Candidate(
         proposal=proposal_from(row),
         asked_after=row["asked_after"],
+        key=row["key"],
         document=json.loads(text) if text else None,
         latency=latency_from(row, "l_"),
         final=latency_from(row, "f_"),

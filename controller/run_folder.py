@@ -10,6 +10,8 @@ from pathlib import Path
 
 from workspace.errors import InputError
 
+_LOCK = "lock"
+
 
 @contextmanager
 def create(folder: Path) -> Iterator[Path]:
@@ -59,12 +61,13 @@ def resume(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Lock ``folder``; the kernel frees it when the holder ends, however it ends."""
-    with (folder / "lock").open("a+") as lock:
+    with (folder / _LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            msg = f"the run {str(folder)!r} is at work in process {lock.read().strip()}"
+            holder = lock.read().strip() or "another one"
+            msg = f"the run {str(folder)!r} is at work in process {holder}"
             raise InputError(msg) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

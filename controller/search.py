@@ -55,10 +55,10 @@ class SearchSettings:
 class Search:
     """Evaluates proposals of an algorithm until there are enough of them.
 
-    The calls of the algorithm are ``ask(window)``, then for each outcome ``tell`` it and ``ask(1)``
-    while trials are left. In ordered mode the outcomes are told in the order of the proposals, so
-    the calls, and with them the search, are the same whatever finishes first and however often it
-    is cut off.
+    The calls of the algorithm are ``ask(window)``, then for each outcome ``tell`` it and
+    ``ask(1)`` while trials are left. In ordered mode the outcomes are told in the order of the
+    proposals, so the calls, and with them the search, are the same whatever finishes first and
+    however often it is cut off.
 
     Args:
         settings: How many, and in which order.

@@ -8,6 +8,7 @@ dies at any point loses no row and doubles none.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from workspace.database import open_database, sqlite_url
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, FromClause, Select
+    from sqlalchemy import Connection, FromClause, RowMapping, Select
 
 _PARTS = {"": PROPOSAL, "l_": LATENCY, "f_": FINAL_LATENCY, "t_": TRAINING, "o_": OUTCOME}
 """Prefix of each table's columns in the rows that are read."""
@@ -79,6 +80,8 @@ class Study:
             revisions=REVISIONS,
             what=f"{self._what} at {url!r}",
         )
+        self._one_caller = threading.Lock()
+        self._kept = self._engine.connect() if self._engine.dialect.name == "sqlite" else None
         if config is not None:
             self._create(name, config, exist_ok=exist_ok)
         with self._connected() as connection:
@@ -90,7 +93,6 @@ class Study:
         self.config: str = row.config
         self.created: str = row.created
         self.versions: Mapping[str, str] = json.loads(row.versions)
-        self._kept = self._kept_open()
 
     @classmethod
     def in_folder(
@@ -167,8 +169,11 @@ class Study:
         Raises:
             InputError: If there is none of that index.
         """
-        for candidate in self._read(self._joined().where(PROPOSAL.c.index == index)):
-            return candidate
+        query = self._joined().where(PROPOSAL.c.index == index)
+        with self._connected() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is not None:
+            return rows.candidate_from(_named(row))
         asked, _ = self.counts()
         msg = f"{self._what} has no trial {index}; it has {asked}, numbered from 0"
         raise InputError(msg)
@@ -197,7 +202,7 @@ class Study:
         """Index of the first proposal for the same network."""
         query = select(func.min(PROPOSAL.c.index)).where(
             PROPOSAL.c.study_id == self._id,
-            PROPOSAL.c.key_sha256 == rows.key_digest(architecture),
+            PROPOSAL.c.key_sha256 == rows.key_digest(architecture.key),
         )
         with self._connected() as connection:
             return connection.execute(query).scalar()
@@ -236,10 +241,10 @@ class Study:
 
     def _stream(self, query: Select[tuple[object, ...]]) -> Iterator[rows.Row]:
         """Rows as they are needed, so that memory does not grow with the search."""
-        with self._connected() as connection:
+        with self._explained(), self._engine.begin() as connection:
             found = connection.execution_options(yield_per=100).execute(query)
             for row in found.mappings():
-                yield {str(name): value for name, value in row.items()}
+                yield _named(row)
 
     def _add(self, table: Table, row: Mapping[str, object]) -> None:
         """Insert a row of a proposal, unless it is there: a fact does not change."""
@@ -247,12 +252,6 @@ class Study:
         with self._writing() as connection:
             if connection.execute(select(table.c.index).where(where)).first() is None:
                 connection.execute(table.insert(), {"study_id": self._id, **row})
-
-    def _kept_open(self) -> Connection | None:
-        """A connection that does nothing: when its last one closes, SQLite rewrites the file."""
-        if self._engine.dialect.name != "sqlite":
-            return None
-        return self._engine.connect()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -270,16 +269,32 @@ class Study:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """A transaction.
+        """A short transaction.
+
+        SQLite has one connection for all of them: opening one costs a millisecond, and when the
+        last is closed the file is rewritten.
 
         Raises:
             StudyError: If the database refuses.
         """
+        with self._explained():
+            if self._kept is None:
+                with self._engine.begin() as connection:
+                    yield connection
+            else:
+                with self._one_caller, self._kept.begin():
+                    yield self._kept
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except IntegrityError:
             raise
         except DBAPIError as error:
             msg = f"the database of {self._what} refuses: {error.orig}"
             raise StudyError(msg) from error
+
+
+def _named(row: RowMapping) -> rows.Row:
+    return {str(name): value for name, value in row.items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from devices.device import Delegate, RunSettings
+from devices.device import Delegate, DeviceError, RunSettings
 from exporters.artifact import Artifact, ModelFormat, Precision
 from latency.measurement import LatencyMeasurement, Verdict
 from search_space.architecture import Architecture, Head
@@ -270,15 +270,21 @@ def _on_devices(text: str, settings: SourceSettings) -> DeviceSource:
 
     files = ModelFiles(settings.exporter, settings.precision)
     store = MeasurementStore(settings.store) if settings.store else MeasurementStore.shared()
-    return DeviceSource(
-        text,
-        _devices(text),
-        lease=lease,
-        files=files,
-        store=store,
-        placement=settings.placement,
-        reuse=settings.reuse,
-    )
+    devices = _devices(text)
+    try:
+        return DeviceSource(
+            text,
+            devices,
+            lease=lease,
+            files=files,
+            store=store,
+            placement=settings.placement,
+            reuse=settings.reuse,
+        )
+    except (InputError, DeviceError):
+        for device in devices:
+            device.close()
+        raise
 
 
 def _devices(text: str) -> list[Device]:
@@ -296,10 +302,20 @@ def _devices(text: str) -> list[Device]:
             msg = f"{ANY_PHONE!r} needs a phone that is ready; {there}"
             raise InputError(msg)
         return [open_device(each) for each in ready]
-    if text not in {phone.id for phone in phones}:
-        msg = f"no phone {text!r}; {there}"
-        raise InputError(msg)
-    return [open_device(text)]
+    if text in {phone.id for phone in phones}:
+        return [open_device(text)]
+    why = ""
+    if ":" in text.removeprefix("adb:"):  # HOST:PORT is found only by asking there
+        device = open_device(text)
+        try:
+            device.state()
+        except DeviceError as error:
+            device.close()
+            why = f" ({error.detail})"
+        else:
+            return [device]
+    msg = f"no phone {text!r}{why}; {there}"
+    raise InputError(msg)
 
 
 def _own(reference: str, settings: SourceSettings) -> LatencySource:

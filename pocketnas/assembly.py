@@ -96,12 +96,8 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
         source.close()
         executor.close()
         raise
-    settings = SearchSettings(
-        trials=config.trials, window=config.window, mode=Mode(config.mode)
-    )
-    return Assembly(
-        config, space, searcher, settings, evaluation, reward, source, executor
-    )
+    settings = SearchSettings(trials=config.trials, window=config.window, mode=Mode(config.mode))
+    return Assembly(config, space, searcher, settings, evaluation, reward, source, executor)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:
@@ -112,6 +108,15 @@ def space_of(config: SearchConfig) -> SearchSpace:
     """
     proxy, _ = _task(config)
     return spaces.create(config.space, _space_options(config, proxy))
+
+
+def head_of(config: SearchConfig) -> Head:
+    """What the networks of a search end in.
+
+    Raises:
+        InputError: If there is no such data set.
+    """
+    return _task(config)[1]
 
 
 def _task(config: SearchConfig) -> tuple[Proxy, Head]:

@@ -92,7 +92,7 @@ def _from_catalog(text: str) -> Found:
 
 def _from_run(text: str) -> Found | None:
     folder, colon, which = text.rpartition(":")
-    if not colon or not (Path(folder) / "study.db").exists():
+    if not colon or not (Path(folder) / "config.toml").is_file():
         return None
     from pocketnas.runs import trial_of
 

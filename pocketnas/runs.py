@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from controller import run_folder
 from controller.evaluation import Evaluation
 from controller.finish import best, measure_front
-from controller.search import Observer, Search
+from controller.progress import Observer
+from controller.reward import Reward, RewardMode
+from controller.search import Search
 from controller.study import Study
-from pocketnas.assembly import Assembly, assemble
+from latency.source import LatencyFailure
+from pocketnas.assembly import Assembly, assemble, head_of
 from pocketnas.config import SearchConfig
+from pocketnas.networks import Found
 from workspace.errors import InputError
 from workspace.files import write_whole
 
@@ -52,8 +56,8 @@ def start(folder: Path, config: SearchConfig, observer: RunObserver) -> None:
     parts = assemble(config, check_target=True)
     try:
         with run_folder.create(folder):
-            study = _study(folder, config, config=config.to_toml())
             write_whole(folder / "config.toml", config.to_toml().encode())
+            study = _study(folder, config)
             _run(folder, parts, study, observer)
     finally:
         parts.close()
@@ -89,7 +93,7 @@ def replay(folder: Path) -> ReplayReport:
     from pocketnas.assembly import space_of
 
     config = load_config(folder)
-    study = _study(folder, config)
+    study = open_study(folder, config)
     settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
     fresh = algorithm.create(settings, space_of(config).points, config.seed)
     return replaying.replay(study, fresh)
@@ -108,23 +112,69 @@ def load_config(folder: Path) -> SearchConfig:
     return SearchConfig.load(path, {})
 
 
-def _study(folder: Path, settings: SearchConfig, *, config: str | None = None) -> Study:
-    if settings.database:
-        return Study(settings.database, str(folder.resolve()), config=config)
-    return Study.in_folder(folder, config=config)
+def open_study(folder: Path, config: SearchConfig) -> Study:
+    """The study of a run that is there.
+
+    Raises:
+        InputError: If it is not, or is of a newer version.
+    """
+    if config.database:
+        return Study(config.database, str(folder.resolve()))
+    return Study.in_folder(folder)
+
+
+def _study(folder: Path, config: SearchConfig) -> Study:
+    """The study of a run, made where a crash came before it was."""
+    text = config.to_toml()
+    if config.database:
+        return Study(config.database, str(folder.resolve()), config=text, exist_ok=True)
+    return Study.in_folder(folder, config=text, exist_ok=True)
 
 
 def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> None:
     evaluation = Evaluation(parts.evaluation, parts.source, parts.executor, parts.reward, study)
-    search = Search(
-        parts.settings, parts.space, parts.algorithm, evaluation, study, observer
-    )
+    search = Search(parts.settings, parts.space, parts.algorithm, evaluation, study, observer)
     search.run()
     observer.on_step("measuring the front again")
     for found in measure_front(study, evaluation, parts.config.final_preset):
-        observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
+        if isinstance(found, LatencyFailure):
+            observer.on_step(f"front: {found.text}")
+        else:
+            observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
     chosen = best(study, parts.reward)
     if chosen is not None:
         from pocketnas.exported import export_best
 
         export_best(folder, parts, evaluation, chosen, observer.on_step)
+
+
+def trial_of(folder: Path, which: str) -> Found:
+    """The network of ``RUN:best`` or ``RUN:12``, at the size that is timed.
+
+    Raises:
+        InputError: If the run has no such trial.
+    """
+    config = load_config(folder)
+    study = open_study(folder, config)
+    if which == "best":
+        reward = Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
+        chosen = best(study, reward)
+        if chosen is None:
+            msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
+            raise InputError(msg)
+        candidate = chosen.candidate
+    elif which.isdecimal():
+        candidate = study.candidate(int(which))
+    else:
+        msg = f"{folder!s}:{which} names no trial: give {folder}:best or {folder}:12"
+        raise InputError(msg)
+    if candidate.document is None:
+        msg = f"trial {candidate.index} of {str(folder)!r} has no network: {candidate.text}"
+        raise InputError(msg)
+    architecture = candidate.architecture
+    return Found(
+        architecture=architecture if config.size is None else architecture.at(config.size),
+        head=head_of(config),
+        run=folder,
+        index=candidate.index,
+    )

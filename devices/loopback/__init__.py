@@ -1,1 +1,1 @@
-"""Loopback phones: Google's real adbd in a box on this computer, reached over adb like any phone."""
+"""Loopback phones: Google's real adbd in a box on this computer, reached over adb."""

@@ -96,6 +96,7 @@ ONLY_DEFAULT: dict[str, str] = {
 """Flags that are obeyed where they ask for nothing; any other value is left unconsumed."""
 
 ECHO_FIRST = ("verbose",)
+NOT_A_MODEL = "The model is not a valid Flatbuffer buffer"
 
 
 class BenchmarkFailedError(Exception):
@@ -191,7 +192,9 @@ def usage(program: str) -> str:
     for name, default, _, text in FLAGS:
         lines.append(f"\t{f'--{name}={shown(default)}':<48}\t{kind(default)}\toptional\t{text}")
     for name, value in ONLY_DEFAULT.items():
-        lines.append(f"\t{f'--{name}={value}':<48}\tbool\toptional\tno other value in this stand-in")
+        lines.append(
+            f"\t{f'--{name}={value}':<48}\tbool\toptional\tno other value in this stand-in"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -234,7 +237,9 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
     """
     graph = str(flags["graph"])
     if not graph:
-        raise BenchmarkFailedError("Please specify the name of your TF Lite input file with --graph")
+        raise BenchmarkFailedError(
+            "Please specify the name of your TF Lite input file with --graph"
+        )
     content = readable(graph)
     from ai_edge_litert import interpreter as litert
 
@@ -267,32 +272,29 @@ def readable(graph: str) -> bytes:
             content = file.read()
     except OSError:
         opened = f"Could not open '{graph}'."
-        raise BenchmarkFailedError(
-            opened, "The model allocation is null/empty", failure
-        ) from None
+        raise BenchmarkFailedError(opened, "The model allocation is null/empty", failure) from None
     if content[4:8] != b"TFL3":
-        raise BenchmarkFailedError("The model is not a valid Flatbuffer buffer", failure)
+        raise BenchmarkFailedError(NOT_A_MODEL, failure)
     return content
 
 
 def load(litert: Any, graph: str, flags: Flags) -> Any:  # noqa: ANN401 - LiteRT has no types
     """An interpreter with its tensors allocated, delegates applied."""
     threads = int(flags["num_threads"])
-    resolver = litert.OpResolverType
+    kinds = litert.OpResolverType
+    resolver = kinds.AUTO if flags["use_xnnpack"] else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         interpreter = litert.Interpreter(
             model_path=graph,
             num_threads=threads if threads > 0 else None,
             experimental_op_resolver_type=(
-                resolver.AUTO if flags["use_xnnpack"] else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                resolver.AUTO
+                if flags["use_xnnpack"]
+                else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             ),
         )
     except (RuntimeError, ValueError) as error:
-        reason = (
-            "The model is not a valid Flatbuffer buffer"
-            if "flatbuffer" in str(error).lower()
-            else one_line(error)
-        )
+        reason = NOT_A_MODEL if "flatbuffer" in str(error).lower() else one_line(error)
         raise BenchmarkFailedError(reason, f"Failed to load model {graph}") from None
     try:
         interpreter.allocate_tensors()
@@ -310,7 +312,8 @@ def prepare(interpreter: Any) -> Callable[[], None]:  # noqa: ANN401 - LiteRT ha
     for detail in interpreter.get_input_details():
         dtype = np.dtype(detail["dtype"])
         if dtype.kind not in "fiub":
-            raise BenchmarkFailedError(f"Unsupported input type {dtype} of '{detail['name']}'")
+            failure = f"Unsupported input type {dtype} of '{detail['name']}'"
+            raise BenchmarkFailedError(failure)
         shape = detail["shape"]
         noise = np.frombuffer(hashlib.shake_128(b"input").digest(math.prod(shape)), np.uint8)
         values = noise / np.float32(255) - np.float32(0.5) if dtype.kind == "f" else noise % 100

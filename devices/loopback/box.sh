@@ -7,7 +7,7 @@
 set -eu
 root=$1 data=$2 identity=$3 hostname=$4 marker=$5
 
-hostname "$hostname"
+echo "$hostname" >/proc/sys/kernel/hostname
 mount --bind "$root" "$root"
 mount --bind -o nosuid,nodev "$data" "$root/data"
 mount -o remount,bind,nosuid,nodev "$root/data"
@@ -35,9 +35,10 @@ pivot_root . mnt
 umount -l /mnt
 
 # adbd gives an open shell to whoever connects. As on Android it runs as the user 'shell', with no
-# privileges and no way to gain any. Its parent stays to collect orphans, and ends with it.
+# privileges and no way to gain any; the filter keeps its sockets in this network namespace. Its
+# parent stays to collect orphans, and ends with it.
 exec env -i PATH=/usr/sbin:/usr/bin HOME=/data/local/tmp TMPDIR=/data/local/tmp ADBD_PORT=5555 \
   /bin/sh -c 'setpriv --reuid=2000 --regid=2000 --clear-groups --inh-caps=-all \
-      --bounding-set=-all --no-new-privs \
-      /usr/lib/android-sdk/platform-tools/adbd >/data/local/tmp/.adbd.log 2>&1 </dev/null &
+      --bounding-set=-all --no-new-privs --seccomp-filter=/etc/pocketnas-sockets.bpf \
+      /usr/lib/android-sdk/platform-tools/adbd >/data/adbd.log 2>&1 </dev/null &
     wait $!' "$marker"

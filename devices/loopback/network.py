@@ -8,9 +8,10 @@ is the phone's id, by which it is found again.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
-from itertools import chain
+from itertools import islice
 
 from devices.loopback import needs
 from workspace.errors import OperationError
@@ -18,6 +19,8 @@ from workspace.errors import OperationError
 POOLS = (IPv4Network("10.213.0.0/18"), IPv4Network("172.29.192.0/18"))
 """Private ranges (RFC 1918) to choose from, the second where the first is in use."""
 PREFIX = "pnas"
+ATTEMPTS = 64
+"""Subnets tried while others take them at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +80,16 @@ def disconnect(phone_id: str) -> None:
                     raise
 
 
-def free_numbers(taken: tuple[IPv4Network, ...]) -> tuple[int, ...]:
+def free_numbers(taken: tuple[IPv4Network, ...]) -> Iterator[int]:
     """The numbers of subnets that overlap none of ``taken``, lowest first.
 
-    >>> free_numbers((IPv4Network("10.213.0.0/29"),))[:2]
-    (2, 3)
+    >>> next(free_numbers((IPv4Network("10.213.0.0/29"),)))
+    2
     """
     blocks = tuple(collapse_addresses(taken))
-    free = []
-    for number, subnet in enumerate(chain(*(pool.subnets(new_prefix=30) for pool in POOLS))):
-        if not any(subnet.overlaps(block) for block in blocks):
-            free.append(number)
-    return tuple(free)
+    for number in range(sum(pool.num_addresses for pool in POOLS) // 4):
+        if not any(subnet(number).overlaps(block) for block in blocks):
+            yield number
 
 
 def subnet(number: int) -> IPv4Network:
@@ -103,7 +104,7 @@ def subnet(number: int) -> IPv4Network:
 
 
 def _plug(phone_id: str, pid: int) -> Cable:
-    for number in free_numbers(_taken())[:64]:
+    for number in islice(free_numbers(_taken()), ATTEMPTS):
         here, phone = subnet(number).hosts()
         link = f"{PREFIX}{number}"
         try:

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from devices.loopback import needs
+from devices.loopback.confinement import socket_filter
 from devices.loopback.mirror import VARIABLE, debian_mirror
 from workspace.errors import OperationError
 from workspace.home import home
@@ -104,7 +105,7 @@ def _install_debian(root: Path) -> None:
         needs.run(
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
             *("debootstrap", "--variant=minbase", "--force-check-gpg"),
-            *(f"--include={','.join(PACKAGES)}", SUITE, root, *([mirror] if mirror else [])),
+            *(f"--include={','.join(PACKAGES)}", SUITE, str(root), *([mirror] if mirror else [])),
             timeout_s=BUILD_TIMEOUT_S,
         )
     except OperationError as error:
@@ -120,7 +121,7 @@ def _install_runtime(folder: Path) -> None:
     """Fetch LiteRT for the phone's Python with this computer's pip and its settings."""
     needs.run(
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"),
-        *("--target", folder, "--python-version", PYTHON, "--only-binary=:all:", *_pins()),
+        *("--target", str(folder), "--python-version", PYTHON, "--only-binary=:all:", *_pins()),
         timeout_s=BUILD_TIMEOUT_S,
     )
 
@@ -130,6 +131,7 @@ def _furnish(root: Path) -> None:
     for folder in ("data", "dev/pts", "dev/shm"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "etc/pocketnas-loopback").touch()
+    (root / "etc/pocketnas-sockets.bpf").write_bytes(socket_filter())
     with (root / "etc/passwd").open("a") as file:
         file.write(f"shell:x:{SHELL_ID}:{SHELL_ID}::/data/local/tmp:/bin/sh\n")
     with (root / "etc/group").open("a") as file:

@@ -32,14 +32,19 @@ def export(
 
     Example: pocketnas export runs/first:best -o out
     """
-    from pocketnas.delivery import deliver
+    from pocketnas.exported import write_network
     from pocketnas.networks import resolve
 
     found = resolve(architecture, size=size, classes=classes, head=head)
-    delivered = deliver(found, model_format, output)
+    exported = write_network(found, model_format, output)
     if as_json:
-        print_json(delivered.to_json())
+        print_json(exported.to_json())
         return
-    typer.echo(f"{delivered.artifact.path}")
-    for line in delivered.lines():
-        typer.echo(f"  {line}")
+    facts = exported.to_json()
+    typer.echo(facts["path"])
+    typer.echo(f"  {facts['bytes']:,} bytes, {facts['precision']}, written by {facts['tool']}")
+    for spec in (*exported.artifact.inputs, *exported.artifact.outputs):
+        typer.echo(f"  {spec.name} {list(spec.shape)} {spec.dtype}")
+    typer.echo(f"  weights {exported.weights}")
+    if exported.parity is not None:
+        typer.echo(f"  outputs within {exported.parity.max_error:.1e} of torch's in LiteRT")

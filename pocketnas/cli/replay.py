@@ -17,9 +17,9 @@ def replay(run: Run, *, as_json: AsJson = False) -> None:
 
     Exit code 1 if one differs, as it may under another version of a library.
     """
-    from pocketnas.runs import replay_of
+    from pocketnas import runs
 
-    report = replay_of(run)
+    report = runs.replay(run)
     if as_json:
         print_json({"run": str(run), "proposals": report.proposals, "outcomes": report.outcomes})
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -142,6 +144,7 @@ def search(
       pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
         --dataset analytic-standin --trials 500
     """
+    from pocketnas.cli.show import print_run
     from pocketnas.config import SearchConfig, options_from
     from pocketnas.progress import show_progress
     from pocketnas.runs import new_folder, start
@@ -174,8 +177,19 @@ def search(
         },
     )
     folder = run or new_folder(Path("runs"))
-    with show_progress(settings.trials, quiet=as_json) as observer:
-        result = start(folder, settings, observer)
-    from pocketnas.cli.show import print_result
+    with tell_how_to_resume(folder), show_progress(settings.trials, quiet=as_json) as observer:
+        start(folder, settings, observer)
+    print_run(folder, as_json=as_json)
 
-    print_result(result, as_json=as_json)
+
+@contextmanager
+def tell_how_to_resume(folder: Path) -> Iterator[None]:
+    """Say how to go on, where Ctrl-C or a failure cuts a run off."""
+    from workspace.errors import OperationError
+
+    try:
+        yield
+    except (KeyboardInterrupt, OperationError):
+        if (folder / "config.toml").is_file():
+            typer.echo(f"cut off; go on with: pocketnas resume {folder}", err=True)
+        raise

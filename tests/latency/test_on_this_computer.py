@@ -2,10 +2,12 @@
 
 import pytest
 
+from devices.device import RawRuns
 from latency.measurement import Statistic, Verdict
 from latency.source import (
     FileSubject,
     LatencyEstimate,
+    LatencyFailure,
     LatencyRequest,
     NetworkSubject,
     Origin,
@@ -44,7 +46,9 @@ def test_a_network_is_exported_timed_on_this_computer_kept_and_found_again(host)
     assert conditions.statistic is Statistic.MEDIAN
     assert answer.verdict in (Verdict.STABLE, Verdict.UNSTABLE)
     assert 3 <= len(answer.measurement.sessions) <= 4
-    assert all(len(s.samples.runs_ms) >= 10 for s in answer.measurement.sessions)
+    for session in answer.measurement.sessions:
+        assert isinstance(session.samples, RawRuns)
+        assert len(session.samples.runs_ms) >= 10
     kept = MeasurementStore.shared().find(answer.artifact_sha256, conditions, "quick")
     assert kept == answer.measurement
     (again,) = host.estimate([LatencyRequest(id="b", subject=NETWORK, preset="quick")])
@@ -62,5 +66,6 @@ def test_a_file_that_is_no_model_is_a_failure_for_good(host):
     fresh = create("host", SourceSettings(reuse=False))
     (failure,) = fresh.estimate([LatencyRequest(id="b", subject=broken, preset="quick")])
     fresh.close()
+    assert isinstance(failure, LatencyFailure)
     assert not failure.retryable
     assert failure.text.startswith("host: ")

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 import latency
-from devices.device import Delegate
+from devices.device import Delegate, DeviceTransientError
 from exporters.artifact import Precision
 from latency.source import LatencySource, SourceSettings, create
 from latency.testing import FakeDevice
@@ -57,13 +57,18 @@ def attached(monkeypatch):
         opened = []
 
         def open_device(name):
-            opened.append(FakeDevice(name.removeprefix("adb:")))
-            return opened[-1]
+            device = FakeDevice(
+                name.removeprefix("adb:"), model="Fake 2" if "Z" in name else "Fake 1"
+            )
+            opened.append(device)
+            if "unreachable" in name:
+                device.gone = DeviceTransientError(name, "no route to host")
+            return device
 
         contents = {
             "discover": lambda: (Found("host"), *phones),
             "open_device": open_device,
-            "lease": lambda _: nullcontext(),
+            "lease": lambda _, *, wait_s: nullcontext(wait_s),
         }
         for name, value in contents.items():
             monkeypatch.setattr(pool, name, value, raising=False)
@@ -125,6 +130,27 @@ def test_a_phone_that_is_not_there_is_refused_with_those_that_are(attached, text
         create(text, SourceSettings())
 
 
+def test_a_phone_on_the_network_need_not_be_attached(attached):
+    opened = attached()
+    assert create("adb:10.0.0.7:5555", SourceSettings()).name == "adb:10.0.0.7:5555"
+    assert len(opened) == 1
+
+
+def test_a_phone_on_the_network_that_does_not_answer_is_refused_with_why(attached):
+    opened = attached(Found("adb:A1"))
+    message = r"no phone 'adb:unreachable:5555' \(no route to host\); there is adb:A1"
+    with pytest.raises(InputError, match=message):
+        create("adb:unreachable:5555", SourceSettings())
+    assert opened[0].closed == 1
+
+
+def test_phones_that_are_not_alike_are_given_back(attached):
+    opened = attached(Found("adb:A1"), Found("adb:Z1"))
+    with pytest.raises(InputError, match="would mix times of devices that differ"):
+        create("adb:any", SourceSettings())
+    assert [device.closed for device in opened] == [1, 1]
+
+
 def test_an_exporter_that_is_not_there_is_refused_before_a_device_is_opened(attached):
     opened = attached(Found("adb:A1"))
     with pytest.raises(InputError, match="coreml"):
@@ -139,7 +165,7 @@ def test_a_source_of_ones_own_is_an_object_or_makes_one(tmp_path, monkeypatch, n
     settings = SourceSettings(threads=2)
     source: LatencySource = create(f"my_source:{name}", settings)
     assert source.name == "mine"
-    assert source.settings is (None if name == "OBJECT" else settings)
+    assert getattr(source, "settings", ...) is (None if name == "OBJECT" else settings)
     del sys.modules["my_source"]
 
 

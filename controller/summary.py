@@ -1,0 +1,68 @@
+"""All that a run has to show, read from its study: trials, front, best, what failed and how."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.algorithm import FailureKind
+from controller.candidate import Candidate, OutcomeKind
+from controller.finish import FrontMember, best_of, front_points, member_of
+from controller.reward import Reward
+from controller.study import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A search at a point in time.
+
+    Attributes:
+        created: When it began, ISO 8601 in UTC.
+        versions: Of the programs that began it, by name.
+        trials: Every proposal, in order.
+        front: Pareto front, fastest first.
+        best: The member of the front that is to be taken; None if nothing was evaluated.
+        counts: How many trials became what; those in flight are in none.
+        failures: How many failed where.
+        repeated: How many were for a network that an earlier one was for.
+        stand_ins: What stood in for trainings, each sentence once.
+    """
+
+    created: str
+    versions: Mapping[str, str]
+    trials: tuple[Candidate, ...]
+    front: tuple[FrontMember, ...]
+    best: FrontMember | None
+    counts: Mapping[OutcomeKind, int]
+    failures: Mapping[FailureKind, int]
+    repeated: int
+    stand_ins: tuple[str, ...]
+
+    @property
+    def told(self) -> int:
+        """How many trials have an outcome."""
+        return sum(self.counts.values())
+
+
+def summarize(study: Study, reward: Reward) -> Summary:
+    """What ``study`` holds now.
+
+    Args:
+        study: Finished, under way, or cut off.
+        reward: Of the search.
+    """
+    trials = tuple(study.candidates())
+    front = tuple(member_of(trials[point.index], reward) for point in front_points(trials))
+    trainings = [trial.training for trial in trials if trial.training]
+    return Summary(
+        created=study.created,
+        versions=study.versions,
+        trials=trials,
+        front=front,
+        best=best_of(front, reward),
+        counts=Counter(trial.kind for trial in trials if trial.kind),
+        failures=Counter(trial.failure for trial in trials if trial.failure),
+        repeated=sum(trial.same_as is not None for trial in trials),
+        stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
+    )

@@ -1,0 +1,203 @@
+"""This computer as a device: LiteRT in a fresh child process for every session."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from devices.device import (
+    ClockTier,
+    Delegate,
+    DeviceInfo,
+    DevicePermanentError,
+    DeviceState,
+    DeviceTransientError,
+    ModelFile,
+    RawRuns,
+    RunnerInfo,
+    RunRecord,
+    RunSettings,
+    Setup,
+)
+
+ID = "host"
+TAIL = 2000
+"""Characters of a failed runner's words that are kept."""
+
+
+class HostDevice:
+    """This computer; a ``Device``.
+
+    A session is pinned to the last cores that this process may use, unless others are asked for.
+    """
+
+    id = ID
+
+    def setup(self, settings: RunSettings) -> Setup:
+        """See ``Device.setup``."""
+        if settings.delegate is not Delegate.CPU:
+            msg = f"this computer runs models on its CPU only, not on {settings.delegate}"
+            raise DevicePermanentError(ID, msg)
+        return Setup(
+            info=_info(),
+            runner=RunnerInfo(
+                name="litert-python", dialect="python", version=version("ai-edge-litert")
+            ),
+            threads=settings.threads,
+            cores=_cores(settings),
+            delegate=settings.delegate,
+            clock_tier=ClockTier.FREE,
+            gives_single_runs=True,
+        )
+
+    def state(self) -> DeviceState:
+        """See ``Device.state``."""
+        return DeviceState(load=os.getloadavg()[0], temperature_c=_temperature_c())
+
+    def run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
+        """See ``Device.run``."""
+        setup = self.setup(settings)
+        if not model.path.is_file():
+            raise DevicePermanentError(ID, f"there is no model file {str(model.path)!r}")
+        request = {
+            "path": str(model.path.absolute()),
+            "threads": settings.threads,
+            "cores": list(setup.cores),
+            "warmup_runs": settings.warmup_runs,
+            "warmup_min_s": settings.warmup_min_s,
+            "timed_runs": settings.timed_runs,
+            "timed_min_s": settings.timed_min_s,
+        }
+        before, started_at = self.state(), datetime.now(UTC)
+        result = json.loads(_execute(json.dumps(request), settings.timeout_s))
+        return RunRecord(
+            samples=RawRuns(runs_ms=tuple(result["runs_ms"])),
+            first_ms=result["first_ms"],
+            init_ms=result["init_ms"],
+            peak_memory_mb=result["peak_memory_mb"],
+            before=before,
+            after=self.state(),
+            started_at=started_at,
+        )
+
+    def close(self) -> None:
+        """Nothing is held between sessions."""
+
+
+def _execute(request: str, timeout_s: float) -> str:
+    """What the runner printed.
+
+    Raises:
+        DeviceTransientError: If it was killed, by its deadline or by something else.
+        DevicePermanentError: If it refused the file.
+    """
+    command = [sys.executable, "-m", "devices.host_runner", request]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        msg = f"the run did not end within {timeout_s:g} s and was killed"
+        raise DeviceTransientError(ID, msg, command=tuple(command)) from None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode == 0:
+        return stdout
+    said = "\n".join(line for line in stderr.splitlines() if not line.startswith("INFO:"))
+    kind = DevicePermanentError if process.returncode > 0 else DeviceTransientError
+    raise kind(
+        ID,
+        f"the run ended with {process.returncode}: {said[-TAIL:].strip() or 'it said nothing'}",
+        command=tuple(command),
+        exit_code=process.returncode,
+        stdout=stdout[-TAIL:],
+        stderr=stderr[-TAIL:],
+    )
+
+
+def _cores(settings: RunSettings) -> tuple[int, ...]:
+    """Those asked for, else the last ones of this process; none where nothing can be pinned."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = sorted(os.sched_getaffinity(0))
+    chosen = settings.cores or tuple(allowed[-settings.threads :])
+    if not set(chosen) <= set(allowed) or len(chosen) < settings.threads:
+        msg = f"{settings.threads} threads on cores {chosen} do not fit the cores {allowed}"
+        raise DevicePermanentError(ID, msg)
+    return tuple(chosen)
+
+
+@cache
+def _info() -> DeviceInfo:
+    return DeviceInfo(
+        model=_processor(),
+        unit=_unit(),
+        soc="",
+        abi=platform.machine(),
+        build=platform.platform(),
+        kernel=platform.release(),
+        core_khz=_core_khz(),
+        ram_mb=_ram_mb(),
+        on_this_computer=True,
+    )
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _unit() -> str:
+    """A short hash of what tells this computer from others of its kind."""
+    identity = platform.node()
+    with suppress(OSError):
+        identity = Path("/etc/machine-id").read_text().strip() or identity
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def _core_khz() -> tuple[int, ...]:
+    found = []
+    for core in range(os.cpu_count() or 1):
+        path = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq")
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):
+            found.append(0)
+    return tuple(found)
+
+
+def _ram_mb() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total // 2**20)
+
+
+def _temperature_c() -> float | None:
+    import psutil
+
+    read = getattr(psutil, "sensors_temperatures", None)
+    readings = [entry.current for group in (read() if read else {}).values() for entry in group]
+    return max(readings, default=None)

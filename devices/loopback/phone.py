@@ -1,0 +1,285 @@
+"""Loopback phones: bringing them up, finding them, taking them down without a trace.
+
+A phone is one process tree in namespaces of its own (``box.sh``): when its first process dies,
+the kernel ends every other process in it and drops its mounts and its network with it. What
+remains is a folder in ``POCKETNAS_HOME/loopback/phones``, made before anything else and removed
+after everything else, so that a killed ``up`` is cleaned by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from devices.loopback import needs, network, processes
+from devices.loopback.root import SHELL_ID, Say, ensure_root, shelter
+from workspace.errors import InputError, OperationError
+from workspace.files import write_whole
+
+PORT = 5555
+MODEL = "PocketNAS loopback phone"
+STAND_IN = "loopback phone: Debian in a box on this computer, not a phone"
+RUNNER_FOLDER = "local/tmp/pocketnas"
+"""Where the stand-in lies on the phone, below ``/data``."""
+READY_TIMEOUT_S = 30.0
+GONE_TIMEOUT_S = 15.0
+_HERE = Path(__file__).parent
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phone:
+    """A loopback phone that is up.
+
+    Attributes:
+        id: Eight hex digits, new each time.
+        serial: As adb names it: address and port.
+        pid: Its first process, as seen from this computer.
+        netns: Its network namespace, e.g. for ``nsenter --net=…``.
+        link: This computer's end of its cable.
+        started_at: ISO 8601, with the timezone.
+    """
+
+    id: str
+    serial: str
+    pid: int
+    netns: str
+    link: str
+    started_at: str
+
+
+def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
+    """Bring up ``count`` more phones and wait until each answers over adb.
+
+    Args:
+        count: At least 1.
+        say: Told about steps that take long (building the root, once).
+
+    Raises:
+        InputError: If ``count`` is not positive.
+        OperationError: If this computer lacks something or a phone does not answer; none of
+            those asked for is up then, and nothing of them remains.
+    """
+    if count < 1:
+        msg = f"the number of phones must be at least 1, got {count}"
+        raise InputError(msg)
+    needs.require()
+    root = ensure_root(say)
+    with _alone():
+        _clear_remains()
+        new = [secrets.token_hex(4) for _ in range(count)]
+        try:
+            for phone_id in new:
+                _start(phone_id, root)
+            phones = tuple(_plug_in(phone_id) for phone_id in new)
+            for phone in phones:
+                _await_adb(phone)
+            for phone in phones:
+                _announce(phone)
+        except BaseException:
+            for phone_id in new:
+                _clear(phone_id)
+            raise
+    return phones
+
+
+def running() -> tuple[Phone, ...]:
+    """The phones of this ``POCKETNAS_HOME`` that are up, oldest first; needs no rights."""
+    alive = processes.alive()
+    phones = []
+    for path in _phones_folder().glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):  # taken down just now
+            phone = _read(path)
+            if phone.id in alive:
+                phones.append(phone)
+    return tuple(sorted(phones, key=lambda phone: (phone.started_at, phone.serial)))
+
+
+def down(serial: str | None = None) -> tuple[Phone, ...]:
+    """Take down one phone or all of this ``POCKETNAS_HOME``; those that were up.
+
+    Whatever a killed ``up`` or a restart of this computer left is removed too.
+
+    Raises:
+        InputError: If no loopback phone has this serial.
+        OperationError: If this computer lacks something, or a process will not end.
+    """
+    if not _phones_folder().exists() and serial is None:
+        return ()
+    needs.require()
+    with _alone():
+        _clear_remains()
+        phones = running()
+        chosen = tuple(phone for phone in phones if serial in (None, phone.serial))
+        if serial is not None and not chosen:
+            there = ", ".join(phone.serial for phone in phones) or "none"
+            msg = f"no loopback phone has the serial {serial!r}; running: {there}"
+            raise InputError(msg)
+        for phone in chosen:
+            _clear(phone.id)
+    return chosen
+
+
+# --- up -----------------------------------------------------------------------------------------
+
+
+def _start(phone_id: str, root: Path) -> None:
+    """Make the phone's files and start its box."""
+    folder = _phones_folder() / phone_id
+    runner = folder / "data" / RUNNER_FOLDER
+    runner.mkdir(parents=True)
+    for shared in (folder / "data/local/tmp", runner):
+        os.chown(shared, SHELL_ID, SHELL_ID)
+        shared.chmod(0o777)
+    program = runner / "benchmark_model"
+    shutil.copyfile(_HERE / "benchmark_model_standin.py", program)
+    program.chmod(0o755)
+    identity = folder / "identity.json"
+    identity.touch()  # its address tells which unit it is, and that comes with the cable
+    with (folder / "box.log").open("w") as log:
+        # setsid: neither Ctrl-C in this terminal nor this process's end concerns the phone.
+        subprocess.run(
+            [
+                *("setsid", "--fork", "unshare", "--kill-child", "--fork"),
+                *("--mount", "--pid", "--net", "--uts", "--ipc", "/bin/sh", _HERE / "box.sh"),
+                *(root, folder / "data", identity, f"loopback-{phone_id}", processes.marker(phone_id)),
+            ],
+            cwd="/",
+            env=needs.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            timeout=READY_TIMEOUT_S,
+            check=True,
+        )
+
+
+def _plug_in(phone_id: str) -> Phone:
+    pid = processes.wait_for(lambda: processes.first_process(phone_id), READY_TIMEOUT_S)
+    if pid is None:
+        raise OperationError(_failure(phone_id))
+    cable = network.connect(phone_id, pid)
+    serial = f"{cable.phone}:{PORT}"
+    about = {"stand_in": STAND_IN, "unit": unit_of(serial), "model": MODEL}
+    (_phones_folder() / phone_id / "identity.json").write_text(json.dumps(about) + "\n")
+    return Phone(
+        id=phone_id,
+        serial=serial,
+        pid=pid,
+        netns=f"/proc/{pid}/ns/net",
+        link=cable.link,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def unit_of(serial: str) -> str:
+    """Which unit a phone says it is: the same whenever this computer has one at this address."""
+    try:
+        computer = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        computer = platform.node()
+    return hashlib.sha256(f"{computer}/{serial}".encode()).hexdigest()[:8]
+
+
+def _await_adb(phone: Phone) -> None:
+    def answered() -> bool | None:
+        return _answers(phone) or (None if processes.first_process(phone.id) else False)
+
+    if not processes.wait_for(answered, READY_TIMEOUT_S):
+        raise OperationError(_failure(phone.id))
+
+
+def _answers(phone: Phone) -> bool:
+    """Whether adb gets a shell on the phone."""
+    from adb_shell import exceptions
+    from adb_shell.adb_device import AdbDeviceTcp
+
+    not_yet = (
+        OSError,
+        exceptions.AdbConnectionError,
+        exceptions.AdbTimeoutError,
+        exceptions.InvalidCommandError,  # whatever answers there is no adbd
+        exceptions.InvalidResponseError,
+        exceptions.TcpTimeoutException,
+    )
+    host, _, port = phone.serial.rpartition(":")
+    device = AdbDeviceTcp(host, int(port), default_transport_timeout_s=2.0)
+    try:
+        device.connect(read_timeout_s=2.0)
+        return str(device.shell("echo ok", read_timeout_s=2.0)).strip() == "ok"
+    except not_yet:
+        return False
+    finally:
+        device.close()
+
+
+def _failure(phone_id: str) -> str:
+    folder = _phones_folder() / phone_id
+    said = []
+    for log in (folder / "box.log", folder / "data/adbd.log"):
+        with contextlib.suppress(OSError):
+            said.append(" ".join(log.read_text(errors="replace").split())[-500:])
+    return f"a loopback phone did not start; it said: {' '.join(said).strip() or 'nothing'}"
+
+
+# --- state --------------------------------------------------------------------------------------
+
+
+def _announce(phone: Phone) -> None:
+    state = json.dumps({"version": _VERSION, **asdict(phone)}, indent=1) + "\n"
+    write_whole(_phones_folder() / f"{phone.id}.json", state.encode())
+
+
+def _read(path: Path) -> Phone:
+    state = json.loads(path.read_text())
+    if state.pop("version") != _VERSION:
+        msg = f"{path} was written by another version: use that one's 'phone down' first"
+        raise OperationError(msg)
+    return Phone(**state)
+
+
+def _phones_folder() -> Path:
+    return shelter() / "phones"
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One ``up`` or ``down`` at a time in this ``POCKETNAS_HOME``."""
+    _phones_folder().mkdir(parents=True, exist_ok=True)
+    with (_phones_folder() / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# --- down ---------------------------------------------------------------------------------------
+
+
+def _clear_remains() -> None:
+    """Clear what is not a running phone: half-made ones, and those from before a restart."""
+    whole = {phone.id for phone in running()}
+    found = {path.stem for path in _phones_folder().iterdir() if not path.name.startswith(".")}
+    for phone_id in found - whole:
+        _clear(phone_id)
+
+
+def _clear(phone_id: str) -> None:
+    """End the phone's processes, then remove its cable and its files; nothing if all is gone."""
+    if not processes.end(phone_id, GONE_TIMEOUT_S):
+        msg = f"the processes of loopback phone {phone_id} do not end"
+        raise OperationError(msg)
+    network.disconnect(phone_id)
+    (_phones_folder() / f"{phone_id}.json").unlink(missing_ok=True)
+    folder = _phones_folder() / phone_id
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,77 @@
+"""The outermost processes of a loopback phone, as this computer sees them.
+
+They are found by an argument of theirs, not by a number in a file: a number may be another
+process by now, and a file may not have been written yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+_PREFIX = "pocketnas-loopback-"
+_PROGRAMS = ("unshare", "sh", "env")
+"""What they run, one after the other."""
+_T = TypeVar("_T")
+
+
+def marker(phone_id: str) -> str:
+    """Their last argument."""
+    return f"{_PREFIX}{phone_id}"
+
+
+def alive() -> frozenset[str]:
+    """The ids of all phones on this computer that have a process."""
+    return frozenset(phone_id for _, phone_id in _boxes())
+
+
+def first_process(phone_id: str) -> int | None:
+    """The process that is number 1 inside the phone; None if there is none (yet)."""
+    for pid in _pids(phone_id):
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text()
+            numbers = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+            if len(numbers.split()) > 2 and numbers.split()[-1] == "1":
+                return pid
+    return None
+
+
+def end(phone_id: str, timeout_s: float) -> bool:
+    """Kill them, and so all that runs in the phone; whether they are gone."""
+    return bool(wait_for(lambda: _kill(phone_id), timeout_s))
+
+
+def wait_for(probe: Callable[[], _T | None], timeout_s: float) -> _T | None:
+    """What ``probe`` says once that is true, else what it said last after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while not (said := probe()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return said
+
+
+def _kill(phone_id: str) -> bool:
+    """Whether there was nothing left to kill."""
+    pids = _pids(phone_id)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not pids
+
+
+def _pids(phone_id: str) -> list[int]:
+    return [pid for pid, whose in _boxes() if whose == phone_id]
+
+
+def _boxes() -> Iterator[tuple[int, str]]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        except OSError:  # ended meanwhile
+            continue
+        if words and words[-1].startswith(_PREFIX) and Path(words[0]).name in _PROGRAMS:
+            yield int(entry.name), words[-1].removeprefix(_PREFIX)

@@ -1,0 +1,23 @@
+"""``pocketnas resume``: goes on with a search that was cut off."""
+
+from __future__ import annotations
+
+from pocketnas.cli.output import AsJson
+from pocketnas.cli.replay import Run
+
+
+def resume(run: Run, *, as_json: AsJson = False) -> None:
+    """Go on with a search that was cut off by Ctrl-C, a crash or a power cut.
+
+    What was found is kept, what was under way is done again, and in ordered mode the run ends as
+    if it had never been cut off.
+    """
+    from pocketnas import runs
+    from pocketnas.cli.search import tell_how_to_resume
+    from pocketnas.cli.show import print_run
+    from pocketnas.progress import show_progress
+
+    trials = runs.load_config(run).trials
+    with tell_how_to_resume(run), show_progress(trials, quiet=as_json) as observer:
+        runs.resume(run, observer)
+    print_run(run, as_json=as_json)

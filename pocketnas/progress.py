@@ -1,0 +1,109 @@
+"""How a search shows what it does: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from controller.algorithm import Evaluated, Failed, Skipped
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from controller.progress import Progress
+    from pocketnas.runs import RunObserver
+
+EVERY_S = 10.0
+"""Between plain lines, where there is no terminal."""
+
+
+@contextmanager
+def show_progress(trials: int, *, quiet: bool) -> Iterator[RunObserver]:
+    """An observer for as long as the block runs; on stderr, so that stdout is the result's.
+
+    Args:
+        trials: How many there will be.
+        quiet: Say nothing.
+    """
+    import sys
+
+    if quiet:
+        yield _Silent()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as NewBar
+
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        with NewBar(*columns, console=Console(stderr=True)) as bar:
+            yield _Bar(bar, bar.add_task("starting", total=trials))
+
+
+def describe(progress: Progress) -> str:
+    """Best reward, front size, time left."""
+    best = progress.best
+    shown = "no result yet" if best is None else f"best reward {best.reward:.4f} {_figures(best)}"
+    minutes, seconds = divmod(round(progress.left_s), 60)
+    return f"{shown}, front of {len(progress.front)}, {minutes}:{seconds:02d} left"
+
+
+def _figures(outcome: Evaluated) -> str:
+    accuracy, latency = outcome.objectives[:2]
+    return f"({accuracy.value:.2%} in {latency.value:.4g} ms)"
+
+
+class _Silent:
+    def on_progress(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def on_step(self, text: str) -> None:
+        """Nothing."""
+
+
+class _Lines:
+    """A line now and then, and one for each failure."""
+
+    def __init__(self) -> None:
+        self._last = -EVERY_S
+
+    def on_progress(self, progress: Progress) -> None:
+        outcome = progress.outcome
+        if isinstance(outcome, Failed):
+            typer.echo(f"trial {outcome.proposal.index} failed: {outcome.text}", err=True)
+        now = time.monotonic()
+        if now - self._last >= EVERY_S or progress.told == progress.trials:
+            self._last = now
+            typer.echo(f"{progress.told}/{progress.trials} {describe(progress)}", err=True)
+
+    def on_step(self, text: str) -> None:
+        typer.echo(text, err=True)
+
+
+class _Bar:
+    """A bar with the best so far beside it."""
+
+    def __init__(self, bar: Bar, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def on_progress(self, progress: Progress) -> None:
+        outcome = progress.outcome
+        if isinstance(outcome, Failed):
+            self._bar.console.print(
+                f"trial {outcome.proposal.index} failed: {outcome.text}", markup=False
+            )
+        elif isinstance(outcome, Skipped):
+            self._bar.console.print(
+                f"trial {outcome.proposal.index} not trained: {outcome.latency_ms:.4g} ms"
+            )
+        self._bar.update(self._task, completed=progress.told, description=describe(progress))
+
+    def on_step(self, text: str) -> None:
+        self._bar.update(self._task, description=text)

@@ -1,0 +1,250 @@
+"""A run as one HTML file: front, rewards over time, predicted against measured."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workspace.errors import InputError
+from workspace.files import write_whole
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1c2733; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #d8dee6; }
+th:first-child, td:first-child { text-align: left; }
+tr.best { background: #e8f3ec; font-weight: 600; }
+.stand-in { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #d99a00; }
+dl { display: grid; grid-template-columns: 14rem 1fr; gap: .2rem 1rem; } dd { margin: 0; }
+"""
+
+Run = Mapping[str, Any]
+
+
+def write_report(run: Run, path: Path) -> None:
+    """Write what ``pocketnas.view.view`` tells of a run to ``path``.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
+    try:
+        write_whole(path, _page(run).encode())
+    except OSError as error:
+        msg = f"the report {str(path)!r} cannot be written: {error}"
+        raise InputError(msg) from error
+
+
+def _page(run: Run) -> str:
+    config = run["config"]
+    title = f"{run['run']}: {config['algorithm']} in {config['space']}"
+    charts = [_front_chart(run), _reward_chart(run), _prediction_chart(run)]
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{html.escape(_summary(run))}</p>",
+        *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
+        *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
+        "<h2>The front</h2>",
+        _front_table(run),
+        _exported(run),
+        "<h2>Conditions of the best network's latency</h2>",
+        _conditions(run),
+        "<h2>Failures</h2>",
+        _failures(run),
+        "<h2>Settings</h2>",
+        _definitions(config),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
+        + "\n".join(parts)
+        + "</body></html>\n"
+    )
+
+
+def _summary(run: Run) -> str:
+    config = run["config"]
+    state = "finished" if run["finished"] else "not finished"
+    return (
+        f"{run['told']} of {config['trials']} trials, {state}. Trained on {config['dataset']}, "
+        f"timed on {config['latency']}, target {config['target_ms']:g} ms, {config['reward']} "
+        f"reward, seed {config['seed']}."
+    )
+
+
+def _section(heading: str, figure: Figure, first: bool) -> str:  # noqa: FBT001 - of a list
+    chart = figure.to_html(
+        full_html=False, include_plotlyjs=first, config={"displaylogo": False, "responsive": True}
+    )
+    return f"<h2>{html.escape(heading)}</h2>{chart}"
+
+
+def _evaluated(run: Run) -> list[Mapping[str, Any]]:
+    return [trial for trial in run["trials"] if trial["kind"] == "evaluated"]
+
+
+def _front_chart(run: Run) -> tuple[str, Figure]:
+    from plotly import graph_objects
+
+    trials, front = _evaluated(run), run["front"]
+    figure = graph_objects.Figure(layout=_layout("latency, ms", "accuracy"))
+    figure.add_scatter(
+        x=[trial["latency"]["latency_ms"] for trial in trials],
+        y=[trial["accuracy"] for trial in trials],
+        text=[f"trial {trial['index']}, reward {trial['reward']:.4f}" for trial in trials],
+        mode="markers",
+        marker={"color": "#8fa3b8", "size": 7},
+        name="evaluated",
+    )
+    figure.add_scatter(
+        x=[member["predicted_ms"] for member in front],
+        y=[member["accuracy"] for member in front],
+        text=[f"trial {member['index']}" for member in front],
+        mode="lines+markers",
+        line={"color": "#1f6f43", "shape": "hv"},
+        name="front",
+    )
+    figure.add_vline(x=run["config"]["target_ms"], line={"dash": "dash", "color": "#b3472d"})
+    return "Accuracy against latency", figure
+
+
+def _reward_chart(run: Run) -> tuple[str, Figure]:
+    from plotly import graph_objects
+
+    trials = _evaluated(run)
+    best, so_far = [], float("-inf")
+    for trial in trials:
+        so_far = max(so_far, trial["reward"])
+        best.append(so_far)
+    indices = [trial["index"] for trial in trials]
+    figure = graph_objects.Figure(layout=_layout("trial", "reward"))
+    figure.add_scatter(
+        x=indices,
+        y=[trial["reward"] for trial in trials],
+        mode="markers",
+        marker={"color": "#8fa3b8", "size": 6},
+        name="reward",
+    )
+    figure.add_scatter(
+        x=indices, y=best, mode="lines", line={"color": "#1f6f43", "shape": "hv"}, name="best"
+    )
+    return "Reward over trials", figure
+
+
+def _prediction_chart(run: Run) -> tuple[str, Figure]:
+    from plotly import graph_objects
+
+    pairs = [member for member in run["front"] if member["measured_ms"] is not None]
+    figure = graph_objects.Figure(
+        layout=_layout("predicted in the search, ms", "measured at the end, ms")
+    )
+    if pairs:
+        measured = [member["measured_ms"] for member in pairs]
+        span = [min(measured), max(measured)]
+        figure.add_scatter(
+            x=[member["predicted_ms"] for member in pairs],
+            y=measured,
+            text=[f"trial {member['index']}" for member in pairs],
+            error_y=_error_bars(pairs),
+            mode="markers",
+            marker={"color": "#1f6f43", "size": 8},
+            name="front",
+        )
+        figure.add_scatter(
+            x=span, y=span, mode="lines", line={"dash": "dot", "color": "#8fa3b8"}, name="equal"
+        )
+    else:
+        figure.add_annotation(text="nothing was measured again: no device", showarrow=False)
+    return "Predicted against measured latency", figure
+
+
+def _error_bars(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [m["latency"]["ci_high_ms"] - m["measured_ms"] for m in pairs],
+        "arrayminus": [m["measured_ms"] - m["latency"]["ci_low_ms"] for m in pairs],
+    }
+
+
+def _layout(x: str, y: str) -> dict[str, Any]:
+    return {
+        "template": "plotly_white",
+        "height": 420,
+        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
+        "xaxis": {"title": {"text": x}},
+        "yaxis": {"title": {"text": y}},
+    }
+
+
+def _front_table(run: Run) -> str:
+    if not run["front"]:
+        return "<p>No network was evaluated.</p>"
+    head = (
+        "trial",
+        "accuracy",
+        "reward",
+        "predicted ms",
+        "measured ms",
+        "95 % interval",
+        "verdict",
+    )
+    rows = []
+    for member in run["front"]:
+        latency, measured = member["latency"], member["measured_ms"]
+        cells = (
+            str(member["index"]),
+            f"{member['accuracy']:.2%}",
+            f"{member['reward']:.4f}",
+            f"{member['predicted_ms']:.4g}",
+            "-" if measured is None else f"{measured:.4g}",
+            f"{latency['ci_low_ms']:.4g} to {latency['ci_high_ms']:.4g}",
+            latency["verdict"],
+        )
+        mark = ' class="best"' if member["index"] == run["best"]["index"] else ""
+        rows.append(f"<tr{mark}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
+    header = "".join(f"<th>{name}</th>" for name in head)
+    return f"<table><tr>{header}</tr>{''.join(rows)}</table>"
+
+
+def _exported(run: Run) -> str:
+    exported = run["exported"]
+    if exported is None:
+        return ""
+    return (
+        f"<p>Exported: trial {exported['index']} as <code>{html.escape(exported['path'])}</code>, "
+        f"{exported['bytes']:,} bytes, weights {html.escape(exported['weights'])}.</p>"
+    )
+
+
+def _conditions(run: Run) -> str:
+    best = run["best"]
+    conditions = None if best is None else best["latency"]["conditions"]
+    if conditions is None:
+        source = run["config"]["latency"]
+        return f"<p>From {html.escape(source)}: no device was timed.</p>"
+    return _definitions(conditions)
+
+
+def _failures(run: Run) -> str:
+    if not run["failures"]:
+        return "<p>None.</p>"
+    items = (
+        f"<li>trial {failure['index']}: {html.escape(failure['text'])}</li>"
+        for failure in run["failures"]
+    )
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _definitions(values: Mapping[str, Any]) -> str:
+    rows = (
+        f"<dt>{html.escape(str(name))}</dt><dd>{html.escape(str(value))}</dd>"
+        for name, value in values.items()
+    )
+    return f"<dl>{''.join(rows)}</dl>"

@@ -1,0 +1,125 @@
+"""A run as JSON: what ``show``, ``report`` and the end of ``search`` tell of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from controller.candidate import Candidate, FoundLatency
+from controller.finish import FrontMember
+from controller.reward import Reward, RewardMode
+from controller.study import Study
+from controller.summary import summarize
+from workspace.errors import InputError
+
+
+def view(folder: Path) -> dict[str, Any]:
+    """Everything about the run in ``folder``.
+
+    Reads its files without pydantic, which takes longer to import than all of this takes to run.
+
+    Raises:
+        InputError: If it is no run, or of a newer version.
+    """
+    path = folder / "config.toml"
+    if not path.is_file():
+        msg = f"{str(folder)!r} is no run: it has no config.toml"
+        raise InputError(msg)
+    config = tomllib.loads(path.read_text(encoding="utf-8"))
+    database = config.get("database", "")
+    study = Study(database, str(folder.resolve())) if database else Study.in_folder(folder)
+    reward = Reward(mode=RewardMode(config["reward"]), target_ms=config["target_ms"])
+    summary = summarize(study, reward)
+    study.close()
+    return {
+        "run": str(folder),
+        "created": summary.created,
+        "versions": dict(summary.versions),
+        "config": config,
+        "trials": [_trial(candidate) for candidate in summary.trials],
+        "told": summary.told,
+        "repeated": summary.repeated,
+        "finished": summary.told >= config["trials"],
+        "failures": [{"index": c.index, "text": c.text} for c in summary.trials if c.failure],
+        "stand_ins": _stand_ins(summary.trials),
+        "front": [_member(member) for member in summary.front],
+        "best": None if summary.best is None else _member(summary.best),
+        "exported": _exported(folder),
+    }
+
+
+def _exported(folder: Path) -> dict[str, Any] | None:
+    path = folder / "best" / "export.json"
+    if not path.is_file():
+        return None
+    facts: dict[str, Any] = json.loads(path.read_text())
+    return facts
+
+
+def _trial(candidate: Candidate) -> dict[str, Any]:
+    training = candidate.training
+    return {
+        "index": candidate.index,
+        "key": candidate.key,
+        "point": list(candidate.proposal.point),
+        "parents": list(candidate.proposal.parents),
+        "kind": None if candidate.kind is None else candidate.kind.value,
+        "reward": candidate.reward,
+        "accuracy": None if training is None else training.accuracy,
+        "samples": None if training is None else training.samples,
+        "latency": _latency(candidate.latency),
+        "final_latency": _latency(candidate.final),
+        "same_as": candidate.same_as,
+        "text": candidate.text,
+    }
+
+
+def _latency(found: FoundLatency | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    shown: dict[str, Any] = {
+        "latency_ms": found.latency_ms,
+        "ci_low_ms": found.low_ms,
+        "ci_high_ms": found.high_ms,
+        "origin": found.origin,
+        "source": found.source,
+        "verdict": found.verdict,
+        "coverage": found.coverage,
+        "artifact_sha256": found.artifact_sha256,
+    }
+    measured = found.measurement or {}
+    return {
+        **shown,
+        "conditions": measured.get("conditions"),
+        "sessions": measured.get("sessions", []),
+        "preset": measured.get("preset"),
+    }
+
+
+def _member(member: FrontMember) -> dict[str, Any]:
+    return {
+        "index": member.candidate.index,
+        "key": member.candidate.key,
+        "accuracy": member.accuracy,
+        "reward": member.reward,
+        "predicted_ms": member.predicted.latency_ms,
+        "measured_ms": None if member.measured is None else member.measured.latency_ms,
+        "latency": _latency(member.latency),
+    }
+
+
+def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:
+    """What stood in for something real, each sentence once."""
+    found: dict[str, None] = {}
+    for candidate in candidates:
+        if candidate.training is not None:
+            found[candidate.training.stand_in] = None
+        measured = (candidate.latency and candidate.latency.measurement) or {}
+        conditions = measured.get("conditions")
+        if isinstance(conditions, dict):
+            for name in ("device_stand_in", "runner_stand_in"):
+                found[str(conditions.get(name, ""))] = None
+    return [text for text in found if text]
