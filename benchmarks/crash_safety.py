@@ -186,14 +186,14 @@ def compared(scenario: Scenario, folder: Path, kills: int, seed: int) -> dict[st
     hits = killed(scenario, cut, kills, random.Random(f"{seed}/{scenario.algorithm}"))
     studies = Study.in_folder(alone), Study.in_folder(cut)
     expected, found = ([facts(trial) for trial in study.candidates()] for study in studies)
-    keys, there = ([row[0] for row in rows] for rows in (expected, found))
+    wanted, ended = ([trial.index for trial in study.told()] for study in studies)
     fronts = [[m.candidate.index for m in front(study, REWARD)] for study in studies]
     for study in studies:
         study.close()
     return {
         "kills": hits,
-        "lost": sum(key not in there for key in keys),
-        "doubled": len(there) - sum(key in there for key in keys),
+        "lost": len(set(wanted) - set(ended)),
+        "doubled": len(ended) - len(set(ended)) + len(set(ended) - set(wanted)),
         "same_front": fronts[0] == fronts[1],
         "same_trials": expected == found,
     }

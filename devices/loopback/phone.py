@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from devices.loopback import needs, network, processes
-from devices.loopback.root import SHELL_ID, Say, ensure_root, shelter
+from devices.loopback.root import SHELL_ID, STAND_IN_PROGRAM, Say, ensure_root, shelter
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
@@ -34,7 +34,7 @@ RUNNER_FOLDER = "local/tmp/pocketnas"
 """Where the stand-in lies on the phone, below ``/data``."""
 READY_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 15.0
-_HERE = Path(__file__).parent
+_BOX = Path(__file__).parent / "box.sh"
 _VERSION = 1
 
 
@@ -143,7 +143,7 @@ def _start(phone_id: str, root: Path) -> None:
         os.chown(shared, SHELL_ID, SHELL_ID)
         shared.chmod(0o777)
     program = runner / "benchmark_model"
-    shutil.copyfile(_HERE / "benchmark_model_standin.py", program)
+    shutil.copyfile(STAND_IN_PROGRAM, program)
     program.chmod(0o755)
     identity = folder / "identity.json"
     identity.touch()  # its address tells which unit it is, and that comes with the cable
@@ -152,8 +152,14 @@ def _start(phone_id: str, root: Path) -> None:
         subprocess.run(
             [
                 *("setsid", "--fork", "unshare", "--kill-child", "--fork"),
-                *("--mount", "--pid", "--net", "--uts", "--ipc", "/bin/sh", _HERE / "box.sh"),
-                *(root, folder / "data", identity, f"loopback-{phone_id}", processes.marker(phone_id)),
+                *("--mount", "--pid", "--net", "--uts", "--ipc", "/bin/sh", _BOX),
+                *(
+                    root,
+                    folder / "data",
+                    identity,
+                    f"loopback-{phone_id}",
+                    processes.marker(phone_id),
+                ),
             ],
             cwd="/",
             env=needs.environment(),
@@ -193,8 +199,10 @@ def unit_of(serial: str) -> str:
 
 
 def _await_adb(phone: Phone) -> None:
-    def answered() -> bool | None:
-        return _answers(phone) or (None if processes.first_process(phone.id) else False)
+    def answered() -> bool:
+        if processes.first_process(phone.id) is None:
+            raise OperationError(_failure(phone.id))
+        return _answers(phone)
 
     if not processes.wait_for(answered, READY_TIMEOUT_S):
         raise OperationError(_failure(phone.id))

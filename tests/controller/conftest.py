@@ -1,0 +1,250 @@
+"""A laboratory of small real parts, and of fakes where a test decides what a device says."""
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from controller.evaluation import Evaluation, EvaluationSettings
+from controller.evolution import RegularizedEvolution
+from controller.reward import Reward, RewardMode
+from controller.search import Search, SearchSettings
+from controller.settings import EvolutionSettings
+from controller.study import Study
+from latency.measurement import Verdict
+from latency.source import LatencyEstimate, LatencyFailure, Origin
+from search_space.architecture import Classifier
+from search_space.chain import ChainArchitecture, Op, Stage, Stem
+from search_space.decisions import Choice, DecisionSpace
+from search_space.layers import macs
+from training.executor import Schedule, TrainingError, TrainingResult
+from workspace.errors import InputError
+
+HEAD = Classifier(classes=10)
+
+
+class SmallSpace:
+    """36 real networks of 16 pixels, from 45 points: the fifth repeat has none."""
+
+    name = "small"
+    points = DecisionSpace(
+        choices=(
+            Choice(name="kernel", options=("3", "5", "7")),
+            Choice(name="filters", options=("8", "12", "16")),
+            Choice(name="repeats", options=("1", "2", "3", "4", "too many")),
+        )
+    )
+    count = 45
+
+    def decode(self, point):
+        kernel, filters, repeats = self.points.checked(point)
+        if repeats == 4:
+            msg = f"point {point} has no network"
+            raise InputError(msg)
+        stage = Stage(
+            op=Op.MBCONV,
+            kernel=(3, 5, 7)[kernel],
+            stride=2,
+            expansion=3,
+            filters=(8, 12, 16)[filters],
+            repeats=repeats + 1,
+        )
+        return ChainArchitecture(size=16, stem=Stem(filters=8), stages=(stage,), head_filters=16)
+
+    def encode(self, architecture):
+        stage = architecture.stages[0]
+        return (stage.kernel // 2 - 1, stage.filters // 4 - 2, stage.repeats - 1)
+
+
+class FakeSource:
+    """Answers MACs as if they were microseconds; no device, no table."""
+
+    name = "fake"
+
+    def __init__(self, *, lanes=1, on_this_computer=False, say=None, delay_s=0.0, watch=None):
+        self.lanes = lanes
+        self.on_this_computer = on_this_computer
+        self.say = say or (lambda request, estimate: estimate)
+        self.asked = []
+        self.closed = False
+        self._delay_s = delay_s
+        self._watch = watch
+
+    def estimate(self, requests):
+        return (self._answer(request) for request in requests)
+
+    def close(self):
+        self.closed = True
+
+    def _answer(self, request):
+        self.asked.append(request)
+        if self._watch is not None:
+            self._watch.begin("timing")
+        time.sleep(random.random() * self._delay_s)
+        if self._watch is not None:
+            self._watch.end("timing")
+        time_ms = macs(request.subject.architecture, HEAD) / 1e4
+        return self.say(
+            request,
+            LatencyEstimate(
+                request_id=request.id,
+                latency_ms=time_ms,
+                low_ms=0.9 * time_ms,
+                high_ms=1.1 * time_ms,
+                origin=Origin.TABLE,
+                source=self.name,
+                coverage=1.0,
+                verdict=Verdict.STABLE,
+            ),
+        )
+
+
+class FakeExecutor:
+    """Answers accuracies that grow with the number of layers; trains nothing."""
+
+    deterministic = True
+
+    def __init__(self, *, lanes=2, on_this_computer=False, say=None, delay_s=0.0, watch=None):
+        self.lanes = lanes
+        self.on_this_computer = on_this_computer
+        self.say = say or (lambda job, result: result)
+        self.jobs = []
+        self.closed = False
+        self._pool = ThreadPoolExecutor(lanes)
+        self._delay_s = delay_s
+        self._watch = watch
+
+    def submit(self, job):
+        self.jobs.append(job)
+        return self._pool.submit(self._train, job)
+
+    def close(self):
+        self.closed = True
+        self._pool.shutdown()
+
+    def _train(self, job):
+        if self._watch is not None:
+            self._watch.begin("training")
+        time.sleep(random.random() * self._delay_s)
+        if self._watch is not None:
+            self._watch.end("training")
+        stage = job.architecture.stages[0]
+        accuracy = 1 - 1 / (1 + stage.repeats + stage.kernel / 10)
+        result = TrainingResult(
+            accuracy=accuracy, samples=1, seconds=0.0, stand_in="a fake: nothing was trained"
+        )
+        return self.say(job, result)
+
+
+class Watch:
+    """Sees which kinds of work go on at once."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._now = []
+        self.together = set()
+
+    def begin(self, kind):
+        with self._lock:
+            self._now.append(kind)
+            self.together.add(frozenset(self._now))
+
+    def end(self, kind):
+        with self._lock:
+            self._now.remove(kind)
+
+
+class Recorder:
+    """An algorithm that notes which calls are made of it."""
+
+    def __init__(self, algorithm):
+        self._algorithm = algorithm
+        self.calls = []
+
+    def ask(self, count):
+        self.calls.append(("ask", count))
+        return self._algorithm.ask(count)
+
+    def tell(self, outcomes):
+        self.calls += [("tell", outcome.proposal.index) for outcome in outcomes]
+        self._algorithm.tell(outcomes)
+
+
+class Notebook:
+    """An observer that keeps all it is told, and stops the search where asked to."""
+
+    def __init__(self, *, interrupt_after=None):
+        self.seen = []
+        self._left = interrupt_after
+
+    def on_progress(self, progress):
+        self.seen.append(progress)
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+
+
+class Lab:
+    """Makes searches of one folder."""
+
+    space = SmallSpace()
+    reward = Reward(mode=RewardMode.SOFT, target_ms=3.0)
+    settings = EvaluationSettings(task="fake", head=HEAD, schedule=Schedule(samples=1))
+    Source, Executor, Watch = FakeSource, FakeExecutor, Watch
+    Recorder, Notebook = Recorder, Notebook
+    LatencyFailure, TrainingError = LatencyFailure, TrainingError
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._opened = []
+
+    def study(self, name="study"):
+        path = self.folder / name
+        path.mkdir(exist_ok=True)
+        study = Study.in_folder(path, config="[a search]", exist_ok=True)
+        self._opened.append(study)
+        return study
+
+    def algorithm(self, seed=0):
+        settings = EvolutionSettings(population=6, tournament=3)
+        return Recorder(RegularizedEvolution(self.space.points, settings, seed=seed))
+
+    def evaluation(self, study, *, source=None, executor=None, reward=None, **settings):
+        made = Evaluation(
+            replace(self.settings, **settings),
+            source or FakeSource(),
+            executor or FakeExecutor(),
+            reward or self.reward,
+            study,
+        )
+        self._opened.append(made)
+        return made
+
+    def search(self, study, evaluation, *, algorithm=None, observer=None, **settings):
+        return Search(
+            SearchSettings(**{"trials": 20, **settings}),
+            self.space,
+            algorithm or self.algorithm(),
+            evaluation,
+            study,
+            observer or Notebook(),
+        )
+
+    def run(self, study, evaluation=None, **settings):
+        self.search(study, evaluation or self.evaluation(study), **settings).run()
+        return study
+
+    def close(self):
+        for each in self._opened:
+            each.close()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    made = Lab(tmp_path)
+    yield made
+    made.close()

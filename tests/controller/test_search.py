@@ -1,0 +1,394 @@
+import sqlite3
+import threading
+from dataclasses import replace
+
+import pytest
+
+from controller.algorithm import Evaluated, Failed, FailureKind, Skipped
+from controller.search import HOPELESS_AFTER, HopelessSearchError, Mode, SearchSettings
+from controller.study import StudyError
+from latency.measurement import Verdict
+from training.executor import TrainingTimeoutError
+from workspace.errors import InputError
+
+
+def facts(study):
+    """All of each trial that must not depend on time."""
+    return [
+        (c.proposal, c.asked_after, c.key, c.told, c.outcome, c.same_as, c.latency, c.training)
+        for c in study.candidates()
+    ]
+
+
+def outcomes(study):
+    return [candidate.outcome for candidate in study.told()]
+
+
+def test_asks_for_a_window_then_one_by_one_and_tells_in_order(lab):
+    algorithm = lab.algorithm()
+    study = lab.study()
+    executor = lab.Executor(delay_s=0.01)
+    lab.run(
+        study, lab.evaluation(study, executor=executor), trials=6, window=3, algorithm=algorithm
+    )
+    assert algorithm.calls == [
+        *[("ask", 3), ("tell", 0), ("ask", 1), ("tell", 1), ("ask", 1), ("tell", 2), ("ask", 1)],
+        *[("tell", 3), ("tell", 4), ("tell", 5)],
+    ]
+
+
+def test_an_ordered_search_is_the_same_whatever_finishes_first(lab):
+    alone = lab.run(lab.study("alone"))
+    study = lab.study("hasty")
+    slow = lab.evaluation(
+        study,
+        source=lab.Source(lanes=3, delay_s=0.01),
+        executor=lab.Executor(lanes=4, delay_s=0.02),
+    )
+    assert facts(lab.run(study, slow)) == facts(alone)
+
+
+def test_every_proposal_is_stored_before_its_work_starts(lab):
+    study = lab.study()
+    stored = []
+
+    def look(request, estimate):
+        index = int(request.id.removeprefix("trial-"))
+        stored.append(study.candidate(index).index == index)
+        return estimate
+
+    lab.run(study, lab.evaluation(study, source=lab.Source(say=look)))
+    assert len(stored) > 5
+    assert all(stored)
+
+
+def test_a_network_is_evaluated_once_however_often_it_is_proposed(lab):
+    study = lab.study()
+    source, executor = lab.Source(lanes=2, delay_s=0.005), lab.Executor(delay_s=0.005)
+    evaluation = lab.evaluation(study, source=source, executor=executor)
+    lab.run(study, evaluation, trials=60)
+    timed = [request.subject.architecture.key for request in source.asked]
+    trained = [job.architecture.key for job in executor.jobs]
+    assert len(set(timed)) == len(timed)
+    assert sorted(trained) == sorted(timed)
+    trials = list(study.candidates())
+    again = [trial for trial in trials if trial.same_as is not None]
+    assert len(again) == 60 - len(timed) - sum(not trial.key for trial in trials)
+    for trial in again:
+        first = trials[trial.same_as]
+        assert (first.key, first.same_as) == (trial.key, None)
+        assert (first.latency, first.training) == (trial.latency, trial.training)
+        assert first.outcome.reward == trial.outcome.reward
+        assert trial.outcome.proposal == trial.proposal
+
+
+def test_a_point_without_a_network_fails_and_the_search_goes_on(lab):
+    study = lab.run(lab.study(), trials=40)
+    failed = [one for one in outcomes(study) if isinstance(one, Failed)]
+    assert failed
+    assert {one.kind for one in failed} == {FailureKind.DECODE}
+    assert all("has no network" in one.text for one in failed)
+    assert len(outcomes(study)) == 40
+
+
+def test_what_fails_is_told_with_where_and_why(lab):
+    study = lab.study()
+
+    def time_(request, estimate):
+        if request.id == "trial-1":
+            return lab.LatencyFailure(request_id=request.id, text="no such phone", retryable=False)
+        if request.id == "trial-2":
+            return replace(estimate, verdict=Verdict.REJECTED)
+        if request.id == "trial-3":
+            return replace(estimate, latency_ms=float("nan"))
+        return estimate
+
+    def train(job, result):
+        if job.id == "trial-4":
+            raise lab.TrainingError("the loss was nan")
+        if job.id == "trial-5":
+            raise TrainingTimeoutError("took too long")
+        return result
+
+    lab.space = AllDifferent(lab.space)
+    source, executor = lab.Source(say=time_), lab.Executor(say=train)
+    lab.run(study, lab.evaluation(study, source=source, executor=executor), trials=7)
+    told = outcomes(study)
+    assert [(one.kind, one.text) for one in told[1:6]] == [
+        (FailureKind.LATENCY, "no such phone"),
+        (FailureKind.LATENCY, "its latency was rejected: "),
+        (FailureKind.LATENCY, "fake answered (nan, 0.594384, 0.726469) ms, which is no latency"),
+        (FailureKind.TRAINING, "the loss was nan"),
+        (FailureKind.TIMEOUT, "took too long"),
+    ] or [one.text.split("(")[0] for one in told[3:4]] == ["fake answered "]
+    assert isinstance(told[0], Evaluated)
+    assert isinstance(told[6], Evaluated)
+    trials = list(study.candidates())
+    assert [trial.failure for trial in trials[1:6]] == [one.kind for one in told[1:6]]
+    assert trials[4].latency is not None
+
+
+class AllDifferent:
+    """The networks of another space in a fixed order, so that none comes twice."""
+
+    def __init__(self, space):
+        self.name, self.count, self.points = space.name, space.count, space.points
+        self._space = space
+        self._made = {}
+
+    def decode(self, point):
+        first = (len(self._made) // 12 % 3, len(self._made) // 4 % 3, len(self._made) % 4)
+        return self._made.setdefault((len(self._made), point), self._space.decode(first))
+
+
+def test_a_failure_that_may_pass_is_tried_again_and_only_so_often(lab):
+    study = lab.study()
+    tries = {}
+
+    def say(request, estimate):
+        tries[request.id] = tries.get(request.id, 0) + 1
+        if request.id == "trial-0" and tries[request.id] < 3:
+            return lab.LatencyFailure(request_id=request.id, text="unplugged", retryable=True)
+        if request.id == "trial-1":
+            return lab.LatencyFailure(request_id=request.id, text="unplugged", retryable=True)
+        return estimate
+
+    lab.space = AllDifferent(lab.space)
+    lab.run(study, lab.evaluation(study, source=lab.Source(say=say)), trials=3)
+    assert tries == {"trial-0": 3, "trial-1": 3, "trial-2": 1}
+    first, second, third = outcomes(study)
+    assert isinstance(first, Evaluated)
+    assert second == Failed(proposal=second.proposal, kind=FailureKind.LATENCY, text="unplugged")
+    assert isinstance(third, Evaluated)
+
+
+def test_an_unstable_latency_counts_and_is_marked(lab):
+    study = lab.study()
+    source = lab.Source(say=lambda _, estimate: replace(estimate, verdict=Verdict.UNSTABLE))
+    lab.run(study, lab.evaluation(study, source=source), trials=3)
+    evaluated = [trial for trial in study.candidates() if isinstance(trial.outcome, Evaluated)]
+    assert evaluated
+    assert {trial.latency.verdict for trial in evaluated} == {"unstable"}
+
+
+def test_candidates_far_beyond_the_target_are_not_trained_when_asked_so(lab):
+    study = lab.study()
+    executor = lab.Executor()
+    lab.run(study, lab.evaluation(study, executor=executor, skip_above=1.5), trials=40)
+    skipped = [one for one in outcomes(study) if isinstance(one, Skipped)]
+    evaluated = [one for one in outcomes(study) if isinstance(one, Evaluated)]
+    assert skipped
+    assert evaluated
+    assert all(one.latency_ms > 4.5 for one in skipped)
+    assert all(one.bound == lab.reward.upper_bound(one.latency_ms) for one in skipped)
+    assert all(one.objectives[1].value <= 4.5 for one in evaluated)
+    trained = {job.id for job in executor.jobs}
+    assert not trained & {f"trial-{one.proposal.index}" for one in skipped}
+
+
+def test_sizes_that_are_trained_and_timed_may_differ(lab):
+    study = lab.study()
+    source, executor = lab.Source(), lab.Executor()
+    evaluation = lab.evaluation(
+        study, source=source, executor=executor, timed_size=32, train_size=8
+    )
+    lab.run(study, evaluation, trials=4)
+    assert {request.subject.architecture.size for request in source.asked} == {32}
+    assert {job.architecture.size for job in executor.jobs} == {8}
+
+
+def test_gives_up_when_nothing_ever_succeeds(lab):
+    study = lab.study()
+    lab.space = AllDifferent(lab.space)
+
+    def fail(job, result):
+        raise lab.TrainingError(f"{job.id} ran out of memory")
+
+    evaluation = lab.evaluation(study, executor=lab.Executor(say=fail))
+    with pytest.raises(HopelessSearchError, match="all 10 trials failed.*trial-9 ran out of"):
+        lab.run(study, evaluation, trials=30)
+    assert study.counts()[1] == HOPELESS_AFTER
+    lab.space = AllDifferent(type(lab).space)
+    lab.run(study, trials=14)
+    assert isinstance(outcomes(study)[-1], Evaluated)
+
+
+def test_a_short_search_of_failures_is_no_success(lab):
+    study = lab.study()
+    source = lab.Source(
+        say=lambda request, _: lab.LatencyFailure(
+            request_id=request.id, text="it is off", retryable=False
+        )
+    )
+    for _ in range(2):
+        with pytest.raises(HopelessSearchError, match="all 3 trials failed"):
+            lab.run(study, lab.evaluation(study, source=source), trials=3)
+
+
+def test_goes_on_where_it_was_cut_off_as_if_it_had_not_been(lab):
+    alone = lab.run(lab.study("alone"), trials=30)
+    study = lab.study("cut")
+    for told in (1, 4, 3, 1, 7):
+        source, executor = lab.Source(delay_s=0.004), lab.Executor(delay_s=0.004)
+        evaluation = lab.evaluation(study, source=source, executor=executor)
+        with pytest.raises(KeyboardInterrupt):
+            lab.run(study, evaluation, trials=30, observer=lab.Notebook(interrupt_after=told))
+        assert executor.closed
+        assert source.closed
+    assert study.counts()[1] == 16
+    lab.run(study, trials=30)
+    assert facts(study) == facts(alone)
+
+
+def test_a_latency_that_was_found_is_not_asked_for_again(lab):
+    study = lab.study()
+    stuck = threading.Event()
+
+    def wait(job, result):
+        stuck.wait(10)
+        raise lab.TrainingError("killed")
+
+    class Stopper(lab.Executor):
+        def close(self):
+            stuck.set()
+            super().close()
+
+    source = lab.Source()
+    evaluation = lab.evaluation(study, source=source, executor=Stopper(say=wait))
+    search = lab.search(study, evaluation, trials=3, window=3)
+    search._flights.land_first_asked = lambda: interrupt_when(lambda: len(source.asked) == 3)
+    with pytest.raises(KeyboardInterrupt):
+        search.run()
+    assert study.counts() == (3, 0)
+    fresh = lab.Source()
+    lab.run(study, lab.evaluation(study, source=fresh), trials=3)
+    assert fresh.asked == []
+    assert study.counts() == (3, 3)
+
+
+def interrupt_when(condition):
+    for _ in range(1000):
+        if condition():
+            break
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.05)
+    raise KeyboardInterrupt
+
+
+def test_more_trials_may_be_asked_of_a_search_that_has_ended(lab):
+    study = lab.run(lab.study(), trials=5)
+    lab.run(study, trials=5)
+    assert study.counts() == (5, 5)
+    lab.run(study, trials=9)
+    assert study.counts() == (9, 9)
+
+
+def test_an_asynchronous_search_tells_whatever_is_done_first(lab):
+    study = lab.study()
+    first_may_end = threading.Event()
+
+    def say(request, estimate):
+        if request.id == "trial-0":
+            first_may_end.wait(10)
+        if request.id == "trial-5":
+            first_may_end.set()
+        return estimate
+
+    lab.space = AllDifferent(lab.space)
+    evaluation = lab.evaluation(study, source=lab.Source(lanes=2, say=say))
+    algorithm = lab.algorithm()
+    lab.run(study, evaluation, trials=8, mode=Mode.ASYNCHRONOUS, algorithm=algorithm)
+    order = [candidate.index for candidate in study.told()]
+    assert sorted(order) == list(range(8))
+    assert order.index(0) >= 4
+    assert [call[1] for call in algorithm.calls if call[0] == "tell"] == order
+
+
+def test_an_asynchronous_search_is_resumed_by_making_the_same_calls(lab):
+    study = lab.study()
+    first, second = lab.algorithm(), lab.algorithm()
+    slow = lab.evaluation(
+        study, source=lab.Source(lanes=2, delay_s=0.01), executor=lab.Executor(delay_s=0.02)
+    )
+    settings = {"trials": 24, "mode": Mode.ASYNCHRONOUS}
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(
+            study,
+            slow,
+            algorithm=first,
+            observer=lab.Notebook(interrupt_after=11),
+            **settings,
+        )
+    lab.run(study, algorithm=second, **settings)
+    assert second.calls[: len(first.calls)] == first.calls
+    assert study.counts() == (24, 24)
+
+
+def test_timing_and_training_take_turns_on_this_computer(lab):
+    watch = lab.Watch()
+    study = lab.study()
+    evaluation = lab.evaluation(
+        study,
+        source=lab.Source(on_this_computer=True, delay_s=0.004, watch=watch),
+        executor=lab.Executor(on_this_computer=True, delay_s=0.004, watch=watch),
+    )
+    lab.run(study, evaluation)
+    assert not any({"timing", "training"} <= kinds for kinds in watch.together)
+
+
+def test_timing_overlaps_with_training_on_separate_devices(lab):
+    watch = lab.Watch()
+    study = lab.study()
+    evaluation = lab.evaluation(
+        study,
+        source=lab.Source(delay_s=0.01, watch=watch),
+        executor=lab.Executor(on_this_computer=True, delay_s=0.02, watch=watch),
+    )
+    lab.run(study, evaluation)
+    assert any({"timing", "training"} <= kinds for kinds in watch.together)
+
+
+def test_says_how_it_goes(lab):
+    notebook = lab.Notebook()
+    study = lab.run(lab.study(), observer=notebook)
+    assert [seen.told for seen in notebook.seen] == list(range(1, 21))
+    assert [seen.outcome for seen in notebook.seen] == outcomes(study)
+    last = notebook.seen[-1]
+    assert last.left_s == 0
+    assert all(seen.left_s > 0 for seen in notebook.seen[:-1])
+    rewards = [one.reward for one in outcomes(study) if isinstance(one, Evaluated)]
+    assert last.best.reward == max(rewards)
+    assert [point.latency_ms for point in last.front] == sorted(
+        point.latency_ms for point in last.front
+    )
+
+
+def test_says_so_too_of_earlier_sessions(lab):
+    study = lab.run(lab.study(), trials=10)
+    notebook, whole = lab.Notebook(), lab.Notebook()
+    lab.run(study, trials=12, observer=notebook)
+    lab.run(lab.study("whole"), trials=12, observer=whole)
+    for seen, expected in zip(notebook.seen, whole.seen[10:], strict=True):
+        assert (seen.told, seen.best, seen.front) == (expected.told, expected.best, expected.front)
+
+
+def test_a_database_that_refuses_stops_the_search_and_is_no_failed_trial(lab):
+    study = lab.study()
+    path = lab.folder / "study" / "study.db"
+    connection = sqlite3.connect(path)
+    connection.execute(
+        'CREATE TRIGGER full BEFORE INSERT ON training WHEN NEW."index" = 2 '
+        "BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+    )
+    connection.close()
+    lab.space = AllDifferent(lab.space)
+    with pytest.raises(StudyError, match="disk full"):
+        lab.run(study)
+    assert study.counts()[1] == 2
+    assert all(isinstance(one, Evaluated) for one in outcomes(study))
+
+
+@pytest.mark.parametrize("settings", [{"trials": 0}, {"trials": 1, "window": 0}])
+def test_a_search_of_nothing_is_refused(settings):
+    with pytest.raises(InputError, match="at least 1"):
+        SearchSettings(**settings)
