@@ -95,7 +95,7 @@ class Candidate:
         failure: Where it failed; None if it did not.
         reward: Of what was evaluated, the bound of what was skipped; else None.
         text: Why it failed; else empty.
-        same_as: Index of an earlier proposal for the same network, whose result this is.
+        same_as: Index of the earlier proposal for the same network that was evaluated for it.
     """
 
     proposal: Proposal

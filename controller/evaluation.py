@@ -233,7 +233,10 @@ class Evaluation:
             return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=answer.text)
         times_ms = (answer.latency_ms, answer.low_ms, answer.high_ms)
         if not all(math.isfinite(time) for time in times_ms) or answer.latency_ms <= 0:
-            text = f"{answer.source} answered {times_ms} ms, which is no latency"
+            text = (
+                f"{answer.source} answered {answer.latency_ms} ms ({answer.low_ms} to "
+                f"{answer.high_ms}), which is no latency"
+            )
             return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
         return answer
 

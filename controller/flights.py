@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 
 from controller.algorithm import Failed, FailureKind, Outcome, Proposal
 from controller.candidate import Candidate, FoundLatency, same_for
@@ -21,25 +19,30 @@ class Landed:
 
     Attributes:
         outcome: What became of it.
-        same_as: Index of the earlier proposal whose outcome it took; None for its own.
+        same_as: Index of the earlier proposal that was evaluated for it; None for itself.
     """
 
     outcome: Outcome
     same_as: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Flight:
+    """One on its way; ``same_as`` is known when ``future`` is done."""
+
+    proposal: Proposal
+    known: Candidate | None
     future: Future[Outcome]
-    same_as: int | None
+    same_as: int | None = None
 
 
 class Flights:
     """Evaluates candidates side by side: as many threads as devices, as many as training lanes.
 
     A candidate is timed, then trained, so that timing one overlaps with training another. A
-    proposal for a network that an earlier one, by its index, is for takes that one's outcome, a
-    failure too, and waits for it if need be: what becomes of it does not depend on who is faster.
+    proposal takes the outcome of the last one before it, by index, that is for the same network,
+    and waits for it if need be, so that what becomes of it does not depend on who is faster. Only
+    if that one failed is it evaluated itself: the failure may have passed.
 
     Args:
         evaluation: Times and trains.
@@ -64,18 +67,25 @@ class Flights:
             made: Its network, or why its point has none.
             known: What an interrupted search had found of it already.
         """
-        future: Future[Outcome] = Future()
+        flight = _Flight(proposal=proposal, known=known, future=Future())
+        self._flying[proposal.index] = flight
         if isinstance(made, str):
-            future.set_result(Failed(proposal=proposal, kind=FailureKind.DECODE, text=made))
-            self._flying[proposal.index] = _Flight(future=future, same_as=None)
+            failed = Failed(proposal=proposal, kind=FailureKind.DECODE, text=made)
+            flight.future.set_result(failed)
             return
-        first = self._study.first_with_key(made)
-        if first is not None and first < proposal.index:
-            self._flying[proposal.index] = _Flight(future=future, same_as=first)
-            self._follow(first, proposal, future)
-            return
-        self._flying[proposal.index] = _Flight(future=future, same_as=None)
-        self._timing.submit(self._time, proposal, made, known, future)
+        before = self._study.last_with_key(made, before=proposal.index)
+        if before is None:
+            self._evaluate(flight, made)
+        elif before in self._flying:
+            leader = self._flying[before]
+            leader.future.add_done_callback(lambda _: self._follow(flight, made, leader))
+        else:
+            told = self._study.candidate(before)
+            if told.outcome is None:
+                msg = f"trial {before} is stored without its outcome"
+                raise OperationError(msg)
+            origin = before if told.same_as is None else told.same_as
+            self._take(flight, made, told.outcome, origin)
 
     def land_first_asked(self) -> Landed:
         """Wait for the one that was asked for before all others."""
@@ -109,19 +119,24 @@ class Flights:
         del self._flying[index]
         return Landed(outcome=outcome, same_as=flight.same_as)
 
-    def _follow(self, first: int, proposal: Proposal, future: Future[Outcome]) -> None:
-        """Settle ``future`` as the earlier proposal for the same network is, or will be."""
-        if first in self._flying:
-            leader = self._flying[first].future
-            leader.add_done_callback(
-                lambda done: _settle(future, lambda: same_for(proposal, done.result()))
-            )
-            return
-        outcome = self._study.candidate(first).outcome
-        if outcome is None:
-            msg = f"trial {first}, for the same network as trial {proposal.index}, has no outcome"
-            raise OperationError(msg)
-        future.set_result(same_for(proposal, outcome))
+    def _follow(self, flight: _Flight, made: Architecture, leader: _Flight) -> None:
+        """Called when ``leader``, for the same network, has its outcome."""
+        try:
+            outcome = leader.future.result()
+            origin = leader.proposal.index if leader.same_as is None else leader.same_as
+            self._take(flight, made, outcome, origin)
+        except BaseException as error:  # noqa: BLE001 # raised again where it lands
+            flight.future.set_exception(error)
+
+    def _take(self, flight: _Flight, made: Architecture, outcome: Outcome, origin: int) -> None:
+        if isinstance(outcome, Failed):
+            self._evaluate(flight, made)
+        else:
+            flight.same_as = origin
+            flight.future.set_result(same_for(flight.proposal, outcome))
+
+    def _evaluate(self, flight: _Flight, made: Architecture) -> None:
+        self._timing.submit(self._time, flight, made)
 
     def _copy(self, first: int, index: int) -> None:
         """Keep the figures of an earlier proposal for the same network for this one too."""
@@ -131,28 +146,23 @@ class Flights:
         if candidate.training is not None:
             self._study.found_training(index, candidate.training)
 
-    def _time(
-        self,
-        proposal: Proposal,
-        architecture: Architecture,
-        known: Candidate | None,
-        future: Future[Outcome],
-    ) -> None:
+    def _time(self, flight: _Flight, made: Architecture) -> None:
         """Find the latency, then hand over to a thread that trains; in a thread that times."""
+        proposal, known = flight.proposal, flight.known
         try:
-            found = self._evaluation.latency(proposal, architecture, known)
+            found = self._evaluation.latency(proposal, made, known)
             if isinstance(found, FoundLatency):
-                train = partial(self._evaluation.accuracy, proposal, architecture, known, found)
-                self._training.submit(_settle, future, train)
+                self._training.submit(self._train, flight, made, found)
             else:
-                future.set_result(found)
+                flight.future.set_result(found)
         except BaseException as error:  # noqa: BLE001 # raised again where it lands
-            future.set_exception(error)
+            flight.future.set_exception(error)
 
-
-def _settle(future: Future[Outcome], work: Callable[[], Outcome]) -> None:
-    """Give ``future`` what ``work`` gives or raises; whoever lands it hears of it."""
-    try:
-        future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 # raised again where it lands
-        future.set_exception(error)
+    def _train(self, flight: _Flight, made: Architecture, found: FoundLatency) -> None:
+        proposal, known = flight.proposal, flight.known
+        try:
+            outcome = self._evaluation.accuracy(proposal, made, known, found)
+        except BaseException as error:  # noqa: BLE001 # raised again where it lands
+            flight.future.set_exception(error)
+        else:
+            flight.future.set_result(outcome)

@@ -198,11 +198,12 @@ class Study:
         for row in self._stream(query.order_by(PROPOSAL.c.index)):
             yield Asked(proposal=rows.proposal_from(row), after=row["asked_after"])
 
-    def first_with_key(self, architecture: Architecture) -> int | None:
-        """Index of the first proposal for the same network."""
-        query = select(func.min(PROPOSAL.c.index)).where(
+    def last_with_key(self, architecture: Architecture, *, before: int) -> int | None:
+        """Index of the last proposal for the same network among those below ``before``."""
+        query = select(func.max(PROPOSAL.c.index)).where(
             PROPOSAL.c.study_id == self._id,
             PROPOSAL.c.key_sha256 == rows.key_digest(architecture.key),
+            PROPOSAL.c.index < before,
         )
         with self._connected() as connection:
             return connection.execute(query).scalar()

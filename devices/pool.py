@@ -40,7 +40,7 @@ class Found:
 def discover() -> tuple[Found, ...]:
     """This computer, then every phone that is attached or up; asks none of them anything."""
     computer = Found(id="host", kind="computer", description="this computer, LiteRT on its CPU")
-    return (computer, *_loopback())
+    return (computer, *_loopback(), *_phones())
 
 
 def open_device(device_id: str) -> Device:
@@ -101,6 +101,23 @@ def _take(lock: IO[str], device_id: str, wait_s: float) -> None:
             msg = f"it is in use by process {holder or 'unknown'}"
             raise DeviceBusyError(device_id, msg) from None
         return
+
+
+def _phones() -> Iterator[Found]:
+    """Phones on USB, and those that a running adb server holds."""
+    from devices.transport import problem_of, server_phones, usb_phones
+
+    held = server_phones()
+    for serial, state in held.items():
+        yield Found(
+            id=f"adb:{serial}",
+            kind="phone",
+            description="Android phone, through the adb server that runs",
+            problem=problem_of(state),
+        )
+    for serial in usb_phones():
+        if serial not in held:
+            yield Found(id=f"adb:{serial}", kind="phone", description="Android phone on USB")
 
 
 def _loopback() -> Iterator[Found]:

@@ -32,60 +32,25 @@ if TYPE_CHECKING:
 
 FLAGS: tuple[tuple[str, Value, str, str], ...] = (
     ("num_runs", 50, "Min num runs", "expected number of runs, see also min_secs, max_secs"),
-    (
-        "min_secs",
-        1.0,
-        "Min runs duration (seconds)",
-        "minimum number of seconds to rerun for, potentially making the actual number of runs to "
-        "be greater than num_runs",
-    ),
-    (
-        "max_secs",
-        150.0,
-        "Max runs duration (seconds)",
-        "maximum number of seconds to rerun for, potentially making the actual number of runs to "
-        "be less than num_runs",
-    ),
+    ("min_secs", 1.0, "Min runs duration (seconds)", "minimum number of seconds to rerun for"),
+    ("max_secs", 150.0, "Max runs duration (seconds)", "maximum number of seconds to rerun for"),
     ("run_delay", -1.0, "Inter-run delay (seconds)", "delay between runs in seconds"),
     ("num_threads", -1, "Num threads", "number of threads"),
     ("benchmark_name", "", "Benchmark name", "benchmark name"),
     ("output_prefix", "", "Output prefix", "benchmark output prefix"),
-    (
-        "warmup_runs",
-        1,
-        "Min warmup runs",
-        "minimum number of runs performed on initialization, to allow performance characteristics "
-        "to settle, see also warmup_min_secs",
-    ),
-    (
-        "warmup_min_secs",
-        0.5,
-        "Min warmup runs duration (seconds)",
-        "minimum number of seconds to rerun for, potentially making the actual number of warm-up "
-        "runs to be greater than warmup_runs",
-    ),
-    (
-        "verbose",
-        False,
-        "Log parameter values verbosely",
-        "Whether to log parameters whose values are not set",
-    ),
-    (
-        "dry_run",
-        False,
-        "Run w/o invoking kernels",
-        "Whether to run the tool just with simply loading the model, allocating tensors etc. but "
-        "without actually invoking any op kernels.",
-    ),
+    ("warmup_runs", 1, "Min warmup runs", "minimum number of runs performed on initialization"),
+    ("warmup_min_secs", 0.5, "Min warmup runs duration (seconds)", "minimum time of these runs"),
+    ("verbose", False, "Log parameter values verbosely", "whether to log those not set as well"),
+    ("dry_run", False, "Run w/o invoking kernels", "only load the model and allocate tensors"),
     (
         "report_peak_memory_footprint",
         False,
         "Report the peak memory footprint",
-        "Report the peak memory footprint (of the stand-in, Python included)",
+        "report the most memory held (by the stand-in, Python included)",
     ),
     ("graph", "", "Graph", "graph file name"),
     ("use_xnnpack", True, "Use xnnpack", "apply the XNNPACK delegate (LiteRT's own default)"),
-    ("help", False, "Print out all supported flags", "Print out all supported flags if true."),
+    ("help", False, "Print out all supported flags", "print out all supported flags if true"),
 )
 """Name, default, how the tool calls it when it repeats it, and what ``--help`` says."""
 

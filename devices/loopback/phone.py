@@ -1,9 +1,9 @@
-"""Loopback phones: bringing them up, finding them, taking them down without a trace.
+"""Bringing loopback phones up, and down without a trace.
 
 A phone is one process tree in namespaces of its own (``box.sh``): when its first process dies,
-the kernel ends every other process in it and drops its mounts and its network with it. What
-remains is a folder in ``POCKETNAS_HOME/loopback/phones``, made before anything else and removed
-after everything else, so that a killed ``up`` is cleaned by whoever comes next.
+the kernel ends every other process in it and drops its mounts and its network with it. Its
+folder is made before anything else and removed after everything else, so that what a killed
+``up`` leaves is found and cleared by the next ``up`` or ``down``.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from devices.loopback import needs, network, processes
-from devices.loopback.root import SHELL_ID, STAND_IN_PROGRAM, Say, ensure_root, shelter
+from devices.loopback.root import SHELL_ID, STAND_IN_PROGRAM, Say, ensure_root
+from devices.loopback.state import Phone, announce, known_ids, phones_folder, running
 from workspace.errors import InputError, OperationError
-from workspace.files import write_whole
 
 PORT = 5555
 MODEL = "PocketNAS loopback phone"
@@ -35,28 +34,6 @@ RUNNER_FOLDER = "local/tmp/pocketnas"
 READY_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 15.0
 _BOX = Path(__file__).parent / "box.sh"
-_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phone:
-    """A loopback phone that is up.
-
-    Attributes:
-        id: Eight hex digits, new each time.
-        serial: As adb names it: address and port.
-        pid: Its first process, as seen from this computer.
-        netns: Its network namespace, e.g. for ``nsenter --net=…``.
-        link: This computer's end of its cable.
-        started_at: ISO 8601, with the timezone.
-    """
-
-    id: str
-    serial: str
-    pid: int
-    netns: str
-    link: str
-    started_at: str
 
 
 def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
@@ -86,7 +63,7 @@ def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
             for phone in phones:
                 _await_adb(phone)
             for phone in phones:
-                _announce(phone)
+                announce(phone)
         except BaseException:
             for phone_id in new:
                 _clear(phone_id)
@@ -94,20 +71,8 @@ def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
     return phones
 
 
-def running() -> tuple[Phone, ...]:
-    """The phones of this ``POCKETNAS_HOME`` that are up, oldest first; needs no rights."""
-    alive = processes.alive()
-    phones = []
-    for path in _phones_folder().glob("*.json"):
-        with contextlib.suppress(FileNotFoundError):  # taken down just now
-            phone = _read(path)
-            if phone.id in alive:
-                phones.append(phone)
-    return tuple(sorted(phones, key=lambda phone: (phone.started_at, phone.serial)))
-
-
 def down(serial: str | None = None) -> tuple[Phone, ...]:
-    """Take down one phone or all of this ``POCKETNAS_HOME``; those that were up.
+    """Take down one phone, or all of this ``POCKETNAS_HOME``; those that were up.
 
     Whatever a killed ``up`` or a restart of this computer left is removed too.
 
@@ -115,20 +80,35 @@ def down(serial: str | None = None) -> tuple[Phone, ...]:
         InputError: If no loopback phone has this serial.
         OperationError: If this computer lacks something, or a process will not end.
     """
-    if not _phones_folder().exists() and serial is None:
+    if serial is None and not known_ids():
         return ()
+    _with_serial(serial)
     needs.require()
     with _alone():
         _clear_remains()
-        phones = running()
-        chosen = tuple(phone for phone in phones if serial in (None, phone.serial))
-        if serial is not None and not chosen:
-            there = ", ".join(phone.serial for phone in phones) or "none"
-            msg = f"no loopback phone has the serial {serial!r}; running: {there}"
-            raise InputError(msg)
+        chosen = _with_serial(serial)
         for phone in chosen:
             _clear(phone.id)
     return chosen
+
+
+def _with_serial(serial: str | None) -> tuple[Phone, ...]:
+    phones = running()
+    chosen = tuple(phone for phone in phones if serial in (None, phone.serial))
+    if serial is not None and not chosen:
+        there = ", ".join(phone.serial for phone in phones) or "none"
+        msg = f"no loopback phone has the serial {serial!r}; up: {there}"
+        raise InputError(msg)
+    return chosen
+
+
+def unit_of(serial: str) -> str:
+    """Which unit a phone says it is: the same whenever this computer has one at this address."""
+    try:
+        computer = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        computer = platform.node()
+    return hashlib.sha256(f"{computer}/{serial}".encode()).hexdigest()[:8]
 
 
 # --- up -----------------------------------------------------------------------------------------
@@ -136,30 +116,16 @@ def down(serial: str | None = None) -> tuple[Phone, ...]:
 
 def _start(phone_id: str, root: Path) -> None:
     """Make the phone's files and start its box."""
-    folder = _phones_folder() / phone_id
-    runner = folder / "data" / RUNNER_FOLDER
-    runner.mkdir(parents=True)
-    for shared in (folder / "data/local/tmp", runner):
-        os.chown(shared, SHELL_ID, SHELL_ID)
-        shared.chmod(0o777)
-    program = runner / "benchmark_model"
-    shutil.copyfile(STAND_IN_PROGRAM, program)
-    program.chmod(0o755)
-    identity = folder / "identity.json"
-    identity.touch()  # its address tells which unit it is, and that comes with the cable
+    folder = phones_folder() / phone_id
+    _furnish(folder)
     with (folder / "box.log").open("w") as log:
         # setsid: neither Ctrl-C in this terminal nor this process's end concerns the phone.
         subprocess.run(
             [
                 *("setsid", "--fork", "unshare", "--kill-child", "--fork"),
                 *("--mount", "--pid", "--net", "--uts", "--ipc", "/bin/sh", _BOX),
-                *(
-                    root,
-                    folder / "data",
-                    identity,
-                    f"loopback-{phone_id}",
-                    processes.marker(phone_id),
-                ),
+                *(root, folder / "data", folder / "identity.json", f"loopback-{phone_id}"),
+                processes.marker(phone_id),
             ],
             cwd="/",
             env=needs.environment(),
@@ -171,6 +137,18 @@ def _start(phone_id: str, root: Path) -> None:
         )
 
 
+def _furnish(folder: Path) -> None:
+    runner = folder / "data" / RUNNER_FOLDER
+    runner.mkdir(parents=True)
+    for shared in (runner.parent, runner):
+        os.chown(shared, SHELL_ID, SHELL_ID)
+        shared.chmod(0o777)
+    program = runner / "benchmark_model"
+    shutil.copyfile(STAND_IN_PROGRAM, program)
+    program.chmod(0o755)
+    (folder / "identity.json").touch()  # written once its address is known
+
+
 def _plug_in(phone_id: str) -> Phone:
     pid = processes.wait_for(lambda: processes.first_process(phone_id), READY_TIMEOUT_S)
     if pid is None:
@@ -178,24 +156,16 @@ def _plug_in(phone_id: str) -> Phone:
     cable = network.connect(phone_id, pid)
     serial = f"{cable.phone}:{PORT}"
     about = {"stand_in": STAND_IN, "unit": unit_of(serial), "model": MODEL}
-    (_phones_folder() / phone_id / "identity.json").write_text(json.dumps(about) + "\n")
+    (phones_folder() / phone_id / "identity.json").write_text(json.dumps(about) + "\n")
     return Phone(
         id=phone_id,
         serial=serial,
+        unit=unit_of(serial),
         pid=pid,
         netns=f"/proc/{pid}/ns/net",
         link=cable.link,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-
-
-def unit_of(serial: str) -> str:
-    """Which unit a phone says it is: the same whenever this computer has one at this address."""
-    try:
-        computer = Path("/etc/machine-id").read_text().strip()
-    except OSError:
-        computer = platform.node()
-    return hashlib.sha256(f"{computer}/{serial}".encode()).hexdigest()[:8]
 
 
 def _await_adb(phone: Phone) -> None:
@@ -233,51 +203,29 @@ def _answers(phone: Phone) -> bool:
 
 
 def _failure(phone_id: str) -> str:
-    folder = _phones_folder() / phone_id
     said = []
-    for log in (folder / "box.log", folder / "data/adbd.log"):
+    for log in ("box.log", "data/adbd.log"):
         with contextlib.suppress(OSError):
-            said.append(" ".join(log.read_text(errors="replace").split())[-500:])
+            text = (phones_folder() / phone_id / log).read_text(errors="replace")
+            said.append(" ".join(text.split())[-500:])
     return f"a loopback phone did not start; it said: {' '.join(said).strip() or 'nothing'}"
-
-
-# --- state --------------------------------------------------------------------------------------
-
-
-def _announce(phone: Phone) -> None:
-    state = json.dumps({"version": _VERSION, **asdict(phone)}, indent=1) + "\n"
-    write_whole(_phones_folder() / f"{phone.id}.json", state.encode())
-
-
-def _read(path: Path) -> Phone:
-    state = json.loads(path.read_text())
-    if state.pop("version") != _VERSION:
-        msg = f"{path} was written by another version: use that one's 'phone down' first"
-        raise OperationError(msg)
-    return Phone(**state)
-
-
-def _phones_folder() -> Path:
-    return shelter() / "phones"
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One ``up`` or ``down`` at a time in this ``POCKETNAS_HOME``."""
-    _phones_folder().mkdir(parents=True, exist_ok=True)
-    with (_phones_folder() / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 # --- down ---------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One ``up`` or ``down`` at a time in this ``POCKETNAS_HOME``."""
+    phones_folder().mkdir(parents=True, exist_ok=True)
+    with (phones_folder() / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _clear_remains() -> None:
-    """Clear what is not a running phone: half-made ones, and those from before a restart."""
-    whole = {phone.id for phone in running()}
-    found = {path.stem for path in _phones_folder().iterdir() if not path.name.startswith(".")}
-    for phone_id in found - whole:
+    """Clear what is no running phone: half-made ones, and those from before a restart."""
+    for phone_id in known_ids() - {phone.id for phone in running()}:
         _clear(phone_id)
 
 
@@ -287,7 +235,7 @@ def _clear(phone_id: str) -> None:
         msg = f"the processes of loopback phone {phone_id} do not end"
         raise OperationError(msg)
     network.disconnect(phone_id)
-    (_phones_folder() / f"{phone_id}.json").unlink(missing_ok=True)
-    folder = _phones_folder() / phone_id
+    (phones_folder() / f"{phone_id}.json").unlink(missing_ok=True)
+    folder = phones_folder() / phone_id
     if folder.exists():
         shutil.rmtree(folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _PREFIX = "pocketnas-loopback-"
-_PROGRAMS = ("unshare", "sh", "env")
+_PROGRAMS = ("setsid", "unshare", "sh", "env")
 """What they run, one after the other."""
 _T = TypeVar("_T")
 
@@ -42,8 +42,19 @@ def first_process(phone_id: str) -> int | None:
 
 
 def end(phone_id: str, timeout_s: float) -> bool:
-    """Kill them, and so all that runs in the phone; whether they are gone."""
-    return bool(wait_for(lambda: _kill(phone_id), timeout_s))
+    """Kill them, and so all that runs in the phone; whether every one is gone."""
+    killed: set[int] = set()
+
+    def gone() -> bool:
+        pids = _pids(phone_id)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(pids)
+        # A first process is done only when all others of its namespace are.
+        return not pids and not any(_lives(pid) for pid in killed)
+
+    return bool(wait_for(gone, timeout_s))
 
 
 def wait_for(probe: Callable[[], _T | None], timeout_s: float) -> _T | None:
@@ -54,13 +65,13 @@ def wait_for(probe: Callable[[], _T | None], timeout_s: float) -> _T | None:
     return said
 
 
-def _kill(phone_id: str) -> bool:
-    """Whether there was nothing left to kill."""
-    pids = _pids(phone_id)
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return not pids
+def _lives(pid: int) -> bool:
+    """Whether there is such a process, and not just its exit code."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _pids(phone_id: str) -> list[int]:

@@ -13,14 +13,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from devices.loopback import needs
 from devices.loopback.confinement import socket_filter
 from devices.loopback.mirror import VARIABLE, debian_mirror
+from devices.loopback.state import shelter
 from workspace.errors import OperationError
-from workspace.home import home
 
 SUITE = "trixie"
 PYTHON = "3.13"
@@ -46,11 +45,6 @@ assert (core.frombuffer(bytes(4), dtype="u1") / 255 - 0.5).astype("f4").tolist()
 """
 
 Say = Callable[[str], None]
-
-
-def shelter() -> Path:
-    """The folder in ``POCKETNAS_HOME`` that holds roots and phones."""
-    return home() / "loopback"
 
 
 def root_path() -> Path:
@@ -167,6 +161,8 @@ def _try_numpy_core(root: Path) -> None:
 
 
 def _pins() -> tuple[str, ...]:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return tuple(f"{name}=={version(name)}" for name in RUNTIME)
     except PackageNotFoundError as error:

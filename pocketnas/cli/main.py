@@ -18,8 +18,8 @@ from pocketnas.cli import (
     doctor,
     export,
     measure,
-    # phone,
-    # quickstart,
+    phone,
+    quickstart,
     replay,
     report,
     resume,
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    # quickstart.quickstart,
+    quickstart.quickstart,
     doctor.doctor,
     search.search,
     resume.resume,
@@ -50,7 +50,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(devices.app, name="devices")
-# app.add_typer(phone.app, name="phone")
+app.add_typer(phone.app, name="phone")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback protocol

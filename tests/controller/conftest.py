@@ -67,7 +67,7 @@ class FakeSource:
     def __init__(self, *, lanes=1, on_this_computer=False, say=None, delay_s=0.0, watch=None):
         self.lanes = lanes
         self.on_this_computer = on_this_computer
-        self.say = say or (lambda request, estimate: estimate)
+        self.say = say or (lambda _, estimate: estimate)
         self.asked = []
         self.closed = False
         self._delay_s = delay_s
@@ -110,9 +110,10 @@ class FakeExecutor:
     def __init__(self, *, lanes=2, on_this_computer=False, say=None, delay_s=0.0, watch=None):
         self.lanes = lanes
         self.on_this_computer = on_this_computer
-        self.say = say or (lambda job, result: result)
+        self.say = say or (lambda _, result: result)
         self.jobs = []
         self.closed = False
+        self.on_close = lambda: None
         self._pool = ThreadPoolExecutor(lanes)
         self._delay_s = delay_s
         self._watch = watch
@@ -123,6 +124,7 @@ class FakeExecutor:
 
     def close(self):
         self.closed = True
+        self.on_close()
         self._pool.shutdown()
 
     def _train(self, job):

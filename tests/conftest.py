@@ -1,0 +1,119 @@
+"""What all tests share: ``--core``, loopback phones, a small real model file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "controller.testing",
+    "devices.testing",
+    "exporters.testing",
+    "latency.testing",
+    "search_space.testing",
+    "training.testing",
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--core",
+        action="store_true",
+        help="the core is installed alone: leave out the doctests of modules that need torch",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--core"):
+        config.option.doctest_ignore_import_errors = True
+
+
+@pytest.fixture(scope="session")
+def loopback_root() -> Path:
+    """The loopback phones' root, built once and kept in the home folder of whoever runs this.
+
+    Where loopback phones cannot be had the test is skipped and says why, but in CI it fails.
+    """
+    from devices.loopback import needs
+    from devices.loopback.root import ensure_root
+
+    lacking = needs.missing()
+    if lacking and os.environ.get("CI") == "true":
+        pytest.fail(lacking)
+    if lacking:
+        pytest.skip(lacking)
+    return ensure_root()
+
+
+@pytest.fixture
+def loopback_phones(loopback_root, tmp_path, monkeypatch):
+    """Brings up as many phones as asked, in ``POCKETNAS_HOME=tmp_path/home``; down at the end.
+
+    Use it as ``(phone,) = loopback_phones(1)``; ``phone.serial`` is what adb calls it.
+    """
+    from devices.loopback.phone import down, up
+
+    shelter = tmp_path / "home" / "loopback"
+    shelter.mkdir(parents=True)
+    (shelter / loopback_root.name).symlink_to(loopback_root)
+
+    def bring_up(count: int = 1):
+        monkeypatch.setenv("POCKETNAS_HOME", str(shelter.parent))
+        return up(count)
+
+    yield bring_up
+    monkeypatch.setenv("POCKETNAS_HOME", str(shelter.parent))
+    down()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A real model file: one fully connected layer, [1, 256] to [1, 256] float32."""
+    path = tmp_path_factory.mktemp("models") / "tiny.tflite"
+    path.write_bytes(_fully_connected(256))
+    return path
+
+
+def _fully_connected(width: int) -> bytes:
+    """The flatbuffer of a model that multiplies by a matrix and adds a vector."""
+    import flatbuffers
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+
+    random = np.random.default_rng(0)
+    contents = [
+        b"",
+        random.standard_normal((width, width), dtype=np.float32).tobytes(),
+        random.standard_normal(width, dtype=np.float32).tobytes(),
+    ]
+    model = schema.ModelT()
+    model.version = 3
+    model.description = "one fully connected layer"
+    model.buffers = [schema.BufferT() for _ in contents]
+    for buffer, content in zip(model.buffers, contents, strict=True):
+        buffer.data = np.frombuffer(content, np.uint8) if content else None
+    model.operatorCodes = [schema.OperatorCodeT()]
+    model.operatorCodes[0].builtinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    model.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    graph = schema.SubGraphT()
+    tensors = (("in", [1, width], 0), ("w", [width, width], 1), ("b", [width], 2))
+    graph.tensors = [_tensor(*each) for each in (*tensors, ("out", [1, width], 0))]
+    graph.inputs, graph.outputs = [0], [3]
+    operator = schema.OperatorT()
+    operator.inputs, operator.outputs = [0, 1, 2], [3]
+    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    operator.builtinOptions = schema.FullyConnectedOptionsT()
+    graph.operators = [operator]
+    model.subgraphs = [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _tensor(name: str, shape: list[int], buffer: int):
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.buffer = name, shape, buffer
+    tensor.type = schema.TensorType.FLOAT32
+    return tensor
