@@ -9,7 +9,7 @@ could be killed; each training is therefore slowed down by up to ``--delay-ms``,
 not in the product.
 
 Most kills come when a random number of further trials is told, plus a random part of a trial; one
-in five at a random moment of a process's first second: while it starts, opens the study, replays.
+in five at a random moment of a process's first 0.6 s: while it starts, opens the study, replays.
 
 Run: ``python benchmarks/crash_safety.py [--quick]``; one JSON object comes last on stdout.
 """
@@ -135,10 +135,10 @@ def killed(scenario: Scenario, folder: Path, kills: int, rng: random.Random) -> 
     for number in range(kills):
         process = scenario.started(folder)
         if rng.random() < 0.2:
-            time.sleep(rng.random())
+            time.sleep(0.6 * rng.random())
         else:
             left = scenario.trials - told(folder)
-            share = max(1, 2 * left // (kills - number + 1))
+            share = max(1, left // (kills - number + 1))
             wait_until_told(folder, told(folder) + rng.randrange(1, share + 1), process)
             time.sleep(rng.random() * scenario.delay_s)
         process.send_signal(signal.SIGKILL)

@@ -97,7 +97,8 @@ class Evaluation:
         return self._source.lanes, self._executor.lanes
 
     def close(self) -> None:
-        """End what runs and give back devices and processes."""
+        """End what runs, begin nothing more, and give back devices and processes."""
+        self._turns.close()
         self._executor.close()
         self._source.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -88,7 +89,9 @@ def smallest(space: SearchSpace) -> Iterator[Architecture]:
             best = min(best, points.mutate(best, rng), key=lambda p: _size(space, p))
     neighbours = [points.mutate(best, rng) for _ in range(SAMPLES)] if space.count > 1 else []
     keys = set()
-    for point in sorted([best, *neighbours], key=lambda p: _size(space, p)):
+    for size, point in sorted((_size(space, point), point) for point in [best, *neighbours]):
+        if math.isinf(size[0]):
+            return
         architecture = space.decode(point)
         if architecture.key not in keys:
             keys.add(architecture.key)
@@ -143,8 +146,12 @@ def _descended(space: SearchSpace, points: DecisionSpace, point: Point) -> Point
     return best
 
 
-def _size(space: SearchSpace, point: Point) -> tuple[int, str]:
-    architecture = space.decode(point)
+def _size(space: SearchSpace, point: Point) -> tuple[float, str]:
+    """What to rank a point by; beyond all others if it stands for no network after all."""
+    try:
+        architecture = space.decode(point)
+    except InputError:
+        return math.inf, ""
     if isinstance(architecture, ChainArchitecture):
         return macs(architecture, Classifier(classes=10)), ""
     return len(architecture.key), architecture.key

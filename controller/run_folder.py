@@ -31,12 +31,12 @@ def create(folder: Path) -> Iterator[Path]:
 
 
 def require_free(folder: Path) -> None:
-    """Do nothing if ``folder`` is not there, or empty.
+    """Do nothing if ``folder`` is not there, or empty but for the lock of one that got no further.
 
     Raises:
         InputError: If it has something in it, or is a file.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= {_LOCK}):
         msg = (
             f"the run folder {str(folder)!r} exists: choose another, or go on with "
             f"'pocketnas resume {folder}'"

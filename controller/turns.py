@@ -16,6 +16,10 @@ class Work(Enum):
     TRAINING = "training"
 
 
+class NoMoreTurnsError(RuntimeError):
+    """The search is ending: nothing new is to begin."""
+
+
 class Turns:
     """Lets any number of one kind of work go on at once, and never both kinds.
 
@@ -31,13 +35,15 @@ class Turns:
         self._waiting: deque[object] = deque()
         self._now: Work | None = None
         self._count = 0
+        self._closed = False
 
     @contextmanager
     def turn(self, work: Work) -> Iterator[None]:
-        """Wait for a turn, and hold it while the block runs."""
-        if not self._exclusive:
-            yield
-            return
+        """Wait for a turn, and hold it while the block runs.
+
+        Raises:
+            NoMoreTurnsError: If ``close`` was called before it came.
+        """
         self._enter(work)
         try:
             yield
@@ -46,16 +52,27 @@ class Turns:
                 self._count -= 1
                 self._changed.notify_all()
 
+    def close(self) -> None:
+        """Give no more turns, not even to those who wait; those who hold one go on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     def _enter(self, work: Work) -> None:
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)
             try:
-                self._changed.wait_for(
-                    lambda: self._waiting[0] is ticket and (not self._count or self._now is work)
-                )
+                self._changed.wait_for(lambda: self._closed or self._may_enter(ticket, work))
+                if self._closed:
+                    raise NoMoreTurnsError
                 self._now = work
                 self._count += 1
             finally:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
+
+    def _may_enter(self, ticket: object, work: Work) -> bool:
+        if not self._exclusive:
+            return True
+        return self._waiting[0] is ticket and (not self._count or self._now is work)

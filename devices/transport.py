@@ -2,8 +2,8 @@
 
 A phone is reached straight over TCP or USB (adb-shell, no adb server needed), or through an adb
 server that runs already; none is ever started or ended here. adb-shell's own shortfalls are mended
-on the way: it gives no exit codes, leaves TCP_NODELAY off (44 ms a call), and a push that the
-phone refuses would hang until its time-out.
+on the way: it gives no exit codes, leaves TCP_NODELAY off (44 ms a call), sends only what fits into
+the socket's buffer, and a push that the phone refuses would hang until its time-out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ SERVER_PORT = 5037
 
 CONNECT_S = 10.0
 """Deadline of reaching a phone and being authorised by it."""
+
+PACKET = 1 << 16
+"""Bytes of a packet at most: Debian's adbd takes larger ones of a push and never answers."""
 
 GRACE_S = 5.0
 """How much longer the wire waits than the phone, which ends what runs too long itself."""
@@ -371,6 +374,7 @@ def _connected(device: str, phone: AdbShellDevice) -> AdbShellDevice:
             auth_timeout_s=CONNECT_S,
             read_timeout_s=CONNECT_S,
         )
+    phone._maxdata = min(phone._maxdata, PACKET)
     return phone
 
 

@@ -65,7 +65,11 @@ def create(name: str) -> Exporter:
     """
     if plugin.is_reference(name):
         found = plugin.load(name, "an exporter")
-        made = found() if isinstance(found, type) else found
+        try:
+            made = found() if isinstance(found, type) else found
+        except TypeError as error:
+            msg = f"{name!r} is a class that cannot be made without arguments: {error}"
+            raise InputError(msg) from error
         if not callable(getattr(made, "export", None)):
             msg = f"{name!r} is no exporter: it has no method export"
             raise InputError(msg)

@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from exporters.exporter import ExportError
 from exporters.graph import (
     Binary,
     BinaryKind,
@@ -32,6 +33,9 @@ from exporters.graph import (
 ALIGNMENT = 16
 """Bytes; what the schema asks of a buffer's data."""
 
+MAX_BYTES = 2**31 - 1
+"""Of a flatbuffer, whose offsets have 31 bits."""
+
 _BUILTIN = schema.BuiltinOperator
 _OPTIONS = schema.BuiltinOptions
 _FUSED = {
@@ -52,7 +56,11 @@ _TYPES = {
 
 
 def serialize(graph: Graph) -> bytes:
-    """A whole file; equal graphs give equal bytes."""
+    """A whole file; equal graphs give equal bytes.
+
+    Raises:
+        ExportError: If it would be larger than the format allows.
+    """
     return _Writer(graph).bytes()
 
 
@@ -66,11 +74,11 @@ class _Buffer:
         """Write the buffer; its offset."""
         vector = None
         if self.data is not None:
-            raw = np.ascontiguousarray(self.data).tobytes()
+            raw = np.ascontiguousarray(self.data).data.cast("B")
             builder.StartVector(1, len(raw), ALIGNMENT)
-            start = builder.head - len(raw)
-            builder.head = start
-            builder.Bytes[start : start + len(raw)] = raw
+            end = builder.head
+            builder.head = end - len(raw)
+            builder.Bytes[builder.head : end] = raw
             vector = builder.EndVector()
         schema.BufferStart(builder)
         if vector is not None:
@@ -102,9 +110,13 @@ class _Writer:
         model.buffers = self._buffers
         model.signatureDefs = [self._signature()]
         size = sum(b.data.nbytes + 64 for b in self._buffers if b.data is not None)
-        builder = flatbuffers.Builder(size + 1024 * (len(self._tensors) + 16))
+        size += 1024 * (len(self._tensors) + 16)
+        if size > MAX_BYTES:
+            msg = f"a TFLite file holds at most {MAX_BYTES} bytes, this one would have {size}"
+            raise ExportError(msg)
+        builder = flatbuffers.Builder(size)
         builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return bytes(memoryview(builder.Bytes)[builder.head :])
 
     def _subgraph(self) -> schema.SubGraphT:
         subgraph = schema.SubGraphT()
@@ -139,9 +151,11 @@ class _Writer:
         return len(self._tensors) - 1
 
     def _operator(self, node: Node) -> schema.OperatorT:
-        builtin, options, constants = _lowered(node, self._graph.shapes[node.output])
+        shapes = self._graph.shapes
+        builtin, options, constants = _lowered(node, shapes[node.output])
+        level = _level(node, shapes[node.inputs[0]])
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault((builtin, 1), len(self._codes))
+        operator.opcodeIndex = self._codes.setdefault((builtin, level), len(self._codes))
         inputs = [self._constant(f"{node.name}.{name}", data) for name, data in constants]
         operator.inputs = [*node.inputs, *inputs]
         operator.outputs = [node.output]
@@ -188,9 +202,26 @@ def _lowered(node: Node, shape: Shape) -> tuple[int, Any, Constants]:
             options.newShape = list(shape)
             return _BUILTIN.RESHAPE, options, [("shape", np.array(shape, np.int32))]
         case Pad() as pad:
-            amounts = np.array(pad.amounts, np.int32)
-            return _BUILTIN.PAD, schema.PadOptionsT(), [("amounts", amounts)]
+            amounts: Constants = [("amounts", np.array(pad.amounts, np.int32))]
+            if pad.value == 0:
+                return _BUILTIN.PAD, schema.PadOptionsT(), amounts
+            value = np.array([pad.value], np.float32)
+            return _BUILTIN.PADV2, schema.PadV2OptionsT(), [*amounts, ("value", value)]
     assert_never(node.operator)
+
+
+def _level(node: Node, shape: Shape) -> int:
+    """The oldest version of the operator that does this, as TensorFlow's own converter counts.
+
+    Gaps came to depthwise convolutions with version 2, groups to convolutions with version 6
+    (tensorflow/lite/tools/versioning/op_version.cc).
+    """
+    match node.operator:
+        case Convolution(weights=weights) if weights.shape[-1] != shape[-1]:
+            return 6
+        case Depthwise(dilation=dilation) if dilation != (1, 1):
+            return 2
+    return 1
 
 
 def _window(options: Any, conv: Convolution | Depthwise) -> Any:  # noqa: ANN401 - untyped schema

@@ -1,7 +1,7 @@
 """A network as a flat list of operators on channels-last tensors, free of torch.
 
 Four-dimensional tensors are `[N, H, W, C]`, others as torch has them. Batch norms are folded and
-activations fused (``exporters.trace`` does both); every shape is known.
+activations fused (``exporters.fusion``); every shape is known.
 """
 
 from __future__ import annotations
@@ -170,13 +170,15 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad:
-    """Zeros around.
+    """A number around.
 
     Attributes:
         amounts: Before and after, for each axis of the channels-last tensor.
+        value: The number.
     """
 
     amounts: tuple[tuple[int, int], ...]
+    value: float = 0.0
 
 
 Operator = Convolution | Depthwise | Dense | Pool | Mean | Unary | Binary | Reshape | Pad

@@ -1,26 +1,17 @@
-"""Builds a ``Graph`` operator by operator, fusing what can be fused as it goes."""
+"""Builds a ``Graph`` operator by operator, as a network is traced."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from exporters.exporter import ExportError
-from exporters.graph import (
-    Binary,
-    BinaryKind,
-    Convolution,
-    Dense,
-    Depthwise,
-    Fused,
-    Graph,
-    Node,
-    Operator,
-    Shape,
-    Unary,
-    UnaryKind,
-)
+from exporters.fusion import Affine, Step, fuse
+from exporters.graph import Binary, BinaryKind, Graph, Node, Operator, Shape, Unary, UnaryKind
 
-_FUSES = (Convolution, Depthwise, Dense, Binary)
+
+class TensorNumber(int):
+    """The number of a tensor, told apart from the whole numbers that a module computes with."""
+
+
+Named = tuple[tuple[str, TensorNumber], ...]
 
 
 def channels_last(shape: Shape) -> Shape:
@@ -33,86 +24,82 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._shapes: list[Shape] = []
-        self._nodes: list[Node] = []
-        self._maker: dict[int, int] = {}
-        self._uses: dict[int, int] = {}
+        self._steps: list[Step] = []
 
-    def tensor(self, shape: Shape) -> int:
+    def tensor(self, shape: Shape) -> TensorNumber:
         """The number of a new tensor."""
         self._shapes.append(tuple(int(length) for length in shape))
-        return len(self._shapes) - 1
+        return TensorNumber(len(self._shapes) - 1)
 
-    def shape(self, tensor: int) -> Shape:
+    def shape(self, tensor: TensorNumber) -> Shape:
         """Of a tensor, channels first."""
         return self._shapes[tensor]
 
-    def append(self, operator: Operator, inputs: tuple[int, ...], shape: Shape, name: str) -> int:
+    def append(
+        self,
+        operator: Operator | Affine,
+        inputs: tuple[TensorNumber, ...],
+        shape: Shape,
+        name: str,
+    ) -> TensorNumber:
         """The tensor that a new operator makes of ``inputs``."""
         output = self.tensor(shape)
-        for tensor in inputs:
-            self._uses[tensor] = self._uses.get(tensor, 0) + 1
-        self._maker[output] = len(self._nodes)
-        self._nodes.append(Node(operator=operator, inputs=inputs, output=output, name=name))
+        self._steps.append(Step(operator=operator, inputs=inputs, output=output, name=name))
         return output
 
-    def maker(self, tensor: int) -> Operator | None:
-        """The operator that makes ``tensor`` for nobody else so far."""
-        if tensor not in self._maker or self._uses.get(tensor):
-            return None
-        return self._nodes[self._maker[tensor]].operator
-
-    def replace_maker(self, tensor: int, operator: Operator) -> int:
-        """Let ``operator`` make ``tensor`` instead, from the same inputs."""
-        position = self._maker[tensor]
-        self._nodes[position] = replace(self._nodes[position], operator=operator)
-        return tensor
-
-    def activate(self, tensor: int, fused: Fused, name: str) -> int:
-        """``tensor`` after an activation, fused into its maker where nothing else reads it yet."""
-        maker = self.maker(tensor)
-        if isinstance(maker, _FUSES) and maker.fused is Fused.NONE:
-            return self.replace_maker(tensor, replace(maker, fused=fused))
-        return self.unary(tensor, UnaryKind(fused.value), name)
-
-    def unary(self, tensor: int, kind: UnaryKind, name: str) -> int:
+    def unary(self, tensor: TensorNumber, kind: UnaryKind, name: str) -> TensorNumber:
         """``tensor`` after an element-wise operator."""
         return self.append(Unary(kind=kind), (tensor,), self.shape(tensor), name)
 
-    def silu(self, tensor: int, name: str) -> int:
+    def silu(self, tensor: TensorNumber, name: str) -> TensorNumber:
         """``x * sigmoid(x)``."""
         gate = self.unary(tensor, UnaryKind.SIGMOID, f"{name}.sigmoid")
-        return self.multiply(tensor, gate, name)
+        return self.binary(BinaryKind.MUL, tensor, gate, name)
 
-    def add(self, first: int, second: int, name: str) -> int:
-        """The sum of two tensors."""
-        return self._binary(BinaryKind.ADD, first, second, name)
+    def binary(
+        self, kind: BinaryKind, first: TensorNumber, second: TensorNumber, name: str
+    ) -> TensorNumber:
+        """Two tensors combined, the shorter axes repeated.
 
-    def multiply(self, first: int, second: int, name: str) -> int:
-        """The product of two tensors."""
-        return self._binary(BinaryKind.MUL, first, second, name)
-
-    def _binary(self, kind: BinaryKind, first: int, second: int, name: str) -> int:
-        shape = _broadcast(self.shape(first), self.shape(second), name)
+        Raises:
+            ExportError: If their shapes do not go together in the channels-last layout.
+        """
+        shape = _broadcast(self.shape(first), self.shape(second))
         return self.append(Binary(kind=kind), (first, second), shape, name)
 
-    def graph(
-        self, inputs: tuple[tuple[str, int], ...], outputs: tuple[tuple[str, int], ...]
-    ) -> Graph:
-        """What was built."""
+    def graph(self, inputs: Named, outputs: Named) -> Graph:
+        """What was built and leads to ``outputs``, fused.
+
+        Raises:
+            ExportError: If a batch norm cannot be expressed.
+        """
+        results = [tensor for _, tensor in outputs]
+        nodes = fuse(self._steps, self._shapes, results)
+        used: set[int] = {*results, *(tensor for _, tensor in inputs)}
+        used |= {tensor for node in nodes for tensor in (*node.inputs, node.output)}
+        number = {tensor: i for i, tensor in enumerate(sorted(used))}
         return Graph(
-            shapes=tuple(channels_last(shape) for shape in self._shapes),
-            nodes=tuple(self._nodes),
-            inputs=inputs,
-            outputs=outputs,
+            shapes=tuple(channels_last(self._shapes[tensor]) for tensor in number),
+            nodes=tuple(_renumbered(node, number) for node in nodes),
+            inputs=tuple((name, number[tensor]) for name, tensor in inputs),
+            outputs=tuple((name, number[tensor]) for name, tensor in outputs),
         )
 
 
-def _broadcast(first: Shape, second: Shape, name: str) -> Shape:
-    if len(first) != len(second):
-        msg = f"{name!r} combines tensors of different rank, {first} and {second}"
+def _renumbered(node: Node, number: dict[int, int]) -> Node:
+    return Node(
+        operator=node.operator,
+        inputs=tuple(number[tensor] for tensor in node.inputs),
+        output=number[node.output],
+        name=node.name,
+    )
+
+
+def _broadcast(first: Shape, second: Shape) -> Shape:
+    fits = len(first) == len(second) and all(
+        a == b or 1 in (a, b) for a, b in zip(first, second, strict=True)
+    )
+    if not fits:
+        msg = f"combines tensors of shapes {first} and {second}, which have no common layout"
         raise ExportError(msg)
-    for a, b in zip(first, second, strict=True):
-        if a != b and 1 not in (a, b):
-            msg = f"{name!r} combines tensors that do not broadcast, {first} and {second}"
-            raise ExportError(msg)
     return tuple(max(a, b) for a, b in zip(first, second, strict=True))

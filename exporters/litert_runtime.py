@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class LiteRtModel:
     """A file, loaded.
 
+    Inputs and outputs have the names of its first signature, or of its tensors where it has none,
+    and the order of its graph.
+
     Args:
         path: Of a ``.tflite`` file.
         threads: Given to the runtime.
@@ -33,21 +36,33 @@ class LiteRtModel:
             self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            msg = f"{str(path)!r} is no TFLite file that LiteRT can run: {error}"
+            said = " ".join(str(error).split())
+            msg = f"{str(path)!r} is no TFLite file that LiteRT can run: {said}"
             raise InputError(msg) from error
-        signatures = self._interpreter.get_signature_list()
-        self._signature = next(iter(signatures), None)
-        self._names = signatures.get(self._signature, {"inputs": [], "outputs": []})
+        key = next(iter(self._interpreter.get_signature_list()), None)
+        runner = None if key is None else self._interpreter.get_signature_runner(key)
+        self._inputs = _named(
+            self._interpreter.get_input_details(), runner and runner.get_input_details()
+        )
+        self._outputs = _named(
+            self._interpreter.get_output_details(), runner and runner.get_output_details()
+        )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """Of its first signature, or of the graph where it has none."""
-        return self._specs("inputs")
+        """In the order of the graph."""
+        return tuple(_spec(name, details) for name, details in self._inputs)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """Of its first signature, or of the graph where it has none."""
-        return self._specs("outputs")
+        """In the order of the graph."""
+        return tuple(_spec(name, details) for name, details in self._outputs)
+
+    @property
+    def delegated(self) -> bool:
+        """Whether XNNPACK runs all of it, and no operator is left to the plain kernels."""
+        plan = self._interpreter._get_execution_plan()  # noqa: SLF001
+        return all(self._interpreter._get_op_details(i)["op_name"] == "DELEGATE" for i in plan)  # noqa: SLF001
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The outputs by name.
@@ -58,37 +73,33 @@ class LiteRtModel:
         Raises:
             ValueError: If a name, shape or type does not fit.
         """
-        for name, index in self._indices("inputs"):
-            self._interpreter.set_tensor(index, feeds[name])
+        names = [name for name, _ in self._inputs]
+        if set(names) != feeds.keys():
+            msg = f"inputs are {names}, got {list(feeds)}"
+            raise ValueError(msg)
+        for name, details in self._inputs:
+            self._interpreter.set_tensor(details["index"], feeds[name])
         self._interpreter.invoke()
         return {
-            name: np.array(self._interpreter.get_tensor(index))
-            for name, index in self._indices("outputs")
+            name: np.array(self._interpreter.get_tensor(details["index"]))
+            for name, details in self._outputs
         }
 
-    def _specs(self, which: str) -> tuple[TensorSpec, ...]:
-        details = self._details(which)
-        return tuple(
-            TensorSpec(
-                name=name,
-                shape=tuple(int(length) for length in details[index]["shape"]),
-                dtype=np.dtype(details[index]["dtype"]).name,
-            )
-            for name, index in self._indices(which)
-        )
 
-    def _indices(self, which: str) -> list[tuple[str, int]]:
-        details = self._details(which)
-        if self._signature is None:
-            return [(str(entry["name"]), index) for index, entry in details.items()]
-        runner = self._interpreter.get_signature_runner(self._signature)
-        named = runner.get_input_details() if which == "inputs" else runner.get_output_details()
-        return [(name, int(named[name]["index"])) for name in self._names[which]]
+Details = Mapping[str, Any]
 
-    def _details(self, which: str) -> dict[int, dict[str, Any]]:
-        get = (
-            self._interpreter.get_input_details
-            if which == "inputs"
-            else self._interpreter.get_output_details
-        )
-        return {int(entry["index"]): entry for entry in get()}
+
+def _named(
+    graph: list[Details], signature: Mapping[str, Details] | None
+) -> tuple[tuple[str, Details], ...]:
+    """Name and details of each tensor in the graph's order; a signature lists them by name."""
+    if signature is None:
+        return tuple((str(details["name"]), details) for details in graph)
+    order = [int(details["index"]) for details in graph]
+    named = sorted(signature.items(), key=lambda item: order.index(int(item[1]["index"])))
+    return tuple(named)
+
+
+def _spec(name: str, details: Details) -> TensorSpec:
+    shape = tuple(int(length) for length in details["shape"])
+    return TensorSpec(name=name, shape=shape, dtype=np.dtype(details["dtype"]).name)

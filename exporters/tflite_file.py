@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ IDENTIFIER = b"TFL3"
 
 
 def read(path: Path) -> Artifact:
-    """The file as an artifact.
+    """The file as an artifact; its tool is what the file's description says.
 
     Raises:
         InputError: If it is not there, or no TFLite file that the runtime loads.
@@ -22,30 +23,33 @@ def read(path: Path) -> Artifact:
     _check_identifier(path)
     from exporters.litert_runtime import LiteRtModel
 
-    model = LiteRtModel(path)
+    runtime = LiteRtModel(path)  # first: it checks every offset before it follows one
+    schema, model = _parsed(path)
     return Artifact(
         path=path,
         format=ModelFormat.TFLITE,
         sha256=sha256_of(path),
-        precision=_precision(path),
-        inputs=model.inputs,
-        outputs=model.outputs,
-        tool="unknown",
+        precision=_precision(schema, model),
+        inputs=runtime.inputs,
+        outputs=runtime.outputs,
+        tool=(model.description or b"unknown").decode(errors="replace"),
     )
 
 
 def operators(path: Path) -> tuple[str, ...]:
-    """Names of the file's operators, e.g. ``"CONV_2D"``, in order.
+    """Names of the file's operators, e.g. ``"CONV_2D"``, in order, of all its subgraphs.
 
     Raises:
         InputError: If it is not there, or no TFLite file.
     """
     schema, model = _parsed(path)
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
-    graph = model.subgraphs[0]
+    # Files from before schema 3a have their codes in the field that holds at most 127 today.
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes or ()]
     return tuple(
-        names[model.operatorCodes[operator.opcodeIndex].builtinCode]
-        for operator in graph.operators
+        names.get(codes[operator.opcodeIndex], "UNKNOWN")
+        for subgraph in model.subgraphs
+        for operator in subgraph.operators or ()
     )
 
 
@@ -56,6 +60,9 @@ def _check_identifier(path: Path) -> None:
     except OSError as error:
         msg = f"the model file {str(path)!r} cannot be read: {error.strerror}"
         raise InputError(msg) from error
+    if not start:
+        msg = f"{str(path)!r} is no TFLite file: it is empty"
+        raise InputError(msg)
     if start[4:8] != IDENTIFIER:
         msg = f"{str(path)!r} is no TFLite file: it does not have {IDENTIFIER.decode()} at byte 4"
         raise InputError(msg)
@@ -66,12 +73,19 @@ def _parsed(path: Path) -> tuple[Any, Any]:
     _check_identifier(path)
     from ai_edge_litert import schema_py_generated as schema
 
-    return schema, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    try:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    except (struct.error, IndexError, TypeError, ValueError) as error:
+        msg = f"{str(path)!r} is no whole TFLite file: {error}"
+        raise InputError(msg) from error
+    if not model.subgraphs:
+        msg = f"{str(path)!r} is no whole TFLite file: it has no graph"
+        raise InputError(msg)
+    return schema, model
 
 
-def _precision(path: Path) -> Precision:
+def _precision(schema: Any, model: Any) -> Precision:  # noqa: ANN401 - generated without types
     """What most of its weights are kept as."""
-    schema, model = _parsed(path)
     sizes: dict[int, int] = {}
     for tensor in model.subgraphs[0].tensors:
         data = model.buffers[tensor.buffer].data

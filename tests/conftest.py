@@ -68,9 +68,9 @@ def loopback_phones(loopback_root, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
-    """A real model file: one fully connected layer, [1, 256] to [1, 256] float32."""
-    path = tmp_path_factory.mktemp("models") / "tiny.tflite"
-    path.write_bytes(_fully_connected(256))
+    """A real model file: one fully connected layer, [1, 128] to [1, 128] float32."""
+    path: Path = tmp_path_factory.mktemp("models") / "tiny.tflite"
+    path.write_bytes(_fully_connected(128))
     return path
 
 

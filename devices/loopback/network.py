@@ -71,7 +71,7 @@ def disconnect(phone_id: str) -> None:
         OperationError: If the kernel refuses.
     """
     for link in _links():
-        if link.get("address") == _hardware_address(phone_id):
+        if link.get("address") == hardware_address(phone_id):
             try:
                 needs.run("ip", "link", "delete", "dev", link["ifname"])
             except OperationError:
@@ -103,13 +103,19 @@ def subnet(number: int) -> IPv4Network:
     return IPv4Network((int(pool.network_address) + 4 * (number % size), 30))
 
 
+def hardware_address(phone_id: str) -> str:
+    """A locally administered address (its first byte says so) that ends in the phone's id."""
+    octets = ("02", "50", *(phone_id[i : i + 2] for i in range(0, 8, 2)))
+    return ":".join(octets)
+
+
 def _plug(phone_id: str, pid: int) -> Cable:
     for number in islice(free_numbers(_taken()), ATTEMPTS):
         here, phone = subnet(number).hosts()
         link = f"{PREFIX}{number}"
         try:
             needs.run(
-                *("ip", "link", "add", "name", link, "address", _hardware_address(phone_id)),
+                *("ip", "link", "add", "name", link, "address", hardware_address(phone_id)),
                 *("type", "veth", "peer", "name", "eth0", "netns", str(pid)),
             )
         except OperationError as error:
@@ -142,9 +148,3 @@ def _taken() -> tuple[IPv4Network, ...]:
 def _links() -> list[dict[str, str]]:
     shown = json.loads(needs.run("ip", "-json", "link", "show", "type", "veth") or "[]")
     return [link for link in shown if link.get("ifname", "").startswith(PREFIX)]
-
-
-def _hardware_address(phone_id: str) -> str:
-    """A locally administered address (its first byte says so) that ends in the phone's id."""
-    octets = ("02", "50", *(phone_id[i : i + 2] for i in range(0, 8, 2)))
-    return ":".join(octets)

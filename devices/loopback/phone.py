@@ -170,7 +170,7 @@ def _plug_in(phone_id: str) -> Phone:
 
 def _await_adb(phone: Phone) -> None:
     def answered() -> bool:
-        if processes.first_process(phone.id) is None:
+        if not processes.lives(phone.pid):
             raise OperationError(_failure(phone.id))
         return _answers(phone)
 

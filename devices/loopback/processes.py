@@ -41,18 +41,31 @@ def first_process(phone_id: str) -> int | None:
     return None
 
 
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and not just its exit code."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
 def end(phone_id: str, timeout_s: float) -> bool:
     """Kill them, and so all that runs in the phone; whether every one is gone."""
     killed: set[int] = set()
+    quiet = 0
 
     def gone() -> bool:
+        nonlocal quiet
         pids = _pids(phone_id)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         killed.update(pids)
-        # A first process is done only when all others of its namespace are.
-        return not pids and not any(_lives(pid) for pid in killed)
+        # A first process is done only when all others of its namespace are; and one that is just
+        # becoming another program shows no arguments for a moment, hence twice.
+        quiet = 0 if pids or any(lives(pid) for pid in killed) else quiet + 1
+        return quiet == 2
 
     return bool(wait_for(gone, timeout_s))
 
@@ -63,15 +76,6 @@ def wait_for(probe: Callable[[], _T | None], timeout_s: float) -> _T | None:
     while not (said := probe()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return said
-
-
-def _lives(pid: int) -> bool:
-    """Whether there is such a process, and not just its exit code."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
 
 
 def _pids(phone_id: str) -> list[int]:

@@ -29,7 +29,7 @@ def test_an_empty_one_is_taken_and_so_is_one_that_got_no_further(tmp_path):
 @pytest.mark.parametrize("name", ["study.db", "holiday.jpg"])
 def test_one_with_something_in_it_is_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match="exists: choose another.*pocketnas resume"):
+    with pytest.raises(InputError, match=r"exists: choose another.*pocketnas resume"):
         run_folder.create(tmp_path).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

@@ -278,6 +278,7 @@ def test_ctrl_c_keeps_what_was_found_and_ends_what_runs(lab):
     def wait(*_):
         return fail("killed") if closed.wait(10) else fail("never killed")
 
+    lab.space = AllDifferent(lab.space)
     source, executor = lab.Source(), lab.Executor(say=wait)
     executor.on_close = closed.set
     evaluation = lab.evaluation(study, source=source, executor=executor)
@@ -300,7 +301,9 @@ def press_ctrl_c_when(condition):
             break
         time.sleep(0.01)
     time.sleep(0.1)  # the last latency is on its way into the study
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)
 
 
 def test_more_trials_may_be_asked_of_a_search_that_has_ended(lab):

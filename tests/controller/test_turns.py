@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from controller.turns import Turns, Work
+from controller.turns import NoMoreTurnsError, Turns, Work
 
 
 class Hall:
@@ -91,3 +91,32 @@ def test_nobody_waits_where_the_two_share_nothing():
     turns = Turns(exclusive=False)
     with turns.turn(Work.TRAINING), turns.turn(Work.TIMING):
         pass
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_after_the_end_nobody_gets_a_turn(exclusive):
+    turns = Turns(exclusive=exclusive)
+    with turns.turn(Work.TRAINING):
+        turns.close()
+    with pytest.raises(NoMoreTurnsError), turns.turn(Work.TRAINING):
+        pass
+
+
+def test_who_waits_at_the_end_waits_no_longer():
+    turns = Turns(exclusive=True)
+    refused = threading.Event()
+
+    def wait():
+        try:
+            with turns.turn(Work.TIMING):
+                pass
+        except NoMoreTurnsError:
+            refused.set()
+
+    with turns.turn(Work.TRAINING):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.02)
+        turns.close()
+        assert refused.wait(10)
+    waiting.join()

@@ -16,7 +16,8 @@ from devices.loopback.root import STAND_IN_PROGRAM
 from devices.runners import Dialect, arguments, dialect_of, parse, stand_in_of
 
 STATISTICS = re.compile(
-    r"count=\d+ first=\d+ curr=\d+ min=\d+ max=\d+ avg=[\d.e+]+ std=\d+$|count=\d+ curr=\d+(\(all same\))?$"
+    r"count=\d+ first=\d+ curr=\d+ min=\d+ max=\d+ avg=[\d.e+]+ std=\d+"
+    r"|count=\d+ curr=\d+\(all same\)"
 )
 QUICK = ("--num_runs=5", "--min_secs=0", "--warmup_runs=2", "--warmup_min_secs=0")
 
