@@ -61,8 +61,14 @@ class LiteRtModel:
     @property
     def delegated(self) -> bool:
         """Whether XNNPACK runs all of it, and no operator is left to the plain kernels."""
-        plan = self._interpreter._get_execution_plan()  # noqa: SLF001
-        return all(self._interpreter._get_op_details(i)["op_name"] == "DELEGATE" for i in plan)  # noqa: SLF001
+        operators = self._interpreter._get_ops_details()
+        delegates = [entry for entry in operators if entry["op_name"] == "DELEGATE"]
+        if len(delegates) != 1:
+            return False
+        (whole,) = delegates
+        made = {i for entry in operators if entry is not whole for i in entry["outputs"]}
+        results = {details["index"] for _, details in self._outputs}
+        return made.isdisjoint(whole["inputs"]) and results == set(whole["outputs"])
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The outputs by name.
@@ -93,11 +99,10 @@ def _named(
     graph: list[Details], signature: Mapping[str, Details] | None
 ) -> tuple[tuple[str, Details], ...]:
     """Name and details of each tensor in the graph's order; a signature lists them by name."""
-    if signature is None:
-        return tuple((str(details["name"]), details) for details in graph)
     order = [int(details["index"]) for details in graph]
-    named = sorted(signature.items(), key=lambda item: order.index(int(item[1]["index"])))
-    return tuple(named)
+    if signature is None or {int(d["index"]) for d in signature.values()} != set(order):
+        return tuple((str(details["name"]), details) for details in graph)
+    return tuple(sorted(signature.items(), key=lambda item: order.index(int(item[1]["index"]))))
 
 
 def _spec(name: str, details: Details) -> TensorSpec:
