@@ -1,13 +1,15 @@
 """What a torch module costs: parameters, multiply-adds, memory of activations; for any module.
 
-The module runs on meta tensors, which have shapes and no numbers, while every operator that torch
-dispatches is noted: nothing has to be traceable, and nothing is computed. A module whose way
-depends on the numbers it sees, which meta tensors lack, runs for real instead, as a copy.
+It is counted on the operator graph, which takes hundredths of a second. Of a module that has none,
+since it cannot be traced or has an operator without counterpart, torch's own operators are counted
+as they run: on meta tensors, which have shapes and no numbers, or, where the module's way depends
+on the numbers it sees, for real.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from exporters.recorder import Recorder
+from exporters.exporter import ExportError
+from exporters.graph import Convolution, Dense, Depthwise, Graph, Node, Pad, Reshape, Unary
+from exporters.lifetimes import Execution, peak
+from exporters.recorder import BYTES_PER_NUMBER, Recorder
+from exporters.trace import to_graph
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,11 +59,7 @@ def count(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Cost:
     Raises:
         InputError: If it cannot run on such inputs.
     """
-    examples = tuple(given.value for given in inputs)
-    try:
-        recorded = _run(_on_meta(module), tuple(example.to("meta") for example in examples))
-    except Exception:  # noqa: BLE001 - forward is the user's; it may well work on numbers
-        recorded = _run_for_real(module, examples)
+    macs, activation_bytes = _on_graph(module, inputs) or _as_it_runs(module, inputs)
     statistics = sum(
         buffer.numel()
         for name, buffer in module.named_buffers()
@@ -66,9 +68,64 @@ def count(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Cost:
     return Cost(
         params=sum(p.numel() for p in module.parameters() if p.requires_grad),
         total_params=sum(p.numel() for p in module.parameters()) + statistics,
-        macs=recorded.macs,
-        peak_activation_bytes=recorded.peak_bytes(),
+        macs=macs,
+        peak_activation_bytes=activation_bytes,
     )
+
+
+def _on_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> tuple[int, int] | None:
+    """Multiply-adds and peak bytes; None where the graph does not tell."""
+    try:
+        graph = to_graph(module, inputs)
+    except ExportError:
+        return None
+    if any(_may_be_batch_norm(node) for node in graph.nodes):
+        return None
+    return sum(_macs(node, graph) for node in graph.nodes), _peak_bytes(graph)
+
+
+def _may_be_batch_norm(node: Node) -> bool:
+    """A batch norm that no layer could take is a depthwise convolution of one pixel."""
+    return isinstance(node.operator, Depthwise) and node.operator.weights.shape[1:3] == (1, 1)
+
+
+def _macs(node: Node, graph: Graph) -> int:
+    if not isinstance(node.operator, Convolution | Depthwise | Dense):
+        return 0
+    positions = math.prod(graph.shapes[node.output][:-1])
+    return positions * node.operator.weights.size
+
+
+def _peak_bytes(graph: Graph) -> int:
+    stands_for = list(range(len(graph.shapes)))
+    order = []
+    for node in graph.nodes:
+        read = tuple(stands_for[i] for i in node.inputs)
+        if isinstance(node.operator, Pad | Reshape):
+            stands_for[node.output] = read[0]
+            continue
+        in_place = isinstance(node.operator, Unary)
+        order.append(Execution(read=read, made=(node.output,), in_place=in_place))
+    return peak(
+        order,
+        [BYTES_PER_NUMBER * math.prod(shape) for shape in graph.shapes],
+        inputs=[tensor for _, tensor in graph.inputs],
+        results=[stands_for[tensor] for _, tensor in graph.outputs],
+    )
+
+
+def _as_it_runs(module: nn.Module, inputs: tuple[NamedInput, ...]) -> tuple[int, int]:
+    """Multiply-adds and peak bytes of what torch dispatches.
+
+    Raises:
+        InputError: If it does not run.
+    """
+    examples = tuple(given.value for given in inputs)
+    try:
+        recorder = _run(_on_meta(module), tuple(example.to("meta") for example in examples))
+    except Exception:  # noqa: BLE001 - forward is the user's; it may well work on numbers
+        recorder = _run_for_real(module, examples)
+    return recorder.macs, recorder.peak_bytes()
 
 
 def _run_for_real(module: nn.Module, examples: tuple[Tensor, ...]) -> Recorder:

@@ -24,6 +24,7 @@ def lower_convolution(
 ) -> TensorNumber:
     """A convolution: plain, grouped, or of each channel apart."""
     batch, channels, _, _ = image_shape(build, source)
+    _check_width(channels, layer.in_channels)
     if layer.padding_mode != "zeros":
         msg = f"a convolution that pads with {layer.padding_mode!r} has no counterpart in TFLite"
         raise ExportError(msg)
@@ -68,6 +69,7 @@ def lower_batch_norm(
         msg = "a batch norm without running statistics has no counterpart in TFLite"
         raise ExportError(msg)
     count = layer.num_features
+    _check_width(build.shape(source)[1], count)
     gamma = _array(layer.weight).astype(np.float64) if layer.affine else np.ones(count)
     beta = _array(layer.bias).astype(np.float64) if layer.affine else np.zeros(count)
     scale = gamma / np.sqrt(_array(layer.running_var).astype(np.float64) + layer.eps)
@@ -83,8 +85,15 @@ def lower_linear(
     if len(shape) != 2:
         msg = f"a linear layer on {shape} has no counterpart in TFLite; [N, features] has"
         raise ExportError(msg)
+    _check_width(shape[1], layer.in_features)
     dense = Dense(weights=_array(layer.weight), bias=_bias(layer.bias, layer.out_features))
     return build.append(dense, (source,), (shape[0], layer.out_features), name)
+
+
+def _check_width(found: int, wanted: int) -> None:
+    if found != wanted:
+        msg = f"the layer takes {wanted} channels or features, got {found}"
+        raise ExportError(msg)
 
 
 def _amounts(padding: Any) -> tuple[int, int]:  # noqa: ANN401 - torch says str or a pair

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,9 +11,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from exporters.lifetimes import Execution, peak
+
+BYTES_PER_NUMBER = 4
+"""float32."""
+
 _ATEN = torch.ops.aten
 
-_FUSED = (
+_IN_PLACE = (
     "batch_norm", "relu", "hardtanh", "sigmoid", "silu", "gelu", "hardswish", "tanh", "clamp",
 )  # fmt: skip
 """Parts of the names of operators that a runtime fuses into the one before."""
@@ -24,18 +28,6 @@ _COMBINING = frozenset({"add", "sub", "mul", "div"})
 
 _FREE = frozenset({"constant_pad_nd", "clone"})
 """Operators that a runtime leaves to the next one: padding, and copies in another layout."""
-
-BYTES_PER_NUMBER = 4
-"""float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One operator: the activations it reads and makes, and whether it is fused if it can be."""
-
-    read: tuple[int, ...]
-    made: tuple[int, ...] = ()
-    fuses: bool = False
 
 
 class Recorder(TorchDispatchMode):
@@ -51,14 +43,9 @@ class Recorder(TorchDispatchMode):
         self._kept: list[Tensor] = []  # so that no two tensors ever share an id
         self._activation: dict[int, int] = {}
         self._bytes: list[int] = []
-        self._steps: list[_Step] = []
-        self._results: frozenset[int] = frozenset()
-        self._inputs = frozenset(self._new(example) for example in examples)
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch's own switch: a guard against torch.compile costs seconds of imports."""
-        return False
+        self._order: list[Execution] = []
+        self._results: set[int] = set()
+        self._inputs = {self._new(example) for example in examples}
 
     def __torch_dispatch__(
         self,
@@ -79,36 +66,24 @@ class Recorder(TorchDispatchMode):
     def finish(self, outputs: list[Tensor]) -> None:
         """These are what the module gave: they live to the end."""
         known = (self._activation.get(id(output)) for output in outputs)
-        self._results = frozenset(activation for activation in known if activation is not None)
+        self._results = {activation for activation in known if activation is not None}
 
     def peak_bytes(self) -> int:
         """The largest sum of activations that live at once."""
-        last = {i: at for at, step in enumerate(self._steps) for i in (*step.read, *step.made)}
-        living = set(self._inputs)
-        peak = self._sum(living)
-        for at, step in enumerate(self._steps):
-            ending = {i for i in (*step.read, *step.made) if last[i] == at} - self._results
-            if step.fuses and ending.intersection(step.read):
-                living -= ending
-            living |= set(step.made)
-            peak = max(peak, self._sum(living))
-            living -= ending
-        return peak
-
-    def _sum(self, activations: set[int]) -> int:
-        return sum(self._bytes[i] for i in activations)
+        return peak(self._order, self._bytes, self._inputs, self._results)
 
     def _note(self, name: str, read: tuple[int, ...], made: list[Tensor]) -> None:
         shares = id(made[0]) in self._activation and name not in _COMBINING
         if shares or made[0]._is_view() or name in _FREE:
             self._kept += made
             self._activation.update((id(tensor), read[0]) for tensor in made)
-            self._steps.append(_Step(read))
+            self._order.append(Execution(read=read))
             return
         if "batch_norm" in name or "pool" in name:
             made = made[:1]  # statistics and positions beside the result are not used
-        fuses = any(part in name for part in _FUSED)
-        self._steps.append(_Step(read, tuple(map(self._new, made)), fuses=fuses))
+        in_place = any(part in name for part in _IN_PLACE)
+        made_here = tuple(map(self._new, made))
+        self._order.append(Execution(read=read, made=made_here, in_place=in_place))
 
     def _new(self, value: Tensor) -> int:
         self._kept.append(value)
@@ -124,9 +99,7 @@ def _macs(func: Any, args: tuple[Any, ...], result: Any) -> int:  # noqa: ANN401
         weight, transposed = args[1], args[6]
         image = args[0] if transposed else result
         return int(image.numel() * math.prod(weight.shape[1:]))
-    if packet in (_ATEN.addmm, _ATEN.linear):
+    if packet in (_ATEN.addmm, _ATEN.mm, _ATEN.linear):
         position = 1 if packet is _ATEN.addmm else 0
         return int(result.numel() * args[position].shape[-1])
-    if packet is _ATEN.mm:
-        return int(result.numel() * args[0].shape[-1])
     return 0

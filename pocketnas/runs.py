@@ -52,7 +52,6 @@ def start(folder: Path, config: SearchConfig, observer: RunObserver) -> None:
         KeyboardInterrupt: At Ctrl-C, likewise.
     """
     run_folder.require_free(folder)
-    observer.on_step("checking the settings and the target")
     parts = assemble(config, check_target=True)
     try:
         with run_folder.create(folder):

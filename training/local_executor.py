@@ -58,6 +58,8 @@ class LocalExecutor:
         for worker in workers:
             worker.kill()
         self._pool.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.release()
 
     def _run(self, job: TrainingJob) -> TrainingResult:
         worker = self._worker()
@@ -85,6 +87,7 @@ class LocalExecutor:
 
     def _forget(self, worker: _Worker) -> None:
         worker.kill()
+        worker.release()
         self._local.worker = None
         with self._lock:
             self._workers.discard(worker)
@@ -155,6 +158,13 @@ class _Worker:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def release(self) -> None:
+        """Close its files, once nobody reads them any more."""
+        for file in (self._process.stdin, self._process.stdout, self._stderr):
+            if file is not None:
+                with suppress(OSError):  # what was not flushed has no reader
+                    file.close()
 
     def _last_words(self) -> str:
         code = self._process.wait(timeout=10)

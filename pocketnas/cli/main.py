@@ -6,11 +6,11 @@ Exit code 0: done. 1: understood, and could not be done. 2: wrong use, nothing w
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pocketnas.cli import (
     arch,
@@ -28,8 +28,26 @@ from pocketnas.cli import (
 )
 from workspace.errors import InputError, OperationError
 
+
+class _Commands(TyperGroup):
+    """Turns our errors into one sentence and an exit code; wrong options are typer's own."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"pocketnas: {error}", err=True)
+            ctx.exit(2)
+        except OperationError as error:
+            typer.echo(f"pocketnas: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
 app = typer.Typer(
     name="pocketnas",
+    cls=_Commands,
     help="Neural architecture search with the phone in the loop.",
     no_args_is_help=True,
     add_completion=False,
@@ -74,24 +92,4 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    import click
-
-    try:
-        code = app(args=arguments, prog_name="pocketnas", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except InputError as error:
-        typer.echo(f"pocketnas: {error}", err=True)
-        code = 2
-    except OperationError as error:
-        typer.echo(f"pocketnas: {error}", err=True)
-        code = 1
-    except KeyboardInterrupt:
-        code = 130
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        sys.stderr.close()
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    app(args=arguments, prog_name="pocketnas")

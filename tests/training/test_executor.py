@@ -1,0 +1,47 @@
+import pytest
+
+from training.analytic import AnalyticExecutor
+from training.command_executor import CommandExecutor
+from training.executor import ExecutorSettings, Schedule, TrainingResult, create
+from training.job_document import job_from_json, job_to_json, result_from_json, result_to_json
+from training.local_executor import LocalExecutor
+from training.testing import ExecutorContract
+
+
+class TestAnalyticExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        return AnalyticExecutor()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (ExecutorSettings(), LocalExecutor),
+        (ExecutorSettings(command="true {arch} {result}"), CommandExecutor),
+        (ExecutorSettings(stand_in=True), AnalyticExecutor),
+    ],
+)
+def test_settings_choose_the_executor(settings, kind):
+    executor = create(settings)
+    executor.close()
+    assert isinstance(executor, kind)
+
+
+def test_jobs_and_results_survive_json(job):
+    import json
+
+    assert job_from_json(json.loads(json.dumps(job_to_json(job)))) == job
+    result = TrainingResult(accuracy=1 / 3, samples=3, seconds=0.1, feedback={"gates": (0.1, 0.2)})
+    assert result_from_json(json.loads(json.dumps(result_to_json(result)))) == result
+
+
+@pytest.mark.parametrize("accuracy", [-0.1, 1.1, float("nan")])
+def test_an_impossible_accuracy_is_refused(accuracy):
+    with pytest.raises(ValueError, match="accuracy must be in"):
+        TrainingResult(accuracy=accuracy, samples=1, seconds=1.0)
+
+
+def test_a_schedule_needs_samples():
+    with pytest.raises(ValueError, match="at least 1 sample"):
+        Schedule(samples=0)

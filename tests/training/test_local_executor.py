@@ -1,0 +1,96 @@
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from training.executor import TrainingError, TrainingTimeoutError
+from training.local_executor import LocalExecutor
+from training.testing import ExecutorContract
+from workspace.errors import InputError
+
+SLOW_TASK = """
+import time
+from training.digits import Digits
+
+class Slow(Digits):
+    def examples(self, split, size):
+        time.sleep(600)
+
+class Broken(Digits):
+    def examples(self, split, size):
+        raise ZeroDivisionError("by design")
+"""
+
+
+@pytest.fixture
+def own_tasks(tmp_path, monkeypatch):
+    (tmp_path / "own_tasks.py").write_text(SLOW_TASK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.fixture
+def executor():
+    made = LocalExecutor()
+    yield made
+    made.close()
+
+
+def workers():
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "training.worker" in child.cmdline()
+    ]
+
+
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self, executor):
+        return executor
+
+
+def test_closing_leaves_no_process(executor, job):
+    executor.submit(job).result(timeout=60)
+    assert len(workers()) == 1
+    executor.close()
+    assert workers() == []
+
+
+@pytest.mark.usefixtures("own_tasks")
+def test_a_job_past_its_deadline_is_killed_and_the_next_one_runs(executor, job):
+    slow = replace(job, task="own_tasks:Slow", deadline_s=8.0)
+    with pytest.raises(TrainingTimeoutError, match="killed at its deadline of 8 s"):
+        executor.submit(slow).result(timeout=30)
+    assert executor.submit(job).result(timeout=60).accuracy > 0
+
+
+def test_a_worker_that_dies_is_a_stated_failure_and_is_replaced(executor, job):
+    executor.submit(job).result(timeout=60)
+    (worker,) = workers()
+    future = executor.submit(replace(job, schedule=replace(job.schedule, samples=640_000)))
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(TrainingError, match="signal 9"):
+        future.result(timeout=30)
+    assert executor.submit(job).result(timeout=60).accuracy > 0
+
+
+@pytest.mark.usefixtures("own_tasks")
+def test_what_a_users_task_raises_is_told(executor, job):
+    with pytest.raises(TrainingError, match="ZeroDivisionError: by design"):
+        executor.submit(replace(job, task="own_tasks:Broken")).result(timeout=60)
+    with pytest.raises(InputError, match="unknown dataset 'nothing'"):
+        executor.submit(replace(job, task="nothing")).result(timeout=60)
+
+
+def test_this_process_does_not_import_torch_for_it():
+    code = (
+        "import sys; from training.executor import ExecutorSettings, create; "
+        "create(ExecutorSettings()).close(); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
