@@ -115,12 +115,12 @@ def _execute(request: str, timeout_s: float) -> str:
     try:
         stdout, stderr = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
+        _kill(process)
+        process.communicate()
         msg = f"the run did not end within {timeout_s:g} s and was killed"
         raise DeviceTransientError(ID, msg, command=tuple(command)) from None
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill(process)
     if process.returncode == 0:
         return stdout
     said = "\n".join(line for line in stderr.splitlines() if not line.startswith("INFO:"))
@@ -133,6 +133,13 @@ def _execute(request: str, timeout_s: float) -> str:
         stdout=stdout[-TAIL:],
         stderr=stderr[-TAIL:],
     )
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the process and all that it started; nothing if it has ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _cores(settings: RunSettings) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -121,12 +120,12 @@ def _phones() -> Iterator[Found]:
 
 
 def _loopback() -> Iterator[Found]:
-    """Loopback phones that are up: each has left a file that says where."""
-    folder = home() / "loopback" / "phones"
-    for path in sorted(folder.glob("*.json")):
-        serial = json.loads(path.read_text())["serial"]
+    """Loopback phones that are up."""
+    from devices.loopback.state import running
+
+    for phone in running():
         yield Found(
-            id=f"adb:{serial}",
+            id=f"adb:{phone.serial}",
             kind="loopback phone",
             description="loopback phone: Debian in a box on this computer, not a phone",
         )

@@ -1,9 +1,9 @@
 """Shell commands and files over adb, with exit codes and deadlines.
 
 A phone is reached straight over TCP or USB (adb-shell, no adb server needed), or through an adb
-server that runs already; none is ever started or ended here. adb-shell's own shortfalls are mended
-on the way: it gives no exit codes, leaves TCP_NODELAY off (44 ms a call), sends only what fits into
-the socket's buffer, and a push that the phone refuses would hang until its time-out.
+server that runs already; none is ever started or ended here. adb-shell's own shortfalls are
+mended on the way: it gives no exit codes, leaves TCP_NODELAY off (44 ms a call), sends only what
+fits into the socket's buffer, and a push that the phone refuses would hang until its time-out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONNECT_S = 10.0
 """Deadline of reaching a phone and being authorised by it."""
 
 PACKET = 1 << 16
-"""Bytes of a packet at most: Debian's adbd takes larger ones of a push and never answers."""
+"""Bytes of a packet at most: a push with larger ones was seen to stall, unanswered."""
 
 GRACE_S = 5.0
 """How much longer the wire waits than the phone, which ends what runs too long itself."""

@@ -6,6 +6,7 @@ search can afford for every candidate.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,21 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _TORCH = str(Path(torch.__file__).parent)
 
 
+class _Proxy(fx.Proxy):
+    """Notes ``+=`` and ``*=`` as what they are; torch.fx alone would note ``+`` and ``*``."""
+
+    def __iadd__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __imul__(self, other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+
 class _Tracer(fx.Tracer):
     """Takes torch's own layers, and a few others that ``operators`` knows, as single operators."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         return is_one_operator(module) or super().is_leaf_module(module, qualified_name)

@@ -56,6 +56,11 @@ def parity(
     return Parity(max_error=max(errors), tolerance=tolerance)
 
 
+def channels_last(value: NDArray[Any]) -> NDArray[Any]:
+    """An image `[N, C, H, W]` as TFLite files have it, `[N, H, W, C]`; others as they are."""
+    return np.ascontiguousarray(value.transpose(0, 2, 3, 1)) if value.ndim == 4 else value
+
+
 def layout_operators(path: Path) -> tuple[str, ...]:
     """The layout operators of a TFLite file, in order.
 

@@ -77,7 +77,7 @@ class Walk:
             case "placeholder":
                 return self._placeholder(node)
             case "get_attr":
-                msg = f"the tensor {node.target!r} is read outside of a layer of torch's own"
+                msg = f"{node.target!r}, no input, is read outside of a layer of torch's own"
                 raise ExportError(msg)
             case "call_module":
                 return self._layer(str(node.target), Call("forward", args, kwargs))

@@ -123,20 +123,19 @@ def _fashion_mnist() -> Finding:
 
 
 def _loopback() -> Finding:
-    tools = ("debootstrap", "ip", "unshare")
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if platform.system() != "Linux":
-        detail, remedy = "needs Linux network namespaces", "use a phone, or a Linux machine"
-    elif os.geteuid() != 0:
-        detail, remedy = "needs root, to make a network namespace", "run 'pocketnas phone' as root"
-    elif missing:
-        detail = f"not installed: {', '.join(missing)}"
-        remedy = "apt-get install debootstrap iproute2 util-linux"
-    else:
+    from devices.loopback.needs import missing
+
+    lacking = missing()
+    if lacking is None:
         return Finding(
             part="loopback phones", health=Health.OK, detail="'pocketnas phone up' starts one"
         )
-    return Finding(part="loopback phones", health=Health.MISSING, detail=detail, remedy=remedy)
+    return Finding(
+        part="loopback phones",
+        health=Health.MISSING,
+        detail="not on this machine as it is",
+        remedy=lacking,
+    )
 
 
 def _phones() -> tuple[Finding, ...]:

@@ -83,9 +83,7 @@ def test_a_target_that_no_architecture_meets_is_found_before_the_search(
 
 
 def test_a_table_that_lacks_a_block_of_the_space_names_it(pocketnas, tmp_path):
-    refused(
-        pocketnas(*TABLE, "--target-ms=75", "--space-option=size=192"), "table:pixel1", "192"
-    )
+    refused(pocketnas(*TABLE, "--target-ms=75", "--space-option=size=192"), "table:pixel1", "192")
     assert not (tmp_path / "run").exists()
 
 
