@@ -14,6 +14,9 @@ from pocketnas.progress import show_progress
 TABLE_TRIALS = 500
 """Of the first search: some seconds."""
 
+SAMPLES = 1600
+"""Training images each network of the second search sees."""
+
 OF_BASE = 0.8
 """The second search's target, as a share of what the space's own base network takes."""
 
@@ -55,7 +58,9 @@ def run(folder: Path, *, trials: int) -> None:
             dataset="digits",
             target_ms=target_ms,
             trials=trials,
+            preset="quick",
             final_preset="search",
+            samples=SAMPLES,
         ),
     )
     typer.echo("\nNext:")

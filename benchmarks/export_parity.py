@@ -1,0 +1,132 @@
+"""Does an exported file compute what the network does, and how long does an export take?
+
+Random networks of the spaces and all of the catalog, with weights and batch-norm statistics like
+trained ones (``exporters.testing.randomize``), each exported, run in LiteRT and compared with torch:
+``max_error`` is the worst of all, as a share of a network's largest output. ``min_sensitivity`` is
+the least that any network's outputs change with the input, likewise, so that equal outputs mean
+something; ``delegated`` counts the files that XNNPACK runs whole. The times are of MnasNet-A1 at
+224 pixels, in process starts of their own: the first export with torch imported, all else that an
+export imports included, and the median of those after it. The file is flushed to the disk each time.
+
+Run: ``python benchmarks/export_parity.py [--quick]``; one JSON object comes last on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from exporters.exporter import create
+from exporters.litert_runtime import LiteRtModel
+from exporters.testing import random_inputs, randomize, sensitivity, tflite_parity
+from exporters.verify import TOLERANCE, layout_operators
+from search_space import catalog
+from search_space.architecture import Architecture, Classifier
+from search_space.space import create as create_space
+
+HEAD = Classifier(classes=1000)
+SIZES = (64, 96, 101, 128, 160, 224)
+"""In pixels, drawn for each random network."""
+
+SPACES: tuple[tuple[str, dict[str, str]], ...] = (
+    ("mnasnet", {}),
+    ("mnasnet", {"definition": "public", "base": "mnasnet_a1"}),
+    ("mnasnet", {"strides": "small", "size": "28", "channels": "1", "width": "0.35"}),
+    ("proxyless", {}),
+)
+SCALED = ("mnasnet-a1@0.35", "mnasnet-b1@0.75", "mobilenet-v2@1.4")
+STARTS = 5
+CALLS = 10
+
+
+def networks(count: int) -> Iterator[Architecture]:
+    """``count`` random ones, equally many of each space, then the catalog's."""
+    rng = random.Random(0)
+    for index in range(count):
+        name, options = SPACES[index % len(SPACES)]
+        space = create_space(name, options)
+        found = space.decode(space.points.sample(rng))
+        yield found if options.get("strides") == "small" else found.at(rng.choice(SIZES))
+    for name in (*catalog.names(), *SCALED):
+        yield catalog.create(name)
+
+
+def compared(found: Iterator[Architecture], folder: Path) -> dict[str, object]:
+    """The keys of the result that are about outputs."""
+    errors, sensitivities, layout, delegated = [], [], 0, 0
+    for index, architecture in enumerate(found):
+        network = architecture.build(HEAD)
+        inputs = random_inputs((1, *architecture.inputs[0].shape), seed=index)
+        randomize(network, inputs, seed=index)
+        sensitivities.append(sensitivity(network, inputs))
+        artifact = create("tflite").export(network, inputs, folder)
+        errors.append(tflite_parity(network, artifact, inputs).max_error)
+        layout += len(layout_operators(artifact.path))
+        delegated += LiteRtModel(artifact.path).delegated
+        artifact.path.unlink()
+    return {
+        "networks": len(errors),
+        "max_error": max(errors),
+        "median_error": statistics.median(errors),
+        "tolerance": TOLERANCE,
+        "min_sensitivity": min(sensitivities),
+        "layout_operators": layout,
+        "delegated": delegated,
+    }
+
+
+def times_of_this_process(folder: Path) -> list[float]:
+    """Seconds of each export of MnasNet-A1, the first of this process first."""
+    network = catalog.create("mnasnet-a1").build(HEAD)
+    inputs = random_inputs((1, 3, 224, 224))
+    seconds = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        create("tflite").export(network, inputs, folder)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def timed() -> dict[str, object]:
+    """The keys of the result that are about time."""
+    program = [sys.executable, str(Path(__file__).resolve()), "--times"]
+    starts = [
+        json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, timeout=300).stdout)
+        for _ in range(STARTS)
+    ]
+    return {
+        "starts": STARTS,
+        "mnasnet_a1_cold_s": statistics.median(start[0] for start in starts),
+        "mnasnet_a1_cold_max_s": max(start[0] for start in starts),
+        "mnasnet_a1_warm_s": statistics.median(s for start in starts for s in start[1:]),
+        "mnasnet_a1_warm_max_s": max(s for start in starts for s in start[1:]),
+    }
+
+
+def main() -> None:
+    """Run it as the command line says."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 random networks, not 100")
+    parser.add_argument("--times", action="store_true", help="only this process's export times")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.times:
+            print(json.dumps(times_of_this_process(Path(folder))))
+            return
+        torch.set_num_threads(1)
+        found = networks(20 if arguments.quick else 100)
+        print(json.dumps({**timed(), **compared(found, Path(folder))}))
+
+
+if __name__ == "__main__":
+    main()

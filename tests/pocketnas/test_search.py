@@ -1,0 +1,210 @@
+"""Whole searches, as a person would run them."""
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+OWN = '''
+"""A space, a task and a latency source of a user's own."""
+
+from pathlib import Path
+
+from latency.measurement import Verdict
+from latency.source import LatencyEstimate, NetworkSubject, Origin
+from search_space.architecture import Classifier
+from search_space.chain import ChainArchitecture, Op, Stage, Stem
+from search_space.decisions import Choice, DecisionSpace
+from training.digits import Digits
+from training.executor import Schedule
+from training.task import Proxy
+from workspace.errors import InputError
+
+
+class OwnSpace:
+    name = "own"
+    points = DecisionSpace(
+        choices=(
+            Choice(name="filters", options=("8", "16", "24")),
+            Choice(name="kernel", options=("3", "5")),
+        )
+    )
+    count = points.count
+
+    def decode(self, point):
+        filters, kernel = self.points.checked(point)
+        stage = Stage(
+            op=Op.DEPTHWISE, kernel=(3, 5)[kernel], stride=2, expansion=1,
+            filters=(8, 16, 24)[filters], repeats=1,
+        )
+        return ChainArchitecture(
+            size=16, channels=1, stem=Stem(filters=8), stages=(stage,), head_filters=32
+        )
+
+    def encode(self, architecture):
+        stage = architecture.stages[0]
+        return ((8, 16, 24).index(stage.filters), (3, 5).index(stage.kernel))
+
+
+SPACE = OwnSpace()
+
+
+class OwnTask(Digits):
+    name = "own digits"
+
+    @property
+    def proxy(self):
+        return Proxy(size=16, schedule=Schedule(samples=320, batch=32, learning_rate=0.02))
+
+
+class OwnSource:
+    """A fake: as many milliseconds as the network's key has characters."""
+
+    name = "own"
+    lanes = 1
+    on_this_computer = False
+
+    def estimate(self, requests):
+        for request in requests:
+            if not isinstance(request.subject, NetworkSubject):
+                raise InputError("this source knows networks, not files")
+            latency_ms = float(len(request.subject.architecture.key))
+            yield LatencyEstimate(
+                request_id=request.id, latency_ms=latency_ms, low_ms=latency_ms,
+                high_ms=latency_ms, origin=Origin.PREDICTED, source=self.name, coverage=1.0,
+                verdict=Verdict.STABLE,
+            )
+
+    def close(self):
+        pass
+
+
+SOURCE = OwnSource()
+'''
+
+TRAIN = """
+import json, sys
+document = json.load(open(sys.argv[1]))
+filters = document["stages"][0]["filters"]
+json.dump({"accuracy": filters / 100}, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    (tmp_path / "own_parts.py").write_text(OWN)
+    (tmp_path / "train.py").write_text(TRAIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def shown(pocketnas, run="run"):
+    done = pocketnas("show", run, "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_folder")
+def test_a_space_and_a_task_from_another_folder_run_a_search_with_the_device(pocketnas):
+    done = pocketnas(
+        "search", "--space=own_parts:SPACE", "--dataset=own_parts:OwnTask", "--latency=host",
+        "--target-ms=5", "--trials=6", "--preset=quick", "--algorithm=random", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = shown(pocketnas)
+    assert facts["finished"]
+    assert [trial["kind"] for trial in facts["trials"]] == ["evaluated"] * 6
+    for trial in facts["trials"]:
+        assert trial["latency"]["conditions"]["runner"] == "litert-python"
+        assert len(trial["latency"]["sessions"]) >= 3
+    assert facts["exported"]["weights"].startswith("trained")
+    assert facts["exported"]["latency"]["source"] == "host"
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_a_training_command_and_a_source_of_ones_own_run_a_search(pocketnas):
+    done = pocketnas(
+        "search", "--space=own_parts:SPACE", "--latency=own_parts:SOURCE",
+        f"--train-command={shlex.quote(sys.executable)} train.py {{arch}} {{result}}",
+        "--target-ms=100", "--trials=6", "--run=run", "--algorithm=evolution", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["told"] == 6
+    for trial in facts["trials"]:
+        assert trial["accuracy"] in (0.08, 0.16, 0.24)
+    assert pocketnas("replay", "run").code == 0
+
+
+def test_a_search_on_a_table_ends_inside_its_hard_target(pocketnas):
+    done = pocketnas(
+        "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
+        "--target-ms=60", "--reward=hard", "--trials=60", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "stand-in: accuracy from an analytic formula" in done.out
+    facts = shown(pocketnas)
+    assert facts["best"]["predicted_ms"] <= 60
+    assert facts["best"]["measured_ms"] is None
+    rewards = [t["reward"] for t in facts["trials"] if t["kind"] == "evaluated"]
+    assert facts["best"]["reward"] == max(rewards)
+
+
+def test_candidates_far_over_the_target_are_not_trained_when_asked_so(pocketnas):
+    done = pocketnas(
+        "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
+        "--target-ms=60", "--skip-above=1.5", "--trials=30", "--run=run", "--algorithm=random",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    for trial in shown(pocketnas)["trials"]:
+        too_slow = trial["latency"]["latency_ms"] > 90
+        assert trial["kind"] == ("skipped" if too_slow else "evaluated")
+        assert (trial["accuracy"] is None) == too_slow
+
+
+def test_a_search_cut_off_by_ctrl_c_says_how_to_go_on_and_does(pocketnas, tmp_path):
+    command = [
+        sys.executable, "-m", "pocketnas", "search", "--space=proxyless", "--latency=table:pixel1",
+        "--dataset=analytic-standin", "--target-ms=75", "--trials=400", "--run=run",
+    ]  # fmt: skip
+    import signal
+    import time
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "study.db").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "go on with: pocketnas resume run" in err
+    assert pocketnas("resume", "run").code == 0
+    facts = shown(pocketnas)
+    assert facts["told"] == 400
+    assert [trial["index"] for trial in facts["trials"]] == list(range(400))
+
+
+@pytest.mark.loopback
+@pytest.mark.slow
+def test_a_search_on_two_loopback_phones_uses_both_and_says_what_they_are(
+    pocketnas, loopback_phones
+):
+    phones = loopback_phones(2)
+    done = pocketnas(
+        "search", "--dataset=digits", "--samples=64", "--latency=adb:any", "--target-ms=5",
+        "--trials=12", "--preset=quick", "--algorithm=random", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = shown(pocketnas)
+    used = {trial["latency"]["source"] for trial in facts["trials"]}
+    assert used == {f"adb:{phone.serial}" for phone in phones}
+    for trial in facts["trials"]:
+        conditions = trial["latency"]["conditions"]
+        assert "not a phone" in conditions["device_stand_in"]
+        assert "not Google's binary" in conditions["runner_stand_in"]
+        assert len(trial["latency"]["sessions"]) >= 3
+    assert len(facts["stand_ins"]) == 2
