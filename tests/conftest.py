@@ -1,4 +1,4 @@
-"""What all tests share: ``--core``, loopback phones, a small real model file."""
+"""What all tests share: loopback phones, a small real model file."""
 
 import os
 from pathlib import Path
@@ -13,19 +13,6 @@ pytest.register_assert_rewrite(
     "search_space.testing",
     "training.testing",
 )
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--core",
-        action="store_true",
-        help="the core is installed alone: leave out the doctests of modules that need torch",
-    )
-
-
-def pytest_configure(config):
-    if config.getoption("--core"):
-        config.option.doctest_ignore_import_errors = True
 
 
 @pytest.fixture(scope="session")

@@ -254,11 +254,7 @@ def load(litert: Any, graph: str, flags: Flags) -> Any:  # noqa: ANN401 - LiteRT
         interpreter = litert.Interpreter(
             model_path=graph,
             num_threads=threads if threads > 0 else None,
-            experimental_op_resolver_type=(
-                resolver.AUTO
-                if flags["use_xnnpack"]
-                else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            ),
+            experimental_op_resolver_type=resolver,
         )
     except (RuntimeError, ValueError) as error:
         reason = NOT_A_MODEL if "flatbuffer" in str(error).lower() else one_line(error)

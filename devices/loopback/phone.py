@@ -153,7 +153,12 @@ def _plug_in(phone_id: str) -> Phone:
     pid = processes.wait_for(lambda: processes.first_process(phone_id), READY_TIMEOUT_S)
     if pid is None:
         raise OperationError(_failure(phone_id))
-    cable = network.connect(phone_id, pid)
+    try:
+        cable = network.connect(phone_id, pid)
+    except OperationError as error:
+        if processes.lives(pid):
+            raise
+        raise OperationError(_failure(phone_id)) from error  # its box ended meanwhile
     serial = f"{cable.phone}:{PORT}"
     about = {"stand_in": STAND_IN, "unit": unit_of(serial), "model": MODEL}
     (phones_folder() / phone_id / "identity.json").write_text(json.dumps(about) + "\n")

@@ -106,6 +106,13 @@ def search(
             show_default="search",
         ),
     ] = None,
+    final_preset: Annotated[
+        Text,
+        typer.Option(
+            help="How hard the front is timed at the end: quick, search or final.",
+            show_default="final",
+        ),
+    ] = None,
     skip_above: Annotated[
         float | None,
         typer.Option(
@@ -169,6 +176,7 @@ def search(
             "train_command": train_command,
             "threads": threads,
             "preset": preset,
+            "final_preset": final_preset,
             "skip_above": skip_above,
             "window": window,
             "mode": mode,

@@ -111,7 +111,8 @@ def shown(pocketnas, run="run"):
 def test_a_space_and_a_task_from_another_folder_run_a_search_with_the_device(pocketnas):
     done = pocketnas(
         "search", "--space=own_parts:SPACE", "--dataset=own_parts:OwnTask", "--latency=host",
-        "--target-ms=5", "--trials=6", "--preset=quick", "--algorithm=random", "--run=run",
+        "--target-ms=5", "--trials=6", "--preset=quick", "--final-preset=quick",
+        "--algorithm=random", "--run=run",
     )  # fmt: skip
     assert done.code == 0, done.err
     facts = shown(pocketnas)
@@ -142,15 +143,15 @@ def test_a_training_command_and_a_source_of_ones_own_run_a_search(pocketnas):
 def test_a_search_on_a_table_ends_inside_its_hard_target(pocketnas):
     done = pocketnas(
         "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
-        "--target-ms=60", "--reward=hard", "--trials=60", "--run=run",
+        "--target-ms=75", "--reward=hard", "--trials=200", "--run=run",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "stand-in: accuracy from an analytic formula" in done.out
     facts = shown(pocketnas)
-    assert facts["best"]["predicted_ms"] <= 60
+    assert facts["best"]["predicted_ms"] <= 75
     assert facts["best"]["measured_ms"] is None
-    rewards = [t["reward"] for t in facts["trials"] if t["kind"] == "evaluated"]
-    assert facts["best"]["reward"] == max(rewards)
+    inside = [t["reward"] for t in facts["trials"] if t["latency"]["latency_ms"] <= 75]
+    assert facts["best"]["reward"] == max(inside)
 
 
 def test_candidates_far_over_the_target_are_not_trained_when_asked_so(pocketnas):
@@ -196,7 +197,7 @@ def test_a_search_on_two_loopback_phones_uses_both_and_says_what_they_are(
     phones = loopback_phones(2)
     done = pocketnas(
         "search", "--dataset=digits", "--samples=64", "--latency=adb:any", "--target-ms=5",
-        "--trials=12", "--preset=quick", "--algorithm=random", "--run=run",
+        "--trials=12", "--preset=quick", "--final-preset=quick", "--algorithm=random", "--run=run",
     )  # fmt: skip
     assert done.code == 0, done.err
     facts = shown(pocketnas)
