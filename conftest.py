@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-EXTRAS = frozenset({"optuna", "safetensors", "sklearn", "timm", "torch", "torchvision"})
+EXTRAS = frozenset({"optuna", "plotly", "safetensors", "sklearn", "timm", "torch", "torchvision"})
 """What only extras install; flatbuffers comes with ai-edge-litert, so the core has it."""
 CORE = ("devices", "latency", "pocketnas", "workspace")
 LATE: tuple[str, ...] = (
@@ -77,10 +77,10 @@ def needs_an_extra(path: Path) -> bool:
     names = _imports(path, inside_functions=is_test)
     if not EXTRAS.isdisjoint(name.partition(".")[0] for name in names):
         return True
-    return subject not in CORE and any(_reaches_an_extra(name) for name in names)
+    return subject not in CORE and any(reaches_an_extra(name) for name in names)
 
 
-def _reaches_an_extra(module: str) -> bool:
+def reaches_an_extra(module: str) -> bool:
     """Whether importing one of our modules imports an extra."""
     seen: set[str] = set()
     waiting = [module]

@@ -1,14 +1,14 @@
 """Does an exported file compute what the network does, and how long does an export take?
 
 Random networks of the spaces and all of the catalog, with weights and batch-norm statistics like
-trained ones (``exporters.testing.randomize``), are exported, run in LiteRT and compared with torch:
+trained ones (``exporters.testing.randomize``), are exported, run in LiteRT, compared with torch:
 ``max_error`` is the worst of all, as a share of a network's largest output. ``min_sensitivity`` is
 the least that any network's outputs change with the input, likewise, so that equal outputs mean
 something; ``delegated`` counts the files that XNNPACK runs whole.
 
 The times are of MnasNet-A1 at 224 pixels, in process starts of their own: the exporter's late
-imports, torch being there (``import_s``), then the first export and those after it, each flushed to
-the disk.
+imports, torch being there (``import_s``), then the first export, and those after it. Each flushes
+its file to the disk.
 
 Run: ``python benchmarks/export_parity.py [--quick]``; one JSON object comes last on stdout.
 """

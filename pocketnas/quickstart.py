@@ -10,6 +10,8 @@ from pocketnas import runs
 from pocketnas.cli.show import print_run
 from pocketnas.config import ANALYTIC, SearchConfig
 from pocketnas.progress import show_progress
+from search_space.decisions import Choice
+from workspace.errors import OperationError
 
 TABLE_TRIALS = 500
 """Of the first search: some seconds."""
@@ -92,14 +94,13 @@ def base_latency_ms(device: str) -> float:
     from pocketnas.assembly import head_of, space_of
     from pocketnas.latency_text import require_estimate
     from search_space.decisions import DecisionSpace
-    from workspace.errors import OperationError
 
     config = SearchConfig(latency=device, dataset="digits", target_ms=1.0)
     space = space_of(config)
     if not isinstance(space.points, DecisionSpace):
         msg = f"the space {space.name!r} has no base network"
         raise OperationError(msg)
-    point = tuple(_base_option(choice.options) for choice in space.points.choices)
+    point = tuple(base_option(choice) for choice in space.points.choices)
     subject = NetworkSubject(architecture=space.decode(point), head=head_of(config))
     source = create(device, SourceSettings())
     try:
@@ -115,16 +116,13 @@ def _search(folder: Path, config: SearchConfig) -> None:
     print_run(folder, as_json=False)
 
 
-def _base_option(options: tuple[str, ...]) -> int:
-    """The option that MobileNetV2 has; filters and layers are listed around the base's."""
-    for wanted in ("mbconv6", "identity"):
-        if wanted in options:
-            return options.index(wanted)
-    return (
-        1
-        if len(options) == 3
-        and options[0] != options[1]
-        and options[1].isdigit()
-        and (int(options[0]) < int(options[1]) < int(options[2]))
-        else 0
-    )
+def base_option(choice: Choice) -> int:
+    """The option that MobileNetV2 has; widths are listed around the base's, counts from it."""
+    match choice.name.rpartition(".")[2]:
+        case "op":
+            return choice.options.index("mbconv6")
+        case "skip":
+            return choice.options.index("identity")
+        case "filters":
+            return 1
+    return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def write_report(run: Run, path: Path) -> None:
 
     Raises:
         InputError: If the file cannot be written.
+        OperationError: If plotly is not installed.
     """
+    if find_spec("plotly") is None:
+        msg = "a report needs plotly, which is not installed: pip install 'pocketnas[train]'"
+        raise OperationError(msg)
     try:
         write_whole(path, _page(run).encode())
     except OSError as error:

@@ -17,6 +17,8 @@ from typing import TypeVar
 _PREFIX = "pocketnas-loopback-"
 _PROGRAMS = ("setsid", "unshare", "sh", "env")
 """What they run, one after the other."""
+COLLECTED_S = 2.0
+"""How long a parent gets to collect its child's exit code before it is killed too."""
 _T = TypeVar("_T")
 
 
@@ -51,7 +53,21 @@ def lives(pid: int) -> bool:
 
 
 def end(phone_id: str, timeout_s: float) -> bool:
-    """Kill them, and so all that runs in the phone; whether every one is gone."""
+    """Kill them, and so all that runs in the phone; whether every one is gone.
+
+    The first process goes alone at first, so that its parent collects it. Were both killed, this
+    computer's init would have to, and until it does (in some containers never) the exit code
+    alone keeps the PID namespace.
+    """
+    first = first_process(phone_id)
+    if first is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first, signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{first}").exists(), COLLECTED_S)
+    return _end_all(phone_id, timeout_s)
+
+
+def _end_all(phone_id: str, timeout_s: float) -> bool:
     killed: set[int] = set()
     quiet = 0
 

@@ -187,6 +187,41 @@ def test_down_leaves_nothing(loopback_phones):
     assert [path.name for path in state.phones_folder().iterdir()] == [".lock"]
 
 
+def test_down_leaves_no_exit_code_that_would_keep_a_namespace(loopback_phones):
+    """A zombie keeps its PID namespace, and not every computer's init collects it soon."""
+    phones = loopback_phones(2)
+    for phone in phones:
+        on(phone, IN_BACKGROUND)
+    down()
+    assert [phone.pid for phone in phones if Path(f"/proc/{phone.pid}").exists()] == []
+
+
+def test_a_box_whose_parent_collects_nothing_is_ended_all_the_same(loopback_phones, monkeypatch):
+    (phone,) = loopback_phones(1)
+    traces = Traces([phone.id])
+    monkeypatch.setattr(processes, "COLLECTED_S", 0.1)
+    parent = Path(f"/proc/{phone.pid}/stat").read_text().rpartition(")")[2].split()[1]
+    os.kill(int(parent), signal.SIGSTOP)
+    assert down() == (phone,)
+    assert traces.left() == []
+
+
+def test_a_box_that_ends_while_its_cable_is_laid_tells_why(loopback_phones, monkeypatch):
+    loopback_phones(1)
+    down()
+    lay = network.connect
+
+    def too_late(phone_id, pid):
+        os.kill(pid, signal.SIGKILL)
+        assert processes.wait_for(lambda: not processes.lives(pid), 5.0)
+        return lay(phone_id, pid)
+
+    monkeypatch.setattr(network, "connect", too_late)
+    with pytest.raises(OperationError, match="a loopback phone did not start; it said"):
+        up(1)
+    assert state.known_ids() == frozenset()
+
+
 def test_one_phone_is_taken_down_and_the_other_stays(loopback_phones):
     one, other = loopback_phones(2)
     assert down(one.serial) == (one,)

@@ -73,6 +73,7 @@ def test_doctor_names_every_extra_and_its_remedy(pocketnas):
 
 
 def test_a_report_is_one_file_that_needs_no_network(pocketnas, tmp_path):
+    pytest.importorskip("plotly")
     pocketnas(
         "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
         "--target-ms=75", "--trials=20", "--run=run",
