@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,10 @@ class _Tracer(fx.Tracer):
         return is_one_operator(module) or super().is_leaf_module(module, qualified_name)
 
 
+_TRACING = threading.Lock()
+"""torch.fx changes ``nn.Module`` itself while it traces: two threads would leave it changed."""
+
+
 def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
     """``module`` as it behaves in eval mode, for inputs of just these shapes.
 
@@ -59,7 +64,7 @@ def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
     """
     _check(inputs)
     whole = nn.Sequential(module) if _Tracer().is_leaf_module(module, "") else module
-    with in_eval_mode(module), torch.no_grad():
+    with _TRACING, in_eval_mode(module), torch.no_grad():
         try:
             traced = _Tracer().trace(whole)
         except Exception as error:  # forward is the user's and may raise anything

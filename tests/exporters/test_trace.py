@@ -372,3 +372,16 @@ def test_half_precision_weights_are_written_as_float32():
     module = nn.Conv2d(3, 4, 1).to(torch.bfloat16)
     (node,) = to_graph(module, random_inputs(IMAGE)).nodes
     assert node.operator.weights.dtype == np.float32
+
+
+def test_threads_that_trace_at_once_leave_torch_as_it_was():
+    from concurrent.futures import ThreadPoolExecutor
+
+    network = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(40)))
+    inputs = (NamedInput("image", torch.zeros(1, 3, 8, 8)),)
+    call, getattr_ = nn.Module.__call__, nn.Module.__getattr__
+    with ThreadPoolExecutor(4) as pool:
+        graphs = list(pool.map(lambda _: to_graph(network, inputs), range(24)))
+    assert {len(graph.nodes) for graph in graphs} == {40}
+    assert (nn.Module.__call__, nn.Module.__getattr__) == (call, getattr_)
+    assert network(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
