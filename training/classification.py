@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from search_space.architecture import Classifier, Head
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -72,6 +74,38 @@ class LabelledImages:
             mirrored = torch.rand(len(images), generator=generator) < 0.5
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return images
+
+
+SMALL_IMAGES = {
+    "strides": "small",
+    "width": "0.35",
+    "stem_filters": "16",
+    "head_filters": "256",
+    "channels": "1",
+}
+"""Options of a space for grey images of 28 to 64 pixels: networks of some 0.1 M parameters."""
+
+
+class TenKindsInGrey:
+    """What the tasks of ten classes of small grey images have in common."""
+
+    @property
+    def head(self) -> Head:
+        """Ten classes."""
+        return Classifier(classes=10)
+
+    @property
+    def channels(self) -> int:
+        """One: grey."""
+        return 1
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+        """See ``Task.loss``."""
+        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    def metric(self, outputs: Tensor, targets: Tensor) -> float:
+        """Accuracy."""
+        return accuracy(outputs, targets)
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:

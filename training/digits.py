@@ -5,8 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from search_space.architecture import Classifier, Head
-from training.classification import LabelledImages, accuracy, cross_entropy, split_by_label
+from training.classification import (
+    SMALL_IMAGES,
+    LabelledImages,
+    TenKindsInGrey,
+    split_by_label,
+)
 from training.executor import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
@@ -14,26 +18,15 @@ from workspace.errors import OperationError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
 VALIDATION, TEST = 300, 300
 """Images held out, out of 1,797."""
 
 
-class Digits:
+class Digits(TenKindsInGrey):
     """Ten digits; a ``Task``. Images are made larger from 8 x 8, so they have no finer detail."""
 
     name = "digits"
-
-    @property
-    def head(self) -> Head:
-        """Ten classes."""
-        return Classifier(classes=10)
-
-    @property
-    def channels(self) -> int:
-        """One: grey."""
-        return 1
 
     @property
     def proxy(self) -> Proxy:
@@ -41,13 +34,7 @@ class Digits:
         return Proxy(
             size=28,
             schedule=Schedule(samples=2000, batch=16, learning_rate=0.02),
-            space_options={
-                "strides": "small",
-                "width": "0.35",
-                "stem_filters": "16",
-                "head_filters": "256",
-                "channels": "1",
-            },
+            space_options=SMALL_IMAGES,
         )
 
     def examples(self, split: Split, size: int) -> Examples:
@@ -57,14 +44,6 @@ class Digits:
         parts = dict(zip((Split.VALIDATION, Split.TEST, Split.TRAIN), held, strict=True))
         chosen = parts[split]
         return LabelledImages(images[chosen], labels[chosen], size, shift=0.06)
-
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """See ``Task.loss``."""
-        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
-
-    def metric(self, outputs: Tensor, targets: Tensor) -> float:
-        """Accuracy."""
-        return accuracy(outputs, targets)
 
 
 @cache

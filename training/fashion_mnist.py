@@ -7,8 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search_space.architecture import Classifier, Head
-from training.classification import LabelledImages, accuracy, cross_entropy, split_by_label
+from training.classification import (
+    SMALL_IMAGES,
+    LabelledImages,
+    TenKindsInGrey,
+    split_by_label,
+)
 from training.executor import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
@@ -17,7 +21,6 @@ from workspace.home import home
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package ``dataset-fashion-mnist`` puts it."""
@@ -28,20 +31,10 @@ VALIDATION = 10_000
 _FILES = {True: "train-{}-idx{}-ubyte.gz", False: "t10k-{}-idx{}-ubyte.gz"}
 
 
-class FashionMnist:
+class FashionMnist(TenKindsInGrey):
     """Ten kinds of clothes; a ``Task``."""
 
     name = "fashion-mnist"
-
-    @property
-    def head(self) -> Head:
-        """Ten classes."""
-        return Classifier(classes=10)
-
-    @property
-    def channels(self) -> int:
-        """One: grey."""
-        return 1
 
     @property
     def proxy(self) -> Proxy:
@@ -49,13 +42,7 @@ class FashionMnist:
         return Proxy(
             size=28,
             schedule=Schedule(samples=6400, batch=32, learning_rate=0.02),
-            space_options={
-                "strides": "small",
-                "width": "0.35",
-                "stem_filters": "16",
-                "head_filters": "256",
-                "channels": "1",
-            },
+            space_options=SMALL_IMAGES,
         )
 
     def examples(self, split: Split, size: int) -> Examples:
@@ -66,14 +53,6 @@ class FashionMnist:
             chosen = held if split is Split.VALIDATION else rest
             images, labels = images[chosen], labels[chosen]
         return LabelledImages(images, labels, size, shift=0.07, flip=True)
-
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """See ``Task.loss``."""
-        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
-
-    def metric(self, outputs: Tensor, targets: Tensor) -> float:
-        """Accuracy."""
-        return accuracy(outputs, targets)
 
 
 def folder() -> Path | None:
