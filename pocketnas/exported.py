@@ -18,7 +18,6 @@ from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import nn
 
     from controller.evaluation import Evaluation
@@ -176,7 +175,7 @@ def _checked(module: nn.Module, artifact: Artifact) -> Parity:
     import torch
 
     from exporters.litert_runtime import LiteRtModel
-    from exporters.verify import parity
+    from exporters.verify import channels_last, parity
 
     generator = torch.Generator().manual_seed(random.Random(0).getrandbits(32))
     images = [_channels_first(spec.shape) for spec in artifact.inputs]
@@ -186,11 +185,11 @@ def _checked(module: nn.Module, artifact: Artifact) -> Parity:
         expected = module(*tensors)
     outputs = expected if isinstance(expected, tuple) else (expected,)
     reference = {
-        spec.name: _channels_last(value.numpy())
+        spec.name: channels_last(value.numpy())
         for spec, value in zip(artifact.outputs, outputs, strict=True)
     }
     feeds = {
-        spec.name: _channels_last(value.numpy())
+        spec.name: channels_last(value.numpy())
         for spec, value in zip(artifact.inputs, tensors, strict=True)
     }
     found = parity(LiteRtModel(artifact.path).run(feeds), reference)
@@ -206,12 +205,6 @@ def _checked(module: nn.Module, artifact: Artifact) -> Parity:
 
 def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
-
-
-def _channels_last(value: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np
-
-    return np.ascontiguousarray(value.transpose(0, 2, 3, 1)) if value.ndim == 4 else value
 
 
 def _spec(name: str, shape: tuple[int, ...], dtype: str) -> Mapping[str, Any]:
