@@ -16,8 +16,8 @@ from workspace.errors import OperationError
 TABLE_TRIALS = 500
 """Of the first search: some seconds."""
 
-SAMPLES = 1600
-"""Training images each network of the second search sees."""
+SAMPLES, BATCH = 1280, 32
+"""Training images each network of the second search sees, and how many a step."""
 
 OF_BASE = 0.8
 """The second search's target, as a share of what the space's own base network takes."""
@@ -63,6 +63,7 @@ def run(folder: Path, *, trials: int) -> None:
             preset="quick",
             final_preset="search",
             samples=SAMPLES,
+            batch=BATCH,
         ),
     )
     typer.echo("\nNext:")
