@@ -28,6 +28,12 @@ from pocketnas.cli import (
 )
 from workspace.errors import InputError, OperationError
 
+_EXTRA_OF = {
+    **dict.fromkeys(("torch", "flatbuffers"), "export"),
+    **dict.fromkeys(("optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"),
+}
+"""What the core does without, and the extra that brings it."""
+
 
 class _Commands(TyperGroup):
     """Turns our errors into one sentence and an exit code; wrong options are typer's own."""
@@ -40,6 +46,14 @@ class _Commands(TyperGroup):
             ctx.exit(2)
         except OperationError as error:
             typer.echo(f"pocketnas: {error}", err=True)
+            ctx.exit(1)
+        except ModuleNotFoundError as error:
+            extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            remedy = f"pip install 'pocketnas[{extra}]'"
+            text = f"pocketnas: this needs {error.name}, which is not installed: {remedy}"
+            typer.echo(text, err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             ctx.exit(130)

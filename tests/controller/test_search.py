@@ -331,7 +331,7 @@ def test_an_asynchronous_search_tells_whatever_is_done_first(lab):
     lab.run(study, evaluation, trials=8, mode=Mode.ASYNCHRONOUS, algorithm=algorithm)
     order = [candidate.index for candidate in study.told()]
     assert sorted(order) == list(range(8))
-    assert order.index(0) >= 4
+    assert order.index(0) >= 2  # trial 5, which lets it end, is asked after two were told
     assert [call[1] for call in algorithm.calls if call[0] == "tell"] == order
 
 

@@ -132,3 +132,33 @@ def test_show_answers_quickly(pocketnas):
     # The product's number is 0.5 s at the median on a quiet machine (BENCHMARKS.md); this catches
     # an import that does not belong there on a busy one.
     assert sorted(times)[2] < 1.5, times
+
+
+TPE_SEARCH = (
+    "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
+    "--target-ms=75", "--algorithm=tpe",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("torch", ("arch", "mnasnet-small"), "export"),
+        ("torch", ("export", "mnasnet-small"), "export"),
+        ("optuna", TPE_SEARCH, "train"),
+    ],
+)  # fmt: skip
+def test_what_the_core_lacks_is_named_with_its_extra(missing, arguments, extra, tmp_path):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pocketnas.cli.main import main; main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True,
+        env={**os.environ, "POCKETNAS_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert (
+        f"needs {missing}, which is not installed: pip install 'pocketnas[{extra}]'" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
