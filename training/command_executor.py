@@ -59,7 +59,11 @@ class CommandExecutor:
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
         """See ``Executor.submit``."""
-        return self._pool.submit(self._run, job)
+        try:
+            return self._pool.submit(self._run, job)
+        except RuntimeError as error:
+            msg = "the executor is closed"
+            raise TrainingError(msg) from error
 
     def close(self) -> None:
         """See ``Executor.close``."""
@@ -68,7 +72,7 @@ class CommandExecutor:
             processes = tuple(self._processes)
         for process in processes:
             _kill(process)
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()  # jobs that wait find it closed
 
     def _run(self, job: TrainingJob) -> TrainingResult:
         with tempfile.TemporaryDirectory(prefix="pocketnas-") as folder:
@@ -97,10 +101,10 @@ class CommandExecutor:
             try:
                 code = process.wait(timeout=job.deadline_s)
             except subprocess.TimeoutExpired:
-                _kill(process)
                 msg = f"training {job.id} was killed at its deadline of {job.deadline_s:g} s"
                 raise TrainingTimeoutError(msg) from None
             finally:
+                _kill(process)  # and what it may have left behind
                 with self._lock:
                     self._processes.discard(process)
             if code != 0:
@@ -129,7 +133,10 @@ def _split(command: str) -> list[str]:
     try:
         words = shlex.split(command)
         asked = {
-            name for word in words for _, name, _, _ in string.Formatter().parse(word) if name
+            name
+            for word in words
+            for _, name, _, _ in string.Formatter().parse(word)
+            if name is not None
         }
     except ValueError as error:
         msg = f"the training command {command!r} cannot be split into words: {error}"
@@ -155,7 +162,7 @@ def _read(path: Path, job: TrainingJob, command: list[str], seconds: float) -> T
             for name, values in document.get("feedback", {}).items()
         }
         samples = int(document.get("samples", job.schedule.samples))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         msg = (
             f"the training command {shlex.join(command)} wrote no result with an accuracy: "
             f"{type(error).__name__}: {error}"

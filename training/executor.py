@@ -125,7 +125,11 @@ class Executor(Protocol):
         ...
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
-        """Start ``job`` as soon as a lane is free."""
+        """Start ``job`` as soon as a lane is free.
+
+        Raises:
+            TrainingError: If the executor is closed.
+        """
         ...
 
     def close(self) -> None:
@@ -141,12 +145,14 @@ class ExecutorSettings:
         command: The user's own training program; empty for ours.
         lanes: Jobs at once.
         threads: CPU threads of each job.
+        cores: The only ones that our training may use; empty for all.
         stand_in: Whether accuracies come from a formula, without any training.
     """
 
     command: str = ""
     lanes: int = 1
     threads: int = 1
+    cores: tuple[int, ...] = ()
     stand_in: bool = False
 
 
@@ -154,7 +160,7 @@ def create(settings: ExecutorSettings) -> Executor:
     """The executor that ``settings`` describe; it starts nothing before the first job.
 
     Raises:
-        InputError: If the command cannot be used.
+        InputError: If the command, or a core, cannot be used.
     """
     if settings.stand_in:
         from training.analytic import AnalyticExecutor
@@ -166,4 +172,4 @@ def create(settings: ExecutorSettings) -> Executor:
         return CommandExecutor(settings.command, lanes=settings.lanes)
     from training.local_executor import LocalExecutor
 
-    return LocalExecutor(lanes=settings.lanes, threads=settings.threads)
+    return LocalExecutor(lanes=settings.lanes, threads=settings.threads, cores=settings.cores)

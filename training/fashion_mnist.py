@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,13 +83,19 @@ def _read(path: Path, rank: int) -> NDArray[np.uint8]:
     """An IDX file of bytes (LeCun's format: magic 0x000008 and the rank, then the lengths)."""
     import numpy as np
 
-    content = gzip.decompress(path.read_bytes())
-    header = np.frombuffer(content, dtype=">i4", count=1 + rank)
-    if int(header[0]) != 0x0800 + rank or len(content) != 4 * (1 + rank) + np.prod(header[1:]):
-        msg = f"{str(path)!r} is no IDX file of rank {rank}: remove it to have it fetched again"
-        raise OperationError(msg)
-    flat = np.frombuffer(content, dtype=np.uint8, offset=4 * (1 + rank))
-    return flat.reshape(tuple(int(length) for length in header[1:]))
+    try:
+        content = gzip.decompress(path.read_bytes())
+        magic, *shape = np.frombuffer(content, dtype=">i4", count=1 + rank).tolist()
+        if magic != 0x0800 + rank:
+            msg = f"it begins with {magic:#010x}"
+            raise ValueError(msg)
+        return np.frombuffer(content, dtype=np.uint8, offset=4 * (1 + rank)).reshape(shape)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        msg = (
+            f"{str(path)!r} is no IDX file of rank {rank} ({error}): remove it to have it fetched "
+            "again"
+        )
+        raise OperationError(msg) from error
 
 
 def _downloaded() -> Path:

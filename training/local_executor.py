@@ -27,14 +27,19 @@ class LocalExecutor:
     Args:
         lanes: Jobs at once.
         threads: CPU threads of each; the same number gives the same bits.
+        cores: The only ones they may use, so that another is left to a device; empty for all.
+
+    Raises:
+        InputError: If this process has no such core.
     """
 
     on_this_computer = True
     deterministic = True
 
-    def __init__(self, *, lanes: int = 1, threads: int = 1) -> None:
+    def __init__(self, *, lanes: int = 1, threads: int = 1, cores: tuple[int, ...] = ()) -> None:
+        _require(cores)
         self._lanes = lanes
-        self._threads = threads
+        self._settings = (str(threads), *map(str, cores))
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="trainer")
         self._local = threading.local()
         self._workers: set[_Worker] = set()
@@ -48,7 +53,11 @@ class LocalExecutor:
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
         """See ``Executor.submit``."""
-        return self._pool.submit(self._run, job)
+        try:
+            return self._pool.submit(self._run, job)
+        except RuntimeError as error:
+            msg = "the executor is closed"
+            raise TrainingError(msg) from error
 
     def close(self) -> None:
         """See ``Executor.close``."""
@@ -57,7 +66,7 @@ class LocalExecutor:
             workers = tuple(self._workers)
         for worker in workers:
             worker.kill()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()  # jobs that wait find it closed
         for worker in workers:
             worker.release()
 
@@ -74,14 +83,17 @@ class LocalExecutor:
             raise
 
     def _worker(self) -> _Worker:
-        """This lane's worker, started if there is none."""
+        """This lane's worker, started if there is none that lives."""
         worker: _Worker | None = getattr(self._local, "worker", None)
+        if worker is not None and not worker.lives:
+            self._forget(worker)
+            worker = None
         if worker is None:
             with self._lock:
                 if self._closed:
                     msg = "the executor is closed"
                     raise TrainingError(msg)
-                worker = self._local.worker = _Worker(self._threads)
+                worker = self._local.worker = _Worker(self._settings)
                 self._workers.add(worker)
         return worker
 
@@ -100,11 +112,11 @@ class _WorkerDiedError(Exception):
 class _Worker:
     """One process that trains."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, settings: tuple[str, ...]) -> None:
         # Open as long as the process lives, so no context manager.
         self._stderr: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.worker", str(threads)],
+            [sys.executable, "-m", "training.worker", *settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -112,6 +124,11 @@ class _Worker:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])},
         )
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can still be given a job."""
+        return self._process.poll() is None
 
     def run(self, job: TrainingJob) -> TrainingResult:
         """The result of ``job``; at its deadline everything it started is killed."""
@@ -132,6 +149,7 @@ class _Worker:
             raise
         finally:
             timer.cancel()
+            timer.join()  # it may just be killing: whether the worker lives is known after
         if "input_error" in answer:
             raise InputError(answer["input_error"])
         if "error" in answer:
@@ -172,3 +190,15 @@ class _Worker:
         text = self._stderr.read()[-TAIL:].strip()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"{how}; {text or 'it said nothing'}"
+
+
+def _require(cores: tuple[int, ...]) -> None:
+    if not cores:
+        return
+    if not hasattr(os, "sched_getaffinity"):
+        msg = f"training cannot be kept to cores {cores}: this system has no such setting"
+        raise InputError(msg)
+    there = sorted(os.sched_getaffinity(0))
+    if not set(cores) <= set(there):
+        msg = f"training cannot be kept to cores {cores}: this process may use {there}"
+        raise InputError(msg)

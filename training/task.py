@@ -117,15 +117,7 @@ def create(name: str) -> Task:
         InputError: If there is no such task.
     """
     if plugin.is_reference(name):
-        found = plugin.load(name, "a task")
-        made = found() if callable(found) else found
-        missing = [
-            part for part in ("head", "examples", "loss", "metric") if not hasattr(made, part)
-        ]
-        if missing:
-            msg = f"{name!r} is no task: it lacks {', '.join(missing)}"
-            raise InputError(msg)
-        return cast("Task", made)
+        return _of_the_user(name)
     match name:
         case TaskName.DIGITS:
             from training.digits import Digits
@@ -140,3 +132,18 @@ def create(name: str) -> Task:
         "one of yours"
     )
     raise InputError(msg)
+
+
+def _of_the_user(reference: str) -> Task:
+    found = plugin.load(reference, "a task")
+    try:
+        made = found() if callable(found) else found
+    except Exception as error:  # the user's code may raise anything
+        msg = f"the task {reference!r} cannot be made: {type(error).__name__}: {error}"
+        raise InputError(msg) from error
+    parts = ("name", "head", "channels", "proxy", "examples", "loss", "metric")
+    missing = [part for part in parts if not hasattr(made, part)]
+    if missing:
+        msg = f"{reference!r} is no task: it lacks {', '.join(missing)}"
+        raise InputError(msg)
+    return cast("Task", made)

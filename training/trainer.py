@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.executor import Arithmetic, Schedule, TrainingError, TrainingResult
 from training.task import Examples, Split, Task
@@ -64,7 +65,7 @@ class Trainer:
             checkpoint: Where the trained weights go, as safetensors; None for nowhere.
 
         Raises:
-            TrainingError: If the loss stops being finite.
+            TrainingError: If the loss, or an output on the validation split, is not finite.
             OperationError: If the data is not there.
         """
         started = time.monotonic()
@@ -72,18 +73,22 @@ class Trainer:
         with _deterministic(seed):
             module.to(self._device).to(memory_format=torch.channels_last)
             examples = task.examples(Split.TRAIN, size)
-            self._train(module, task, schedule, examples, seed)
+            seen = self._train(module, task, schedule, examples, seed)
             self._take_statistics(module, schedule, examples, seed)
             accuracy = self.evaluate(module, task, size=size, split=Split.VALIDATION)
         if checkpoint is not None:
             state = {name: value.contiguous().cpu() for name, value in module.state_dict().items()}
             write_whole(checkpoint, save(state))
         seconds = time.monotonic() - started
-        return TrainingResult(accuracy=accuracy, samples=schedule.samples, seconds=seconds)
+        return TrainingResult(accuracy=accuracy, samples=seen, seconds=seconds)
 
     @torch.no_grad()
     def evaluate(self, module: nn.Module, task: Task, *, size: int, split: Split) -> float:
-        """The task's metric over a whole split."""
+        """The task's metric over a whole split.
+
+        Raises:
+            TrainingError: If an output is not finite.
+        """
         module.eval()
         examples = task.examples(split, size)
         outputs, targets = [], []
@@ -91,19 +96,26 @@ class Trainer:
             inputs, target = self._batch(examples, indices, None)
             outputs.append(module(*inputs).float().cpu())
             targets.append(target.cpu())
-        return task.metric(torch.cat(outputs), torch.cat(targets))
+        scores = torch.cat(outputs)
+        if not scores.isfinite().all():
+            msg = f"outputs on the {split} split are not finite: the training diverged"
+            raise TrainingError(msg)
+        return task.metric(scores, torch.cat(targets))
 
     def _train(
         self, module: nn.Module, task: Task, schedule: Schedule, examples: Examples, seed: int
-    ) -> None:
-        steps = math.ceil(schedule.samples / schedule.batch)
+    ) -> int:
+        """How many images the module has seen; it is trained in place."""
+        batch = min(schedule.batch, len(examples))
+        steps, rest = divmod(schedule.samples, batch)
+        steps += rest > 1 or steps == 0  # one image alone has no batch statistics
         optimizer = torch.optim.AdamW(_groups(module, schedule), lr=schedule.learning_rate)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
         generator = torch.Generator().manual_seed(seed)
         module.train()
         left = schedule.samples
         for step, indices in zip(
-            range(steps), _order(len(examples), schedule.batch, generator), strict=False
+            range(steps), _order(len(examples), batch, generator), strict=False
         ):
             inputs, targets = self._batch(examples, indices[:left], generator)
             left -= len(targets)
@@ -118,17 +130,19 @@ class Trainer:
             loss.backward()
             optimizer.step()
             rate.step()
+        return schedule.samples - left
 
     @torch.no_grad()
     def _take_statistics(
         self, module: nn.Module, schedule: Schedule, examples: Examples, seed: int
     ) -> None:
-        norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
         momenta = [norm.momentum for norm in norms]
+        module.eval()  # no dropout: only the norms behave as in training
         for norm in norms:
+            norm.train()
             norm.reset_running_stats()
             norm.momentum = None  # a cumulative average
-        module.train()
         generator = torch.Generator().manual_seed(seed + 1)
         order = _order(len(examples), max(schedule.batch, 64), generator)
         for _, indices in zip(range(STATISTICS_BATCHES), order, strict=False):
@@ -193,10 +207,11 @@ def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
 def _deterministic(seed: int) -> Iterator[None]:
     """Torch's global generator and algorithms fixed for a while, then as before."""
     before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(mode=before)
+            torch.use_deterministic_algorithms(mode=before, warn_only=warned)

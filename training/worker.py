@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve jobs until standard input ends; ``THREADS`` is the first argument."""
+    """Serve jobs until standard input ends; the arguments are ``THREADS [CORE …]``."""
+    threads, *cores = map(int, sys.argv[1:])
+    if cores:
+        os.sched_setaffinity(0, cores)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS may vary by run
     import torch
 
     from training.trainer import Trainer
 
-    torch.set_num_threads(int(sys.argv[1]))
+    torch.set_num_threads(threads)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever prints must not get in between the answers
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()

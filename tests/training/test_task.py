@@ -60,7 +60,7 @@ def test_a_task_of_the_users_own_is_found_in_the_current_folder(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert create("own_task:Mine").name == "mine"
-    with pytest.raises(InputError, match=r"is no task: it lacks head"):
+    with pytest.raises(InputError, match=r"is no task: it lacks name, head"):
         create("own_task:NOTHING")
 
 
