@@ -48,10 +48,10 @@ class FashionMnist(TenKindsInGrey):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
-        images, labels = _data(train=split is not Split.TEST)
-        if split is not Split.TEST:
+        images, labels = _data(train=split != Split.TEST)
+        if split != Split.TEST:
             held, rest = split_by_label(labels, (VALIDATION,), seed=20260102)
-            chosen = held if split is Split.VALIDATION else rest
+            chosen = held if split == Split.VALIDATION else rest
             images, labels = images[chosen], labels[chosen]
         return LabelledImages(images, labels, size, shift=0.07, flip=True)
 
