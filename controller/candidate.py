@@ -73,6 +73,12 @@ class FoundLatency:
         )
 
     @property
+    def peak_memory_mb(self) -> float | None:
+        """Of its sessions; None where nobody told."""
+        value = (self.measurement or {}).get("peak_memory_mb")
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
     def rejected(self) -> bool:
         """Whether the number may not be used."""
         return self.verdict == Verdict.REJECTED
@@ -136,9 +142,7 @@ class Candidate:
             case OutcomeKind.EVALUATED if (
                 self.training and self.latency and self.reward is not None
             ):
-                return evaluated(
-                    self.proposal, self.training, self.latency.latency_ms, self.reward
-                )
+                return evaluated(self.proposal, self.training, self.latency, self.reward)
             case OutcomeKind.SKIPPED if self.latency and self.reward is not None:
                 return Skipped(
                     proposal=self.proposal, latency_ms=self.latency.latency_ms, bound=self.reward
@@ -149,15 +153,19 @@ class Candidate:
 
 
 def evaluated(
-    proposal: Proposal, training: TrainingResult, latency_ms: float, reward: float
+    proposal: Proposal, training: TrainingResult, latency: FoundLatency, reward: float
 ) -> Evaluated:
     """The outcome of a candidate that was trained and timed."""
+    objectives = [
+        Objective(name="accuracy", value=training.accuracy, goal=Goal.MAXIMIZE),
+        Objective(name="latency_ms", value=latency.latency_ms, goal=Goal.MINIMIZE),
+    ]
+    if latency.peak_memory_mb is not None:
+        memory_mb = latency.peak_memory_mb
+        objectives.append(Objective(name="peak_memory_mb", value=memory_mb, goal=Goal.MINIMIZE))
     return Evaluated(
         proposal=proposal,
-        objectives=(
-            Objective(name="accuracy", value=training.accuracy, goal=Goal.MAXIMIZE),
-            Objective(name="latency_ms", value=latency_ms, goal=Goal.MINIMIZE),
-        ),
+        objectives=tuple(objectives),
         reward=reward,
         feedback=training.feedback,
     )

@@ -144,7 +144,7 @@ class Evaluation:
             result = trained
             self._study.found_training(proposal.index, result)
         reward = self._reward.value(result.accuracy, found.latency_ms)
-        return evaluated(proposal, result, found.latency_ms, reward)
+        return evaluated(proposal, result, found, reward)
 
     def job(self, index: int, architecture: Architecture, *, checkpoint: str = "") -> TrainingJob:
         """The training of a candidate; equal ones give equal weights where training is exact.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from devices.android import fastest_cluster, read_info, read_state
+from devices.android import Traits, fastest_cores, read_phone, read_state
+from devices.android_hold import Hold, fixed_khz
 from devices.device import (
     ClockTier,
     DeviceInfo,
@@ -19,6 +24,10 @@ from devices.device import (
     RunSettings,
     Setup,
 )
+from devices.energy import Rails, read_rails, spent
+from devices.held_changes import Journal
+from devices.phone_cache import FOLDER, PhoneCache
+from devices.recovery import Recovery, recover
 from devices.runners import (
     Dialect,
     RequestIgnoredError,
@@ -29,9 +38,7 @@ from devices.runners import (
     stand_in_of,
 )
 from devices.transport import ShellResult, Transport, open_transport
-
-FOLDER = "/data/local/tmp/pocketnas"
-"""Of what is put on the phone."""
+from workspace.errors import InputError
 
 RUNNERS = (f"{FOLDER}/benchmark_model", "/data/local/tmp/benchmark_model")
 """Where the program is looked for."""
@@ -42,6 +49,9 @@ CALL_S = 20.0
 TAIL = 2000
 """Characters of what a failed run said that are kept."""
 
+MASK = "POCKETNAS-MASK"
+"""Begins the line that tells to which cores a run was really pinned."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Runner:
@@ -50,83 +60,144 @@ class _Runner:
     info: RunnerInfo
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Phone:
+    """What is asked once a connection."""
+
+    info: DeviceInfo
+    traits: Traits
+    runner: _Runner
+
+
+class _Link:
+    """A connection, and what is known as long as it lasts."""
+
+    def __init__(self, device: str, transport: Transport) -> None:
+        self.transport = transport
+        self.cache = PhoneCache(transport, device)
+        self.phone: _Phone | None = None
+        self._has_rails = True
+
+    def rails(self) -> Rails:
+        """The counters of the power rails; a phone that shows none is asked once."""
+        if not self._has_rails:
+            return Rails()
+        found = read_rails(self.transport, CALL_S)
+        self._has_rails = bool(found.uws)
+        return found
+
+
+RECONNECT = Recovery(reconnect_s=15.0)
+"""What is done for a phone that does not answer, unless more is allowed."""
+
+
 class AdbDevice:
     """A phone; a ``Device``.
 
-    A model is pushed once, by content. Runs are pinned to the last cores of the fastest cluster
-    with ``taskset``; a loopback phone's are not, since its cores are this computer's.
+    A model is pushed once, by content. Runs are pinned to the fastest cores with ``taskset``,
+    and the mask is read back; a loopback phone's are not, since its cores are this computer's.
 
     Args:
-        serial: As adb names it: a USB serial number, or ``HOST:PORT``.
-        transport: How it is reached; None to find out.
+        serial: As adb names it: a USB serial number, ``HOST:PORT``, or one of these with the adb
+            server that has it, ``SERIAL@HOST:PORT``.
+        transport: How it is reached at first; None to find out.
+        recovery: How far to go when it does not answer any more.
 
     Raises:
         InputError: If there is no such phone.
         DeviceError: If it does not answer, or lacks ``benchmark_model``.
     """
 
-    def __init__(self, serial: str, transport: Transport | None = None) -> None:
+    def __init__(
+        self, serial: str, transport: Transport | None = None, *, recovery: Recovery = RECONNECT
+    ) -> None:
         self._id = f"adb:{serial}"
         self._serial = serial
-        self._transport = transport or open_transport(self._id, serial)
-        self._info: DeviceInfo | None = None
-        self._runner: _Runner | None = None
-        self._pushed: set[str] = set()
+        self._recovery = recovery
+        self._closed = False
+        self._link: _Link | None = _Link(self._id, transport or open_transport(self._id, serial))
 
     @property
     def id(self) -> str:
         """See ``Device.id``."""
         return self._id
 
+    @property
+    def transport(self) -> Transport:
+        """The connection, for what is no run; another one after a fault.
+
+        Raises:
+            DeviceTransientError: If there is none any more, and the phone does not come back.
+        """
+        return self._linked().transport
+
     def setup(self, settings: RunSettings) -> Setup:
         """See ``Device.setup``."""
-        info, runner = self._known()
+        phone = self._known()
+        cores = self._cores(phone, settings)
+        fixed = settings.clock_tier is ClockTier.FIXED
         return Setup(
-            info=info,
-            runner=runner.info,
+            info=phone.info,
+            runner=phone.runner.info,
             threads=settings.threads,
-            cores=self._cores(info, settings),
+            cores=cores,
             delegate=settings.delegate,
-            clock_tier=ClockTier.FREE,
+            clock_tier=settings.clock_tier,
             gives_single_runs=False,
+            clock_khz=fixed_khz(self._id, phone.traits, cores) if fixed else 0,
         )
+
+    @contextmanager
+    def hold(self, settings: RunSettings) -> Iterator[tuple[str, ...]]:
+        """See ``Device.hold``."""
+        phone = self._known()
+        hold = Hold(self._id, lambda: self.transport, phone.traits, self._cores(phone, settings))
+        with hold.held(settings.clock_tier) as labels:
+            pinned = () if phone.traits.pins else ("cores: not pinned, it has none of its own",)
+            yield (*labels, *pinned)
 
     def state(self) -> DeviceState:
         """See ``Device.state``."""
-        return read_state(self._transport)
+        with self._letting_go():
+            return read_state(self.transport)
 
     def run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
         """See ``Device.run``."""
         if not model.path.is_file():
             raise DevicePermanentError(self._id, f"there is no model file {str(model.path)!r}")
-        try:
+        with self._letting_go():
             return self._run(model, settings)
-        except DeviceTransientError:
-            self._reconnect()
-            raise
 
     def close(self) -> None:
         """See ``Device.close``."""
-        self._transport.close()
+        self._closed = True
+        self._let_go()
 
     def _run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
-        setup = self.setup(settings)
-        remote = self._on_phone(model, settings.timeout_s)
-        _, runner = self._known()
+        phone, setup = self._known(), self.setup(settings)
+        link = self._linked()
+        remote = link.cache.ensure(model, settings.timeout_s)
+        dialect = phone.runner.dialect
         result_file = ""
-        if runner.dialect is Dialect.LITERT:
+        if dialect is Dialect.LITERT:
             result_file = f"{FOLDER}/result-{secrets.token_hex(8)}.pb"
-        flags = arguments(runner.dialect, remote, settings, result_file=result_file)
-        pinned = ("taskset", _mask(setup.cores)) if setup.cores else ()
-        command = (*pinned, runner.path, *flags)
-        before, started_at = read_state(self._transport), datetime.now(UTC)
-        result = self._transport.shell(command, settings.timeout_s)
+        flags = arguments(dialect, remote, settings, result_file=result_file)
+        before, started_at = read_state(link.transport), datetime.now(UTC)
+        rails = link.rails()
+        result = self._pinned(setup.cores, (phone.runner.path, *flags), settings.timeout_s)
+        energy = spent(rails, link.rails()) if rails.uws else None
         content = self._result(result_file) if result_file and result.exit_code == 0 else b""
-        after = read_state(self._transport)
+        after = read_state(link.transport)
+        command = (phone.runner.path, *flags)
         if result.exit_code != 0:
-            raise self._failed(command, result)
+            failed = self._failed(command, result)
+            if link.cache.is_whole(model, settings.timeout_s):
+                raise failed
+            msg = f"the model file was damaged on the phone: {failed.detail}"
+            raise self._unusable(DeviceTransientError, msg, command, result)
+        link.cache.require_unchanged(model)
         try:
-            parsed = parse(runner.dialect, flags, result.stdout, result.stderr, content)
+            parsed = parse(dialect, flags, result.stdout, result.stderr, content)
         except RequestIgnoredError as error:
             raise self._unusable(DevicePermanentError, str(error), command, result) from error
         except UnreadableOutputError as error:
@@ -139,26 +210,50 @@ class AdbDevice:
             before=before,
             after=after,
             started_at=started_at,
+            energy_mj=energy.total_mj if energy else None,
         )
 
-    def _known(self) -> tuple[DeviceInfo, _Runner]:
+    def _pinned(
+        self, cores: tuple[int, ...], command: tuple[str, ...], timeout_s: float
+    ) -> ShellResult:
+        """Run ``command`` on ``cores``; the mask that it really had is read back.
+
+        Raises:
+            DeviceTransientError: If it had another one.
+        """
+        if not cores:
+            return self.transport.shell(command, timeout_s)
+        inner = f"echo {MASK} $(taskset -p $$); exec {shlex.join(command)}"
+        result = self.transport.shell(("taskset", _mask(cores), "sh", "-c", inner), timeout_s)
+        told = re.search(rf"^{MASK} .*: *(?:0x)?([0-9a-fA-F]+)\s*$", result.stdout, re.MULTILINE)
+        if result.exit_code == 0 and (told is None or int(told[1], 16) != int(_mask(cores), 16)):
+            got = told[1] if told else "none"
+            msg = f"the run was to be on cores {cores} (mask {_mask(cores)}), its mask was {got}"
+            raise self._unusable(DeviceTransientError, msg, command, result)
+        return result
+
+    def _known(self) -> _Phone:
         """What the phone and its program are; asked once a connection."""
-        if self._info is None or self._runner is None:
-            self._info = read_info(self._transport, self._id, self._serial)
-            self._runner = self._find_runner()
-        return self._info, self._runner
+        with self._letting_go():
+            link = self._linked()
+            if link.phone is None:
+                journal = Journal(self._id)
+                if journal.is_left():
+                    journal.put_back(link.transport)
+                info, traits = read_phone(link.transport, self._id, self._serial)
+                link.phone = _Phone(info=info, traits=traits, runner=self._find_runner())
+            return link.phone
 
     def _find_runner(self) -> _Runner:
         for path in RUNNERS:
-            sha256 = self._transport.sha256(path, CALL_S)
+            sha256 = self.transport.sha256(path, CALL_S)
             if sha256:
-                help_text = self._transport.shell([path, "--help"], CALL_S)
+                help_text = self.transport.shell([path, "--help"], CALL_S)
                 text = help_text.stdout + help_text.stderr
                 return self._runner_info(path, sha256, text, help_text)
         msg = (
-            "it has no benchmark_model: adb push benchmark_model /data/local/tmp/ and "
-            "adb shell chmod +x /data/local/tmp/benchmark_model (Google publishes it with each "
-            "release of LiteRT)"
+            f"it has no benchmark_model: 'pocketnas devices provision {self._id}' puts Google's "
+            "on it, or yours with --runner PATH"
         )
         raise DevicePermanentError(self._id, msg)
 
@@ -178,49 +273,69 @@ class AdbDevice:
         )
         return _Runner(path=path, dialect=dialect, info=info)
 
-    def _on_phone(self, model: ModelFile, timeout_s: float) -> str:
-        """Where the model lies on the phone, pushed if it was not there."""
-        remote = f"{FOLDER}/{model.sha256[:32]}.tflite"
-        if model.sha256 not in self._pushed:
-            if self._transport.sha256(remote, timeout_s) != model.sha256:
-                self._transport.push(model.path, remote, model.sha256, timeout_s)
-            self._pushed.add(model.sha256)
-        return remote
-
     def _result(self, path: str) -> bytes:
-        content = self._transport.read(path, CALL_S)
-        self._transport.shell(["rm", "-f", path], CALL_S)
+        content = self.transport.read(path, CALL_S)
+        self.transport.shell(["rm", "-f", path], CALL_S)
         return content
 
-    def _cores(self, info: DeviceInfo, settings: RunSettings) -> tuple[int, ...]:
-        if settings.cores or info.on_this_computer:
-            return settings.cores
-        cluster = fastest_cluster(info.core_khz)
-        if settings.threads > len(cluster):
-            msg = f"{settings.threads} threads exceed the {len(cluster)} fastest cores {cluster}"
+    def _cores(self, phone: _Phone, settings: RunSettings) -> tuple[int, ...]:
+        if not phone.traits.pins:
+            return ()
+        there = range(len(phone.info.core_khz))
+        cores = settings.cores or fastest_cores(phone.info.core_khz, settings.threads)
+        if not set(cores) <= set(there) or len(cores) < settings.threads:
+            msg = f"{settings.threads} threads on cores {cores} do not fit its {len(there)} cores"
             raise DevicePermanentError(self._id, msg)
-        return cluster[-settings.threads :]
+        return cores
 
-    def _reconnect(self) -> None:
-        """Start anew after a fault; what was known of the phone has to be asked again."""
-        self._transport.close()
-        self._info = self._runner = None
-        self._pushed.clear()
-        self._transport = open_transport(self._id, self._serial)
+    @contextmanager
+    def _letting_go(self) -> Iterator[None]:
+        """After a fault the next call starts on a new connection."""
+        try:
+            yield
+        except DeviceTransientError:
+            self._let_go()
+            raise
 
-    def _failed(self, command: tuple[str, ...], result: ShellResult) -> DevicePermanentError:
-        """The program ended with an error: of its own accord, so it will again."""
+    def _let_go(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.transport.close()
+
+    def _linked(self) -> _Link:
+        """The connection; after a fault a new one, whatever it takes that is allowed."""
+        if self._link is None:
+            if self._closed:
+                msg = "it was closed, and is asked something"
+                raise DevicePermanentError(self._id, msg)
+            self._link = _Link(self._id, self._reached())
+        return self._link
+
+    def _reached(self) -> Transport:
+        try:
+            return open_transport(self._id, self._serial)
+        except (DeviceTransientError, InputError):
+            recover(
+                self._id,
+                self._serial,
+                lambda: open_transport(self._id, self._serial),
+                self._recovery,
+            )
+        try:
+            return open_transport(self._id, self._serial)
+        except InputError as error:
+            raise DeviceTransientError(self._id, f"it is gone again: {error}") from error
+
+    def _failed(
+        self, command: tuple[str, ...], result: ShellResult
+    ) -> DevicePermanentError | DeviceTransientError:
+        """The program ended with an error: of its own accord it will again, killed it may not."""
         words = (result.stderr or result.stdout).strip()
         lines = [line for line in words.splitlines() if line.startswith("ERROR")] or [words]
         text = f"benchmark_model ended with {result.exit_code}: {' '.join(lines)[:TAIL]}"
-        return DevicePermanentError(
-            self._id,
-            text,
-            command=command,
-            exit_code=result.exit_code,
-            stdout=result.stdout[-TAIL:],
-            stderr=result.stderr[-TAIL:],
-        )
+        killed = result.exit_code > KILLED_FROM
+        kind = DeviceTransientError if killed else DevicePermanentError
+        return self._unusable(kind, text, command, result)
 
     def _unusable(
         self,
@@ -237,6 +352,10 @@ class AdbDevice:
             stdout=result.stdout[-TAIL:],
             stderr=result.stderr[-TAIL:],
         )
+
+
+KILLED_FROM = 128
+"""Exit codes above it are a signal's number and this."""
 
 
 def _mask(cores: tuple[int, ...]) -> str:

@@ -1,12 +1,14 @@
 """The result file of LiteRT's ``benchmark_model``: proto2 ``BenchmarkResult``.
 
 Fields: 1 name; 2 latency {1 avg_ms, 2 min_ms, 3 max_ms, 4 stddev_ms, 5 median_ms, 6 p5_ms,
-7 p95_ms, 8 init_ms, 9 first_inference_ms, 10 average_warm_up_ms}; 3 memory {…, 3 peak_mem_mb};
+7 p95_ms, 8 init_ms, 9 first_inference_ms, 10 average_warm_up_ms}; 3 memory {…,
+2 overall_footprint_kb, 3 peak_mem_mb};
 4 misc {…, 2 num_runs, 3 num_warmup_runs, …}.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +19,37 @@ Value = int | float | bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkResult:
-    """The figures that are used; milliseconds and MB."""
+    """The figures that are used; milliseconds, kB and MB, 0 where there is none.
+
+    Raises:
+        ValueError: If they cannot all be true.
+    """
 
     avg_ms: float
     min_ms: float
     max_ms: float
     stddev_ms: float
     median_ms: float
+    p5_ms: float
     p95_ms: float
     init_ms: float
     first_inference_ms: float
+    overall_footprint_kb: int
     peak_mem_mb: float
     num_runs: int
+
+    def __post_init__(self) -> None:
+        ordered = (self.min_ms, self.p5_ms, self.median_ms, self.p95_ms, self.max_ms)
+        rest = (self.stddev_ms, self.init_ms, self.first_inference_ms, self.peak_mem_mb)
+        slack = 1e-6 * self.max_ms
+        if (
+            not all(math.isfinite(value) and value >= 0 for value in (*ordered, *rest))
+            or list(ordered) != sorted(ordered)
+            or not 0 < self.min_ms - slack <= self.avg_ms <= self.max_ms + slack
+            or self.stddev_ms > (self.max_ms - self.min_ms) + slack + 1e-3
+        ):
+            msg = f"its figures contradict each other: {self}"
+            raise ValueError(msg)
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -45,9 +66,11 @@ class BenchmarkResult:
             max_ms=_float(latency, 3),
             stddev_ms=_float(latency, 4),
             median_ms=_float(latency, 5),
+            p5_ms=_float(latency, 6),
             p95_ms=_float(latency, 7),
             init_ms=_float(latency, 8),
             first_inference_ms=_float(latency, 9) if 9 in latency else 0.0,
+            overall_footprint_kb=_kb(memory, 2),
             peak_mem_mb=_float(memory, 3) if 3 in memory else 0.0,
             num_runs=_int(misc, 2),
         )
@@ -113,6 +136,12 @@ def _float(fields: dict[int, Value], number: int) -> float:
         msg = f"field {number} is no number: {value!r}"
         raise ValueError(msg)
     return value
+
+
+def _kb(fields: dict[int, Value], number: int) -> int:
+    """0 where there is none; a negative one, which takes ten bytes, is none."""
+    value = fields.get(number, 0)
+    return value if isinstance(value, int) and value < 1 << 40 else 0
 
 
 def _int(fields: dict[int, Value], number: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -98,6 +99,7 @@ class RunSettings:
         timed_runs: Runs reported, at least this many …
         timed_min_s: … and for at least this long.
         timeout_s: Limit on the whole call, transfer included.
+        clock_tier: How firmly the clock is to be held; a device that cannot refuses.
     """
 
     threads: int = 1
@@ -108,6 +110,7 @@ class RunSettings:
     timed_runs: int = 50
     timed_min_s: float = 1.0
     timeout_s: float = 120.0
+    clock_tier: ClockTier = ClockTier.FREE
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.timed_runs < 1 or self.warmup_runs < 0:
@@ -195,6 +198,7 @@ class Setup:
         delegate: As asked.
         clock_tier: As held now.
         gives_single_runs: Whether records hold raw runs, or only the runner's summary.
+        clock_khz: The one frequency of clock tier T1; 0 in the others.
     """
 
     info: DeviceInfo
@@ -204,6 +208,7 @@ class Setup:
     delegate: Delegate
     clock_tier: ClockTier
     gives_single_runs: bool
+    clock_khz: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +222,12 @@ class DeviceState:
         thermal_status: Android's thermal service, 0 is none.
         load: One-minute load average.
         core_khz: Current clock of each core.
+        zones_c: Name and temperature of each thermal zone that can be read.
+        power_saver: Whether Android saves power, which slows it.
+        screen_on: Whether its screen is lit.
+        boot_id: Of this start of the system: another one means that it was rebooted.
+        time_in_state: Of each core that tells, ``(core, kHz, ticks of 10 ms spent there)`` since
+            the start of the system.
     """
 
     battery_percent: int | None = None
@@ -225,6 +236,11 @@ class DeviceState:
     thermal_status: int | None = None
     load: float | None = None
     core_khz: tuple[int, ...] | None = None
+    zones_c: tuple[tuple[str, float], ...] | None = None
+    power_saver: bool | None = None
+    screen_on: bool | None = None
+    boot_id: str | None = None
+    time_in_state: tuple[tuple[int, int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +305,8 @@ class RunRecord:
         before: The device just before.
         after: The device just after.
         started_at: Timezone-aware.
+        energy_mj: Of the phone's power rails from start to end of the process, warm-up included;
+            None where it exposes none.
     """
 
     samples: Samples
@@ -298,6 +316,7 @@ class RunRecord:
     before: DeviceState
     after: DeviceState
     started_at: datetime
+    energy_mj: float | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:
@@ -323,6 +342,17 @@ class Device(Protocol):
 
         Raises:
             DeviceError: One of its three children.
+        """
+        ...
+
+    def hold(self, settings: RunSettings) -> AbstractContextManager[tuple[str, ...]]:
+        """Inside ``with``, the device is kept as quiet and its clock as firm as was asked.
+
+        It gives labels: what could not be held or read, for people. What was changed is put back
+        on leaving; after a crash, by whoever holds the device next.
+
+        Raises:
+            DeviceError: If the clock tier that was asked for cannot be had.
         """
         ...
 

@@ -9,7 +9,8 @@ import platform
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -59,6 +60,15 @@ class HostDevice:
             clock_tier=ClockTier.FREE,
             gives_single_runs=True,
         )
+
+    @contextmanager
+    def hold(self, settings: RunSettings) -> Iterator[tuple[str, ...]]:
+        """See ``Device.hold``; nothing of this computer is changed."""
+        if settings.clock_tier is not ClockTier.FREE:
+            tier = settings.clock_tier
+            msg = f"this computer's clock is not held, so there is no clock tier {tier} on it"
+            raise DevicePermanentError(ID, msg)
+        yield ("clock: left to the governor",)
 
     def state(self) -> DeviceState:
         """See ``Device.state``."""

@@ -1,22 +1,16 @@
-"""Which devices there are, and who holds them."""
+"""Which devices there are, as they come and go; ``lease`` holds one of them."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from devices.device import Device, DeviceBusyError
+from devices.device import Device
+from devices.leases import lease as lease
+from devices.quarantine import quarantined
 from workspace.errors import InputError
-from workspace.home import home
-
-POLL_S = 0.05
-"""Between two looks at a lease that someone else holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +33,11 @@ class Found:
 def discover() -> tuple[Found, ...]:
     """This computer, then every phone that is attached or up; asks none of them anything."""
     computer = Found(id="host", kind="computer", description="this computer, LiteRT on its CPU")
-    return (computer, *_loopback(), *_phones())
+    return tuple(_judged(found) for found in (computer, *_loopback(), *_phones()))
 
 
 def open_device(device_id: str) -> Device:
-    """The device called ``device_id``.
+    """The device called ``device_id``: ``host``, ``adb:SERIAL`` or ``adb:SERIAL@HOST:PORT``.
 
     Raises:
         InputError: If there is none.
@@ -62,49 +56,68 @@ def open_device(device_id: str) -> Device:
     return AdbDevice(serial)
 
 
-@contextmanager
-def lease(device_id: str, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a device while the block runs; among all processes of this user only one does.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appeared:
+    """A device is there that was not."""
 
-    The kernel frees it when the holder dies.
+    found: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A device is there no more."""
+
+    found: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A device is still there, and something about it is new, e.g. its problem."""
+
+    before: Found
+    found: Found
+
+
+Event = Appeared | Gone | Changed
+
+
+def watch(poll_s: float = 1.0, stop: threading.Event | None = None) -> Iterator[Event]:
+    """Devices as they come, go and change, until ``stop`` is set; first all that are there.
 
     Args:
-        device_id: Of the device.
-        wait_s: How long to wait for whoever holds it.
-
-    Raises:
-        DeviceBusyError: If it is still held then; the text has the holder's process.
+        poll_s: Between two looks; none of them asks a phone anything.
+        stop: Ends it within the call that is under way; None goes on for ever.
     """
-    folder = home() / "leases"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(device_id.encode()).hexdigest()[:16]
-    with (folder / f"{name}.lock").open("a+") as lock:
-        _take(lock, device_id, wait_s)
-        lock.truncate(0)
-        lock.write(f"{os.getpid()} {device_id}")
-        lock.flush()
-        yield
+    stop = stop or threading.Event()
+    known: dict[str, Found] = {}
+    while not stop.is_set():
+        there = {found.id: found for found in discover()}
+        yield from _events(known, there)
+        known = there
+        stop.wait(poll_s)
 
 
-def _take(lock: IO[str], device_id: str, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(POLL_S)
-                continue
-            lock.seek(0)
-            holder = lock.read().partition(" ")[0]
-            msg = f"it is in use by process {holder or 'unknown'}"
-            raise DeviceBusyError(device_id, msg) from None
-        return
+def _events(before: Mapping[str, Found], after: Mapping[str, Found]) -> Iterator[Event]:
+    for device_id, found in before.items():
+        if device_id not in after:
+            yield Gone(found=found)
+    for device_id, found in after.items():
+        if device_id not in before:
+            yield Appeared(found=found)
+        elif found != before[device_id]:
+            yield Changed(before=before[device_id], found=found)
+
+
+def _judged(found: Found) -> Found:
+    """With the reason, if it is in quarantine and nothing else is wrong with it."""
+    quarantine = None if found.problem else quarantined(found.id)
+    return replace(found, problem=str(quarantine)) if quarantine else found
 
 
 def _phones() -> Iterator[Found]:
     """Phones on USB, and those that a running adb server holds."""
-    from devices.transport import problem_of, server_phones, usb_phones
+    from devices.transport import problem_of, server_phones
+    from devices.usb_phones import NO_PERMISSION, attached
 
     held = server_phones()
     for serial, state in held.items():
@@ -114,9 +127,14 @@ def _phones() -> Iterator[Found]:
             description="Android phone, through the adb server that runs",
             problem=problem_of(state),
         )
-    for serial in usb_phones():
-        if serial not in held:
-            yield Found(id=f"adb:{serial}", kind="phone", description="Android phone on USB")
+    for phone in attached():
+        if phone.serial not in held:
+            yield Found(
+                id=f"adb:{phone.serial}",
+                kind="phone",
+                description="Android phone on USB",
+                problem="" if os.access(phone.node, os.R_OK | os.W_OK) else NO_PERMISSION,
+            )
 
 
 def _loopback() -> Iterator[Found]:

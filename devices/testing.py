@@ -6,13 +6,13 @@ Subclass ``DeviceContract``, give it the fixtures, and inherit every law.
 from __future__ import annotations
 
 import hashlib
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from devices.adb_services import Output
 from devices.device import (
     Device,
     DeviceError,
@@ -99,7 +99,7 @@ class FakeWire:
     """A fake phone's wire: answers scripts from a function, keeps pushed files in memory.
 
     Args:
-        answer: Gives the result of a command, as the words after ``sh -c``.
+        answer: Gives the result of a script.
     """
 
     def __init__(self, answer: Callable[[str], ShellResult]) -> None:
@@ -108,18 +108,27 @@ class FakeWire:
         self.scripts: list[str] = []
         self.closed = False
 
-    def execute(self, script: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the protocol's
-        """What the wrapper around a command prints."""
+    def run(self, script: str, timeout_s: float) -> Output:  # noqa: ARG002 - the protocol's
+        """What the function says; its bytes where it gives some, else its text."""
         self.scripts.append(script)
-        inner = shlex.split(script.partition(" sh -c ")[2])[0]
-        mark = script.rpartition("\\n")[2].rstrip("'")
-        result = self._answer(inner)
-        text = f"{result.stdout}\n{mark} {result.exit_code}\n{result.stderr}\n{mark}"
-        return text.encode()
+        result = self._answer(script)
+        return Output(
+            exit_code=result.exit_code,
+            stdout=result.stdout_bytes or result.stdout.encode(),
+            stderr=result.stderr.encode(),
+            cut=result.cut,
+        )
 
-    def push(self, source: Path, target: str, timeout_s: float) -> None:  # noqa: ARG002
+    def push(self, source: Path, target: str, mode: int, timeout_s: float) -> None:  # noqa: ARG002
         """Keep the file."""
         self.pushed[target] = source.read_bytes()
+
+    def pull(self, path: str, limit: int, timeout_s: float) -> bytes:  # noqa: ARG002
+        """A file that was pushed."""
+        if path not in self.pushed:
+            device, msg = "adb:fake", f"the fake phone has no {path}"
+            raise DevicePermanentError(device, msg)
+        return self.pushed[path]
 
     def close(self) -> None:
         """Note that it was let go."""

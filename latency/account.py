@@ -17,9 +17,24 @@ def account(measurement: LatencyMeasurement) -> dict[str, Json]:
         "verdict": measurement.verdict.value,
         "reason": measurement.reason,
         "mad_ms": measurement.mad_ms,
+        **figures(measurement),
         "artifact_sha256": measurement.artifact_sha256,
         "sessions": [_session(record) for record in measurement.sessions],
         "conditions": conditions,
+    }
+
+
+def figures(measurement: LatencyMeasurement) -> dict[str, Json]:
+    """What stands beside the median, interval and verdict; null where the device does not tell."""
+    temperatures = measurement.temperature_range_c
+    shares = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95}
+    return {
+        **{name: measurement.percentile_ms(share) for name, share in shares.items()},
+        "peak_memory_mb": measurement.peak_memory_mb,
+        "energy_mj": measurement.energy_mj,
+        "temperature_range_c": None if temperatures is None else [*temperatures],
+        "drift": [*measurement.drift],
+        "labels": [*measurement.labels],
     }
 
 
@@ -42,4 +57,5 @@ def _session(record: RunRecord) -> dict[str, Json]:
         "first_ms": record.first_ms,
         "init_ms": record.init_ms,
         "peak_memory_mb": record.peak_memory_mb,
+        "energy_mj": record.energy_mj,
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from statistics import median
 from typing import Protocol
 
 from devices.device import (
@@ -13,20 +15,28 @@ from devices.device import (
     DeviceBusyError,
     DeviceError,
     DevicePermanentError,
+    DeviceTransientError,
     ModelFile,
     RunSettings,
 )
-from exporters.artifact import Artifact
-from latency.lanes import Lane, Lanes
-from latency.measurement import Conditions, LatencyMeasurement, Statistic
+from devices.quarantine import report_failure, report_success
+from exporters.artifact import Artifact, Precision
+from latency.gates import Gate, NotReadyError
+from latency.history import History
+from latency.lanes import POOLED_WITHIN, Lane, LaneReport, Lanes
+from latency.measurement import Conditions, LatencyMeasurement, Statistic, Verdict
 from latency.model_files import ModelFiles
+from latency.presets import preset
 from latency.protocol import (
+    Bench,
     Candidate,
     Measured,
+    NotMeasured,
     Patience,
     measure_batch,
-    preset,
+    reading,
 )
+from latency.sentinel import sentinel_file
 from latency.source import (
     LatencyAnswer,
     LatencyEstimate,
@@ -37,14 +47,29 @@ from latency.source import (
 from latency.store import MeasurementStore
 from workspace.errors import OperationError
 
+LEVEL_SESSIONS = 3
+"""Of the sentinel on a unit that has no history yet."""
+
 LEASE_WAIT_S = 600.0
 """How long to wait for a device that another process holds."""
+
+
+class Held(Protocol):
+    """A lease; see ``devices.leases.Lease``."""
+
+    def require(self) -> None:
+        """Do nothing if it is still ours.
+
+        Raises:
+            DeviceError: If somebody else has the device meanwhile.
+        """
+        ...
 
 
 class Lease(Protocol):
     """Holds a device for one caller of all processes; see ``devices.pool.lease``."""
 
-    def __call__(self, device_id: str, *, wait_s: float) -> AbstractContextManager[object]:
+    def __call__(self, device_id: str, *, wait_s: float) -> AbstractContextManager[Held]:
         """Held inside ``with``.
 
         Raises:
@@ -76,6 +101,8 @@ class DeviceSource:
         placement: Threads, cores, delegate and time limit of a session.
         reuse: Whether an earlier measurement under the same conditions is an answer.
         patience: With failures that may pass.
+        gate: Says when a device may be timed.
+        sentinel: The file that tells whether a device has moved; None for none.
 
     Raises:
         InputError: If the devices are not alike; the text names what differs.
@@ -93,6 +120,8 @@ class DeviceSource:
         placement: RunSettings,
         reuse: bool = True,
         patience: Patience | None = None,
+        gate: Gate | None = None,
+        sentinel: Callable[[], ModelFile] | None = sentinel_file,
     ) -> None:
         self._name = name
         self._lease = lease
@@ -101,7 +130,11 @@ class DeviceSource:
         self._placement = placement
         self._reuse = reuse
         self._patience = patience or Patience()
-        self._lanes = Lanes(name, devices, placement)
+        self._gate = gate or Gate()
+        self._sentinel = sentinel
+        self._history = History(store)
+        self._levelling = threading.Lock()
+        self._lanes = Lanes(name, devices, placement, self._gate, self._patience.clock)
 
     @property
     def name(self) -> str:
@@ -127,6 +160,10 @@ class DeviceSource:
         for request in requests:
             preset(request.preset)
         return self._answers(sorted(requests, key=lambda request: -request.priority))
+
+    def report(self) -> tuple[LaneReport, ...]:
+        """How well each device was used so far."""
+        return self._lanes.report()
 
     def close(self) -> None:
         """See ``LatencySource.close``."""
@@ -156,11 +193,13 @@ class DeviceSource:
                 )
                 found = self._store.find(job.artifact.sha256, conditions, job.request.preset)
                 if found is not None:
-                    return _estimate(job, lane, found, Origin.STORED)
+                    return self._estimate(job, lane, found, Origin.STORED)
         return None
 
     def _timed(self, jobs: Sequence[_Job]) -> Iterator[LatencyAnswer]:
         """Each job on a free device; where that is gone or taken, on each of the others."""
+        if jobs and self.lanes > 1:
+            self._level()
         for _ in range(self.lanes - 1):
             if not jobs:
                 return
@@ -168,6 +207,7 @@ class DeviceSource:
             with self._lanes.free() as lane:
                 for job, result in self._measured_on(lane, jobs, wait_s=0.0):
                     if isinstance(result, DeviceError) and self._lanes.is_lost(lane, result):
+                        self._blame(lane, result)
                         left.append(job)
                     else:
                         yield self._answer(job, lane, result)
@@ -191,47 +231,126 @@ class DeviceSource:
             for job in jobs
         ]
         try:
-            with self._lease(lane.device.id, wait_s=wait_s):
-                for result in measure_batch(
-                    lane.device,
-                    candidates,
-                    placement=self._placement,
-                    seed=_seed(jobs),
-                    patience=self._patience,
-                ):
-                    outcome = result.measurement if isinstance(result, Measured) else result.error
-                    yield jobs[result.index], outcome
+            with self._lease(lane.device.id, wait_s=wait_s) as held:
+                watched = any(c.protocol.sentinel_every for c in candidates)
+                bench = self._bench(lane, held, self._sentinel if watched else None)
+                for result in measure_batch(bench, candidates, seed=_seed(jobs)):
+                    yield jobs[result.index], _still_ours(held, result)
         except DeviceBusyError as error:
             yield from ((job, error) for job in jobs)
+
+    def _bench(self, lane: Lane, held: Held, sentinel: Callable[[], ModelFile] | None) -> Bench:
+        return Bench(
+            device=lane.device,
+            placement=self._placement,
+            patience=self._patience,
+            gate=self._gate,
+            sentinel=sentinel() if sentinel else None,
+            guard=held.require,
+            on_reading=self._history.add_sentinel,
+            tally=lane.tally,
+        )
+
+    def _level(self) -> None:
+        """Find out what the sentinel takes on each unit: by its history, else a few sessions."""
+        if self._sentinel is None:
+            return
+        with self._levelling:
+            sentinel = self._sentinel()
+            for lane in self._lanes.all:
+                if lane.level_ms is None:
+                    lane.level_ms = self._known_level_ms(lane, sentinel)
+                if lane.level_ms is None:
+                    self._read_level(lane, sentinel)
+
+    def _known_level_ms(self, lane: Lane, sentinel: ModelFile) -> float | None:
+        for statistic in Statistic:
+            conditions = Conditions(
+                setup=lane.setup, precision=Precision.FP32, statistic=statistic
+            )
+            level_ms = self._history.sentinel_level_ms(conditions, sentinel.sha256)
+            if level_ms is not None:
+                return level_ms
+        return None
+
+    def _read_level(self, lane: Lane, sentinel: ModelFile) -> None:
+        """Nothing if the device is taken or fails: its factor stays unknown, and says so."""
+        with (
+            suppress(DeviceError),
+            self._lease(lane.device.id, wait_s=0.0) as held,
+            lane.device.hold(self._placement),
+        ):
+            bench = self._bench(lane, held, None)
+            lane.level_ms = median(reading(bench, sentinel)[1] for _ in range(LEVEL_SESSIONS))
 
     def _answer(
         self, job: _Job, lane: Lane, result: LatencyMeasurement | DeviceError
     ) -> LatencyAnswer:
         if isinstance(result, DeviceError):
+            self._blame(lane, result)
             retryable = not isinstance(result, DevicePermanentError)
             return _failure(job.request, result, retryable=retryable)
+        report_success(lane.device.id)
         try:
             self._store.add(result)
         except OperationError as error:
             return _failure(job.request, error, retryable=True)
-        return _estimate(job, lane, result, Origin.MEASURED)
+        lane.measurements += 1
+        if result.verdict is Verdict.REJECTED:
+            text = f"{lane.device.id}: the measurement was rejected: {result.reason}"
+            return LatencyFailure(request_id=job.request.id, text=text, retryable=True)
+        return self._estimate(job, lane, result, Origin.MEASURED)
+
+    def _blame(self, lane: Lane, error: DeviceError) -> None:
+        """A phone that fails again and again, or will not cool, is kept away for a while."""
+        if lane.device.id.startswith("adb:") and isinstance(error, DeviceTransientError):
+            at_once = isinstance(error, NotReadyError)
+            report_failure(lane.device.id, error.detail, at_once=at_once)
+
+    def _estimate(
+        self, job: _Job, lane: Lane, measurement: LatencyMeasurement, origin: Origin
+    ) -> LatencyEstimate:
+        correction, labels = self._unit(lane)
+        return LatencyEstimate(
+            request_id=job.request.id,
+            latency_ms=measurement.median_ms / correction,
+            low_ms=measurement.interval.low_ms / correction,
+            high_ms=measurement.interval.high_ms / correction,
+            origin=origin,
+            source=lane.device.id,
+            coverage=1.0,
+            verdict=measurement.verdict,
+            measurement=measurement,
+            artifact_sha256=measurement.artifact_sha256,
+            labels=(*labels, *self._accepted(lane)),
+        )
+
+    def _unit(self, lane: Lane) -> tuple[float, tuple[str, ...]]:
+        """By what a unit's times are divided before they stand beside those of others."""
+        if self.lanes == 1:
+            return 1.0, ()
+        factor = self._lanes.factor(lane)
+        if factor is None:
+            return 1.0, ("unit: its factor against the others is unknown",)
+        if abs(factor - 1) <= POOLED_WITHIN:
+            return 1.0, ()
+        return factor, (f"unit: divided by its factor {factor:.3f} against the others",)
+
+    def _accepted(self, lane: Lane) -> tuple[str, ...]:
+        """What the device's acceptance test said; nothing if it never had one."""
+        accepted = self._history.acceptance(lane.setup.info.unit)
+        return () if accepted is None else (accepted.sentence(),)
 
 
-def _estimate(
-    job: _Job, lane: Lane, measurement: LatencyMeasurement, origin: Origin
-) -> LatencyEstimate:
-    return LatencyEstimate(
-        request_id=job.request.id,
-        latency_ms=measurement.median_ms,
-        low_ms=measurement.interval.low_ms,
-        high_ms=measurement.interval.high_ms,
-        origin=origin,
-        source=lane.device.id,
-        coverage=1.0,
-        verdict=measurement.verdict,
-        measurement=measurement,
-        artifact_sha256=measurement.artifact_sha256,
-    )
+def _still_ours(held: Held, result: Measured | NotMeasured) -> LatencyMeasurement | DeviceError:
+    """What came of a candidate, unless somebody else had the device meanwhile."""
+    if isinstance(result, NotMeasured):
+        return result.error
+    try:
+        held.require()
+    except DeviceError as error:
+        return error
+    return result.measurement
 
 
 def _failure(request: LatencyRequest, error: OperationError, *, retryable: bool) -> LatencyFailure:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 
 from devices.device import (
     ClockTier,
@@ -20,7 +20,12 @@ from devices.device import (
     Setup,
 )
 from exporters.artifact import Precision
-from latency.measurement import Conditions, MeasurementProtocol, Statistic
+from latency.measurement import (
+    Conditions,
+    LatencyMeasurement,
+    MeasurementProtocol,
+    Statistic,
+)
 
 Made = TypeVar("Made")
 
@@ -57,6 +62,34 @@ def protocol_from_text(text: str) -> MeasurementProtocol:
     return _read(text, lambda fields: MeasurementProtocol(**fields))
 
 
+class Extra(TypedDict):
+    """Fields of a measurement that older versions do not have."""
+
+    drift: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+def extra_to_text(measurement: LatencyMeasurement) -> str:
+    """Drift and labels of ``measurement``, where it has some."""
+    found = {"drift": list(measurement.drift), "labels": list(measurement.labels)}
+    return json.dumps({name: value for name, value in found.items() if value}, sort_keys=True)
+
+
+def extra_from_text(text: str) -> Extra:
+    """What ``extra_to_text`` told.
+
+    Raises:
+        DocumentError: If it is no such text.
+    """
+    return _read(text, _extra)
+
+
+def _extra(fields: Mapping[str, object]) -> Extra:
+    drift = cast("list[float]", fields.get("drift", []))
+    labels = cast("list[str]", fields.get("labels", []))
+    return Extra(drift=tuple(map(float, drift)), labels=tuple(map(_text, labels)))
+
+
 def record_to_text(record: RunRecord) -> str:
     """A JSON object; the samples are ``runs_ms`` where single runs are known, else ``summary``."""
     samples = record.samples
@@ -72,6 +105,7 @@ def record_to_text(record: RunRecord) -> str:
         "before": asdict(record.before),
         "after": asdict(record.after),
         "started_at": record.started_at.isoformat(),
+        "energy_mj": record.energy_mj,
     }
     return json.dumps(document, sort_keys=True)
 
@@ -122,6 +156,7 @@ def _conditions(fields: Mapping[str, object]) -> Conditions:
         delegate=Delegate(_text(left.pop("delegate"))),
         clock_tier=ClockTier(_text(left.pop("clock_tier"))),
         gives_single_runs=_boolean(left.pop("gives_single_runs")),
+        clock_khz=_integer(left.pop("clock_khz", 0)),
     )
     precision = Precision(_text(left.pop("precision")))
     statistic = Statistic(_text(left.pop("statistic")))
@@ -145,14 +180,22 @@ def _record(fields: Mapping[str, object]) -> RunRecord:
         before=_state(cast("dict[str, object]", fields["before"])),
         after=_state(cast("dict[str, object]", fields["after"])),
         started_at=datetime.fromisoformat(_text(fields["started_at"])),
+        energy_mj=cast("float | None", fields.get("energy_mj")),
     )
 
 
 def _state(fields: Mapping[str, object]) -> DeviceState:
-    clocks = fields["core_khz"]
-    return DeviceState(
-        **{**fields, "core_khz": None if clocks is None else _integers(clocks)}  # type: ignore[arg-type]
-    )
+    lists = {
+        name: tuple(map(_untied, cast("list[object]", value)))
+        for name, value in fields.items()
+        if isinstance(value, list)
+    }
+    return DeviceState(**{**fields, **lists})  # type: ignore[arg-type]
+
+
+def _untied(value: object) -> object:
+    """Tuples for the lists that JSON makes of them."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _text(value: object) -> str:

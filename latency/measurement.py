@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,6 +73,7 @@ class Conditions:
             "gives_single_runs": setup.gives_single_runs,
             "precision": self.precision.value,
             "statistic": self.statistic.value,
+            **({"clock_khz": setup.clock_khz} if setup.clock_khz else {}),
         }
 
     @property
@@ -83,7 +85,11 @@ class Conditions:
     def differences(self, other: Conditions) -> dict[str, str]:
         """The fields that differ, each with both values as text."""
         mine, theirs = self.flat(), other.flat()
-        return {k: f"{mine[k]!r} and {theirs[k]!r}" for k in mine if mine[k] != theirs[k]}
+        return {
+            name: f"{mine.get(name)!r} and {theirs.get(name)!r}"
+            for name in {**mine, **theirs}
+            if mine.get(name) != theirs.get(name)
+        }
 
     def require_same(self, other: Conditions) -> None:
         """Do nothing if a difference between latencies under the two means anything.
@@ -112,6 +118,8 @@ class MeasurementProtocol:
         sessions_max: Process starts, at most; then the verdict is ``unstable``.
         half_width: Of the interval, as a share of the median, that is good enough.
         confidence: Of the interval.
+        sentinel_every: Sessions between two of the sentinel; 0 for none.
+        sentinel_limit: How far the sentinel may move, as a share, before sessions are redone.
     """
 
     preset: str
@@ -123,8 +131,13 @@ class MeasurementProtocol:
     sessions_max: int
     half_width: float
     confidence: float = 0.95
+    sentinel_every: int = 0
+    sentinel_limit: float = 0.03
 
     def __post_init__(self) -> None:
+        if self.sentinel_every < 0 or not 0 < self.sentinel_limit < 1:
+            msg = f"sentinel_every must not be negative, its limit a share, got {self}"
+            raise ValueError(msg)
         if not 2 <= self.sessions_min <= self.sessions_max:
             msg = f"sessions must be at least 2 and at most sessions_max, got {self}"
             raise ValueError(msg)
@@ -154,6 +167,9 @@ class LatencyMeasurement:
         interval: Of the median of session statistics.
         verdict: Whether to trust it.
         reason: Why it is not ``stable``; empty if it is.
+        drift: By how much the sentinel was above its batch's level at each session, as a factor;
+            empty where no sentinel ran or it did not move. Session values are divided by it.
+        labels: What could not be held or read on the device, for whoever reads the number.
     """
 
     artifact_sha256: str
@@ -163,16 +179,25 @@ class LatencyMeasurement:
     interval: Interval
     verdict: Verdict
     reason: str = ""
+    drift: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sessions:
             msg = "a measurement needs at least one session"
             raise ValueError(msg)
+        if self.drift and len(self.drift) != len(self.sessions):
+            msg = f"{len(self.sessions)} sessions need as many drift factors, got {self.drift}"
+            raise ValueError(msg)
 
     @property
     def session_values_ms(self) -> tuple[float, ...]:
-        """The statistic of each session, in order."""
-        return tuple(session_value_ms(s, self.conditions.statistic) for s in self.sessions)
+        """The statistic of each session, in order, corrected for drift."""
+        drift = self.drift or (1.0,) * len(self.sessions)
+        return tuple(
+            session_value_ms(session, self.conditions.statistic) / factor
+            for session, factor in zip(self.sessions, drift, strict=True)
+        )
 
     @property
     def median_ms(self) -> float:
@@ -184,6 +209,47 @@ class LatencyMeasurement:
         """Median absolute deviation of the sessions' statistics."""
         center = self.median_ms
         return statistics.median(abs(value - center) for value in self.session_values_ms)
+
+    @property
+    def peak_memory_mb(self) -> float | None:
+        """The median of what sessions tell of their peak memory; None where none does."""
+        return _median_told(session.peak_memory_mb for session in self.sessions)
+
+    @property
+    def energy_mj(self) -> float | None:
+        """The median of a session's energy; None where the device tells none."""
+        return _median_told(session.energy_mj for session in self.sessions)
+
+    @property
+    def temperature_range_c(self) -> tuple[float, float] | None:
+        """The coolest and the warmest that the device was; None where it does not tell."""
+        told = [
+            state.temperature_c
+            for session in self.sessions
+            for state in (session.before, session.after)
+            if state.temperature_c is not None
+        ]
+        return (min(told), max(told)) if told else None
+
+    def percentile_ms(self, share: float) -> float | None:
+        """A percentile of all single runs; the worst session's where only summaries are known.
+
+        Args:
+            share: In `[0, 1]`: 0.5, 0.9 or 0.95, of which summaries have the last alone.
+        """
+        samples = [session.samples for session in self.sessions]
+        raw = [run for each in samples if isinstance(each, RawRuns) for run in each.runs_ms]
+        if raw:
+            ordered = sorted(raw)
+            return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        told = [each.p95_ms for each in samples if not isinstance(each, RawRuns)]
+        known = [each for each in told if each is not None]
+        return max(known) if known and share == 0.95 else None
+
+
+def _median_told(values: Iterable[float | None]) -> float | None:
+    told = [value for value in values if value is not None]
+    return statistics.median(told) if told else None
 
 
 def statistic_of(record: RunRecord) -> Statistic:

@@ -103,6 +103,7 @@ class LatencyEstimate:
         verdict: Of the measurement; ``stable`` for a table that knows every part.
         measurement: What was measured; None for a table.
         artifact_sha256: Of the file that was timed; empty for a table.
+        labels: What has to be said of the number beyond its measurement, for people.
     """
 
     request_id: str
@@ -115,6 +116,7 @@ class LatencyEstimate:
     verdict: Verdict
     measurement: LatencyMeasurement | None = None
     artifact_sha256: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

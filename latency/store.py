@@ -9,71 +9,29 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import (
-    Column,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    select,
-)
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from latency.document import (
     DocumentError,
     conditions_from_text,
     conditions_to_text,
+    extra_from_text,
+    extra_to_text,
     protocol_from_text,
     protocol_to_text,
     record_from_text,
     record_to_text,
 )
 from latency.measurement import Conditions, Interval, LatencyMeasurement, Verdict
-from latency.protocol import at_least, rank
+from latency.presets import at_least, rank
+from latency.schema import MEASUREMENT, REVISIONS, SESSION
 from workspace.database import open_database, sqlite_url
 from workspace.errors import InputError, OperationError
 from workspace.home import home
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row
-
-REVISIONS = ("measurements_1",)
-"""Schemas that this version knows, oldest first."""
-
-SCHEMA = MetaData()
-"""The last of them."""
-
-_MEASUREMENT = Table(
-    "measurement",
-    SCHEMA,
-    Column("id", String(64), primary_key=True),
-    Column("artifact_sha256", String(64), nullable=False),
-    Column("conditions_key", String(64), nullable=False),
-    Column("conditions", Text, nullable=False),
-    Column("preset", String(40), nullable=False),
-    Column("protocol", Text, nullable=False),
-    Column("median_ms", Double, nullable=False),
-    Column("low_ms", Double, nullable=False),
-    Column("high_ms", Double, nullable=False),
-    Column("confidence", Double, nullable=False),
-    Column("verdict", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created", String(40), nullable=False),
-    Index("measurement_by_subject", "artifact_sha256", "conditions_key"),
-)
-
-_SESSION = Table(
-    "measurement_session",
-    SCHEMA,
-    Column("measurement_id", String(64), ForeignKey("measurement.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("started_at", String(40), nullable=False),
-    Column("record", Text, nullable=False),
-)
+    from sqlalchemy import ColumnElement, Engine, Row
 
 
 class StoreError(OperationError):
@@ -114,6 +72,16 @@ class MeasurementStore:
             raise InputError(msg) from error
         return cls(sqlite_url(path))
 
+    @property
+    def engine(self) -> Engine:
+        """Of the database, for what else is kept in it."""
+        return self._engine
+
+    @property
+    def what(self) -> str:
+        """How errors call it."""
+        return self._what
+
     def add(self, measurement: LatencyMeasurement) -> str:
         """Keep ``measurement`` with its sessions; its id. Adding it again changes nothing.
 
@@ -137,8 +105,8 @@ class MeasurementStore:
         ]
         try:
             with self._engine.begin() as connection:
-                connection.execute(_MEASUREMENT.insert(), row)
-                connection.execute(_SESSION.insert(), sessions)
+                connection.execute(MEASUREMENT.insert(), row)
+                connection.execute(SESSION.insert(), sessions)
         except IntegrityError:
             self.get(identity)  # the id is a digest of the content, so someone has added it
         except DBAPIError as error:
@@ -151,7 +119,7 @@ class MeasurementStore:
         Raises:
             StoreError: If there is none, or the database refuses.
         """
-        found = self._read(_MEASUREMENT.c.id == identity)
+        found = self._read(MEASUREMENT.c.id == identity)
         if not found:
             msg = f"{self._what} has no measurement {identity!r}"
             raise StoreError(msg)
@@ -169,20 +137,20 @@ class MeasurementStore:
             StoreError: If the database refuses.
         """
         found = self._read(
-            (_MEASUREMENT.c.artifact_sha256 == artifact_sha256)
-            & (_MEASUREMENT.c.conditions_key == conditions.key)
-            & _MEASUREMENT.c.preset.in_(at_least(preset))
-            & (_MEASUREMENT.c.verdict != Verdict.REJECTED.value)
+            (MEASUREMENT.c.artifact_sha256 == artifact_sha256)
+            & (MEASUREMENT.c.conditions_key == conditions.key)
+            & MEASUREMENT.c.preset.in_(at_least(preset))
+            & (MEASUREMENT.c.verdict != Verdict.REJECTED.value)
         )
         return max(found, key=_worth, default=None)
 
     def _read(self, condition: ColumnElement[bool]) -> list[LatencyMeasurement]:
         """What meets ``condition``, oldest first."""
         query = (
-            select(_MEASUREMENT, _SESSION.c.record)
-            .join(_SESSION)
+            select(MEASUREMENT, SESSION.c.record)
+            .join(SESSION)
             .where(condition)
-            .order_by(_MEASUREMENT.c.created, _MEASUREMENT.c.id, _SESSION.c.position)
+            .order_by(MEASUREMENT.c.created, MEASUREMENT.c.id, SESSION.c.position)
         )
         try:
             with self._engine.connect() as connection:
@@ -214,6 +182,7 @@ def _content(measurement: LatencyMeasurement) -> dict[str, str | float]:
         "confidence": measurement.interval.confidence,
         "verdict": measurement.verdict.value,
         "reason": measurement.reason,
+        "extra": extra_to_text(measurement),
     }
 
 
@@ -233,6 +202,7 @@ def _measurement(rows: list[Row[tuple[object, ...]]]) -> LatencyMeasurement:
         interval=Interval(low_ms=first.low_ms, high_ms=first.high_ms, confidence=first.confidence),
         verdict=Verdict(first.verdict),
         reason=first.reason,
+        **extra_from_text(first.extra),
     )
 
 

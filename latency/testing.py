@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -70,6 +71,7 @@ class FakeDevice:
         self.settings: list[RunSettings] = []
         self.gone: DeviceError | None = None
         self.closed = 0
+        self.held = 0
         self._median_ms = median_ms
         self._spread = spread
         self._rng = random.Random(seed)
@@ -106,6 +108,16 @@ class FakeDevice:
             clock_tier=ClockTier.FREE,
             gives_single_runs=self._single_runs,
         )
+
+    @contextmanager
+    def hold(self, settings: RunSettings) -> Iterator[tuple[str, ...]]:  # noqa: ARG002
+        """See ``Device.hold``."""
+        self._require_there()
+        self.held += 1
+        try:
+            yield ()
+        finally:
+            self.held -= 1
 
     def state(self) -> DeviceState:
         """See ``Device.state``."""

@@ -10,7 +10,7 @@ from controller.feasibility import require_feasible
 from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
 from latency import source as latency_source
-from latency.protocol import preset
+from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
 from pocketnas.config import ANALYTIC, SearchConfig
 from search_space import space as spaces

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.device import RawRuns, RunRecord
+from latency.account import account
 from latency.source import LatencyAnswer, LatencyEstimate, LatencyFailure
 from workspace.errors import OperationError
 
@@ -29,9 +29,14 @@ def sentence(estimate: LatencyEstimate) -> str:
     )
     if estimate.measurement is None:
         return text
-    setup = estimate.measurement.conditions.setup
+    measurement = estimate.measurement
+    setup = measurement.conditions.setup
     stand_ins = [s for s in (setup.info.stand_in, setup.runner.stand_in) if s]
-    return "\n".join([text, *(f"  stand-in: {stand_in}" for stand_in in stand_ins)])
+    notes = [f"  stand-in: {stand_in}" for stand_in in stand_ins]
+    if measurement.reason:
+        notes.append(f"  why: {measurement.reason}")
+    notes += [f"  label: {label}" for label in (*estimate.labels, *measurement.labels)]
+    return "\n".join([text, *notes])
 
 
 def facts(estimate: LatencyEstimate) -> dict[str, object]:
@@ -48,27 +53,5 @@ def facts(estimate: LatencyEstimate) -> dict[str, object]:
     }
     if measurement is None:
         return {**result, "sessions": [], "conditions": {"source": estimate.source}}
-    return {
-        **result,
-        "reason": measurement.reason,
-        "mad_ms": measurement.mad_ms,
-        "artifact_sha256": measurement.artifact_sha256,
-        "preset": measurement.protocol.preset,
-        "sessions": [_session(record) for record in measurement.sessions],
-        "conditions": measurement.conditions.flat(),
-    }
-
-
-def _session(record: RunRecord) -> dict[str, object]:
-    samples = record.samples
-    if isinstance(samples, RawRuns):
-        timed: dict[str, object] = {"runs": len(samples.runs_ms), "median_ms": samples.median_ms}
-    else:
-        timed = {"runs": samples.count, "mean_ms": samples.mean_ms, "median_ms": samples.median_ms}
-    return {
-        "started_at": record.started_at.isoformat(),
-        **timed,
-        "first_ms": record.first_ms,
-        "init_ms": record.init_ms,
-        "peak_memory_mb": record.peak_memory_mb,
-    }
+    labels = [*estimate.labels, *measurement.labels]
+    return {**result, **account(measurement), "labels": labels}

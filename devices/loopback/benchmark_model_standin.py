@@ -13,6 +13,8 @@ import os
 import sys
 
 PACKAGES = "/opt/pocketnas-runner"
+SIMULATED = "/run/android"
+"""Where the files of a simulated Android are; absent on a phone that follows no scenario."""
 CORE_SUFFICES = os.path.join(PACKAGES, ".numpy-core-suffices")
 """Written when the phone was built, after LiteRT was tried with numpy's core alone."""
 sys.path.insert(0, PACKAGES)
@@ -65,6 +67,28 @@ ONLY_DEFAULT: dict[str, str] = {
 ECHO_FIRST = ("verbose",)
 NO_GRAPH = "Please specify the name of your TF Lite input file with --graph"
 NOT_A_MODEL = "The model is not a valid Flatbuffer buffer"
+
+
+class Unhurried:
+    """The pace of a phone that follows no scenario: each run takes as long as it takes."""
+
+    thermal_status: int | None = None
+    temperature_c: float | None = None
+    clock_factor: float | None = None
+
+    def keep(self, start_us: int) -> None:
+        """Wait for nothing."""
+
+
+def pace_of_the_phone() -> Unhurried:
+    """How fast the phone's cores are: by its scenario, where it follows one (``pace.py``)."""
+    if not os.path.exists(f"{SIMULATED}/pace.py"):
+        return Unhurried()
+    from importlib import import_module
+
+    sys.path.append(SIMULATED)
+    pace: Unhurried = import_module("pace").Pace()
+    return pace
 
 
 class BenchmarkFailedError(Exception):
@@ -210,6 +234,7 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
     numpy_core = import_numpy_core()
     from ai_edge_litert import interpreter as litert
 
+    started_at = now_text()
     memory_kb = peak_kb()
     started_us = now_us()
     interpreter = load(litert, graph, flags)
@@ -220,15 +245,16 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
     say(f"INFO: Initialized session in {cpp(init_us / 1e3)}ms.")
     invoke = prepare(interpreter, numpy_core)
     dry = bool(flags["dry_run"])
+    pace = pace_of_the_phone()
     warmup, timed = (
-        repeat(invoke, 0 if dry else runs, -1.0 if dry else least_s, flags)
+        repeat(invoke, 0 if dry else runs, -1.0 if dry else least_s, flags, pace)
         for runs, least_s in (
             (flags["warmup_runs"], flags["warmup_min_secs"]),
             (flags["num_runs"], flags["min_secs"]),
         )
     )
     report(flags, init_us, warmup, timed, init_kb / 1024, (peak_kb() - memory_kb) / 1024)
-    keep(graph, content, arguments, init_us, warmup, timed)
+    keep(graph, content, arguments, init_us, warmup, timed, pace, started_at)
 
 
 def readable(graph: str) -> bytes:
@@ -301,13 +327,20 @@ def prepare(interpreter: Any, numpy_core: Any) -> Callable[[], None]:  # noqa: A
     return invoke
 
 
-def repeat(invoke: Callable[[], None], runs: Value, least_s: Value, flags: Flags) -> list[int]:
+def repeat(
+    invoke: Callable[[], None],
+    runs: Value,
+    least_s: Value,
+    flags: Flags,
+    pace: Unhurried | None = None,
+) -> list[int]:
     """Run at least so often and so long; each run's time in microseconds."""
     least_s, most_s, delay_s = float(least_s), float(flags["max_secs"]), float(flags["run_delay"])
     say(
         f"INFO: Running benchmark for at least {runs} iterations and at least {cpp(least_s)} "
         f"seconds but terminate if exceeding {cpp(most_s)} seconds."
     )
+    pace = pace or Unhurried()
     times: list[int] = []
     failure = None
     begin = now = now_us()
@@ -317,6 +350,7 @@ def repeat(invoke: Callable[[], None], runs: Value, least_s: Value, flags: Flags
             invoke()
         except RuntimeError as error:
             failure = one_line(error)
+        pace.keep(start)
         times.append(now_us() - start)
         if delay_s > 0:
             time.sleep(delay_s)
@@ -379,6 +413,8 @@ def keep(
     init_us: int,
     warmup: list[int],
     timed: list[int],
+    pace: Unhurried,
+    started_at: str,
 ) -> None:
     """Append this run to the ledger, so that a stored session can be traced to its own run."""
     import hashlib
@@ -391,6 +427,10 @@ def keep(
         "init_us": init_us,
         "warmup_us": warmup,
         "timed_us": timed,
+        "started_at": started_at,
+        "thermal_status": pace.thermal_status,
+        "clock_factor": pace.clock_factor,
+        "temperature_c": pace.temperature_c,
     }
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ledger.jsonl")
     with open(path, "a") as file:
@@ -400,6 +440,14 @@ def keep(
 def peak_kb() -> int:
     """The most memory this process has held so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def now_text() -> str:
+    """The time of day, ISO 8601 with the timezone."""
+    now = time.time()
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}+00:00"
+    )
 
 
 def now_us() -> int:

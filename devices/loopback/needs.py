@@ -13,6 +13,7 @@ from workspace.errors import OperationError
 PROGRAMS = {
     "debootstrap": "debootstrap",
     "ip": "iproute2",
+    "tc": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "pivot_root": "util-linux",

@@ -19,6 +19,8 @@ from workspace.errors import OperationError
 POOLS = (IPv4Network("10.213.0.0/18"), IPv4Network("172.29.192.0/18"))
 """Private ranges (RFC 1918) to choose from, the second where the first is in use."""
 PREFIX = "pnas"
+BURST_BYTES = 131_072
+"""What a slowed cable lets through at once; packets of up to 64 KB come whole."""
 ATTEMPTS = 64
 """Subnets tried while others take them at the same moment."""
 
@@ -62,6 +64,16 @@ def connect(phone_id: str, pid: int) -> Cable:
         within=pid,
     )
     return cable
+
+
+def slow_down(cable: Cable, pid: int, mb_per_s: float) -> None:
+    """Let the cable into the namespace of ``pid`` carry so much each way, 10^6 bytes a second.
+
+    Raises:
+        OperationError: If the kernel refuses.
+    """
+    _limit(cable.link, mb_per_s)
+    _limit("eth0", mb_per_s, within=pid)
 
 
 def disconnect(phone_id: str) -> None:
@@ -127,9 +139,22 @@ def _plug(phone_id: str, pid: int) -> Cable:
     raise OperationError(msg)
 
 
+def _limit(link: str, mb_per_s: float, within: int | None = None) -> None:
+    """Let a token bucket pass so much out of an end; a short message goes at once."""
+    rate = round(mb_per_s * 1e6)
+    needs.run(
+        *_enter(within),
+        *("tc", "qdisc", "replace", "dev", link, "root", "tbf"),
+        *("rate", f"{rate}bps", "burst", str(BURST_BYTES), "latency", "1s"),
+    )
+
+
+def _enter(pid: int | None) -> tuple[str, ...]:
+    return () if pid is None else ("nsenter", f"--net=/proc/{pid}/ns/net")
+
+
 def _configure(*lines: str, within: int | None = None) -> None:
-    enter = () if within is None else ("nsenter", f"--net=/proc/{within}/ns/net")
-    needs.run(*enter, "ip", "-batch", "-", stdin="\n".join(lines) + "\n")
+    needs.run(*_enter(within), "ip", "-batch", "-", stdin="\n".join(lines) + "\n")
 
 
 def _taken() -> tuple[IPv4Network, ...]:

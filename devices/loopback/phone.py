@@ -21,36 +21,44 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from devices.loopback import needs, network, processes
+from devices.loopback import installation, needs, network, processes
 from devices.loopback.root import SHELL_ID, STAND_IN_PROGRAM, Say, ensure_root
+from devices.loopback.scenario import Scenario, load
 from devices.loopback.state import Phone, announce, known_ids, phones_folder, running
 from workspace.errors import InputError, OperationError
 
 PORT = 5555
 MODEL = "PocketNAS loopback phone"
 STAND_IN = "loopback phone: Debian in a box on this computer, not a phone"
+SIMULATED = f"{STAND_IN}; its Android, clocks and temperatures are simulated by scenario"
+"""With a scenario, and its name after it."""
 RUNNER_FOLDER = "local/tmp/pocketnas"
 """Where the stand-in lies on the phone, below ``/data``."""
+ANDROID_FOLDER = "android"
 READY_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 15.0
 _BOX = Path(__file__).parent / "box.sh"
 
 
-def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
+def up(
+    count: int = 1, say: Say = lambda _: None, scenario: str | Path | None = None
+) -> tuple[Phone, ...]:
     """Bring up ``count`` more phones and wait until each answers over adb.
 
     Args:
         count: At least 1.
         say: Told about steps that take long (building the root, once).
+        scenario: What they follow, a shipped one's name or a file; None for a plain Debian.
 
     Raises:
-        InputError: If ``count`` is not positive.
+        InputError: If ``count`` is not positive, or the scenario cannot be used.
         OperationError: If this computer lacks something or a phone does not answer; none of
             those asked for is up then, and nothing of them remains.
     """
     if count < 1:
         msg = f"the number of phones must be at least 1, got {count}"
         raise InputError(msg)
+    follows = None if scenario is None else load(scenario)
     needs.require()
     root = ensure_root(say)
     with _alone():
@@ -58,8 +66,8 @@ def up(count: int = 1, say: Say = lambda _: None) -> tuple[Phone, ...]:
         new = [secrets.token_hex(4) for _ in range(count)]
         try:
             for phone_id in new:
-                _start(phone_id, root)
-            phones = tuple(_plug_in(phone_id) for phone_id in new)
+                _start(phone_id, root, follows)
+            phones = tuple(_plug_in(phone_id, follows) for phone_id in new)
             for phone in phones:
                 _await_adb(phone)
             for phone in phones:
@@ -114,10 +122,12 @@ def unit_of(serial: str) -> str:
 # --- up -----------------------------------------------------------------------------------------
 
 
-def _start(phone_id: str, root: Path) -> None:
+def _start(phone_id: str, root: Path, scenario: Scenario | None) -> None:
     """Make the phone's files and start its box."""
     folder = phones_folder() / phone_id
     _furnish(folder)
+    if scenario is not None:
+        installation.install(folder / ANDROID_FOLDER, scenario)
     with (folder / "box.log").open("w") as log:
         # setsid: neither Ctrl-C in this terminal nor this process's end concerns the phone.
         subprocess.run(
@@ -125,6 +135,7 @@ def _start(phone_id: str, root: Path) -> None:
                 *("setsid", "--fork", "unshare", "--kill-child", "--fork"),
                 *("--mount", "--pid", "--net", "--uts", "--ipc", "/bin/sh", _BOX),
                 *(root, folder / "data", folder / "identity.json", f"loopback-{phone_id}"),
+                folder / ANDROID_FOLDER if scenario else "-",
                 processes.marker(phone_id),
             ],
             cwd="/",
@@ -149,18 +160,20 @@ def _furnish(folder: Path) -> None:
     (folder / "identity.json").touch()  # written once its address is known
 
 
-def _plug_in(phone_id: str) -> Phone:
+def _plug_in(phone_id: str, scenario: Scenario | None) -> Phone:
     pid = processes.wait_for(lambda: processes.first_process(phone_id), READY_TIMEOUT_S)
     if pid is None:
         raise OperationError(_failure(phone_id))
     try:
         cable = network.connect(phone_id, pid)
+        if scenario is not None and scenario.transfer_mb_per_s is not None:
+            network.slow_down(cable, pid, scenario.transfer_mb_per_s)
     except OperationError as error:
         if processes.lives(pid):
             raise
         raise OperationError(_failure(phone_id)) from error  # its box ended meanwhile
     serial = f"{cable.phone}:{PORT}"
-    about = {"stand_in": STAND_IN, "unit": unit_of(serial), "model": MODEL}
+    about = _identity(serial, scenario)
     (phones_folder() / phone_id / "identity.json").write_text(json.dumps(about) + "\n")
     return Phone(
         id=phone_id,
@@ -170,7 +183,20 @@ def _plug_in(phone_id: str) -> Phone:
         netns=f"/proc/{pid}/ns/net",
         link=cable.link,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        scenario=scenario.name if scenario is not None else "",
     )
+
+
+def _identity(serial: str, scenario: Scenario | None) -> dict[str, str]:
+    """What the phone says that it is, and that it is none."""
+    if scenario is None:
+        return {"stand_in": STAND_IN, "unit": unit_of(serial), "model": MODEL}
+    return {
+        "stand_in": f"{SIMULATED} {scenario.name}",
+        "unit": unit_of(serial),
+        "model": f"{scenario.identity.model} (simulated)",
+        "scenario": scenario.label,
+    }
 
 
 def _await_adb(phone: Phone) -> None:
@@ -209,7 +235,7 @@ def _answers(phone: Phone) -> bool:
 
 def _failure(phone_id: str) -> str:
     said = []
-    for log in ("box.log", "data/adbd.log"):
+    for log in ("box.log", "data/android.log", "data/adbd.log"):
         with contextlib.suppress(OSError):
             text = (phones_folder() / phone_id / log).read_text(errors="replace")
             said.append(" ".join(text.split())[-500:])

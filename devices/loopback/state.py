@@ -31,6 +31,7 @@ class Phone:
         netns: Its network namespace, e.g. for ``nsenter --net=…``.
         link: This computer's end of its cable.
         started_at: ISO 8601, with the timezone.
+        scenario: The name of the one that it follows; empty for none.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Phone:
     netns: str
     link: str
     started_at: str
+    scenario: str = ""
 
 
 def shelter() -> Path:

@@ -37,7 +37,7 @@ def measure(
     delegate: Annotated[str, typer.Option(help="What computes: cpu or gpu.")] = "cpu",
     preset: Annotated[
         str, typer.Option(help="How hard to try: quick, search or final.")
-    ] = "final",
+    ] = "search",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Measure again even if the store has an answer.")
     ] = False,

@@ -23,6 +23,13 @@ app = typer.Typer(
 def up(
     *,
     count: Annotated[int, typer.Option(help="How many more phones to bring up.")] = 1,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="What they do: heat up, run down, reboot …; a shipped one or a TOML file.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring up loopback phones. Needs root on Linux; the first time builds them a root.
@@ -32,7 +39,7 @@ def up(
     """
     from devices.loopback.phone import up as bring_up
 
-    phones = bring_up(count, say=lambda step: typer.echo(step, err=True))
+    phones = bring_up(count, say=lambda step: typer.echo(step, err=True), scenario=scenario)
     _print(phones, as_json=as_json)
     if not as_json:
         typer.echo(f"\nNext: pocketnas measure MODEL --on adb:{phones[0].serial}")
@@ -73,5 +80,8 @@ def _print(phones: Sequence[Phone], *, as_json: bool) -> None:
     elif not phones:
         typer.echo("No loopback phone is up; 'pocketnas phone up' starts one.")
     else:
-        rows = [(f"adb:{p.serial}", p.unit, str(p.pid), p.started_at) for p in phones]
-        print_table(("device", "unit", "process", "up since"), rows)
+        rows = [
+            (f"adb:{p.serial}", p.unit, p.scenario or "none", str(p.pid), p.started_at)
+            for p in phones
+        ]
+        print_table(("device", "unit", "scenario", "process", "up since"), rows)

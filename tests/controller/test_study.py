@@ -70,7 +70,7 @@ def test_every_outcome_comes_back_as_it_was_told(lab):
         study.found_latency(index, LATENCY)
     study.found_training(0, TRAINING)
     told = [
-        evaluated(asked[0], TRAINING, LATENCY.latency_ms, 0.7),
+        evaluated(asked[0], TRAINING, LATENCY, 0.7),
         Skipped(proposal=asked[1], latency_ms=LATENCY.latency_ms, bound=0.2),
         Failed(proposal=asked[2], kind=FailureKind.EXPORT, text="no: such operator"),
     ]

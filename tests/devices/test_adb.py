@@ -1,8 +1,10 @@
 import os
+import re
+from dataclasses import replace
 
 import pytest
 
-from devices.adb import AdbDevice
+from devices.adb import MASK, AdbDevice
 from devices.device import DevicePermanentError, DeviceTransientError, RunSettings
 from devices.testing import QUICK, DeviceContract, FakeWire, file_of
 from devices.transport import ShellResult, Transport
@@ -16,17 +18,42 @@ kernel=5.10
 machine=aarch64
 ram_kb=8000000
 loopback=
+has_taskset=1
 khz 0 1800000
 khz 1 1800000
 khz 2 2850000
 khz 3 2850000
 """
 TIMED = """INFO: STARTING!
-INFO: count=2 first=42000 curr=32000 min=32000 max=42000 avg=37000 std=5000
-INFO: count=3 first=32000 curr=31000 min=31000 max=33000 avg=32000 std=800
-INFO: Inference timings in us: Init: 800, First inference: 42000, Warmup (avg): 37000, \
+INFO: Initialized session in 0.8ms.
+INFO: Running benchmark for at least 1 iterations and at least 0 seconds but terminate if \
+exceeding 150 seconds.
+INFO: count=1 curr=42000
+
+INFO: Running benchmark for at least 3 iterations and at least 0 seconds but terminate if \
+exceeding 150 seconds.
+INFO: count=3 first=32000 curr=31000 min=31000 max=33000 avg=32000 std=816
+
+INFO: Inference timings in us: Init: 800, First inference: 42000, Warmup (avg): 42000, \
 Inference (avg): 32000
 """
+
+
+LABELS = {
+    "num_runs": "Min num runs",
+    "min_secs": "Min runs duration (seconds)",
+    "num_threads": "Num threads",
+    "warmup_runs": "Min warmup runs",
+    "warmup_min_secs": "Min warmup runs duration (seconds)",
+    "graph": "Graph",
+}
+
+
+def echo(command):
+    """The flags as the tool repeats them."""
+    given = dict(re.findall(r"--(\w+)=(\S+?)(?=[\s']|$)", command))
+    lines = [f"INFO: {LABELS[name]}: [{given[name]}]\n" for name in LABELS if name in given]
+    return "".join(lines) + f"INFO: Use xnnpack: [1]\nINFO: Loaded model {given['graph']}\n"
 
 
 class FakePhone(FakeWire):
@@ -36,6 +63,8 @@ class FakePhone(FakeWire):
         super().__init__(self.reply)
         self.runs = []
         self.output = ShellResult(exit_code=0, stdout=TIMED, stderr="")
+        self.mask = ""
+        self.written = 0
 
     def reply(self, command):
         if "ro.product.model" in command:
@@ -46,8 +75,20 @@ class FakePhone(FakeWire):
             return ShellResult(exit_code=1, stdout="", stderr="\t--use_xnnpack=false\tbool")
         if "--graph=" in command:
             self.runs.append(command)
-            return self.output
+            mask = self.mask or (command.split()[1] if command.startswith("taskset") else "f")
+            line = f"{MASK} pid 7's current affinity mask: {mask}\n"
+            return replace(self.output, stdout=line + echo(command) + self.output.stdout)
+        if command.startswith(("[ -f ", "stat ")):
+            return self.stat(command)
         return ShellResult(exit_code=0, stdout="", stderr="")
+
+    def stat(self, command):
+        there = [path for path in self.pushed if path.partition(".tflite")[0] in command]
+        if not there:
+            return ShellResult(exit_code=3, stdout="", stderr="")
+        stamp, digest = f"4 then {self.written}\n", self.digest(there[0]).stdout
+        text = stamp + digest + stamp if "sha256sum" in command else stamp
+        return ShellResult(exit_code=0, stdout=text, stderr="")
 
     def digest(self, path):
         import hashlib
@@ -93,9 +134,31 @@ def test_the_serial_number_is_kept_as_a_hash_only():
 
 
 @pytest.mark.usefixtures("phone")
-def test_more_threads_than_fast_cores_are_refused():
-    with pytest.raises(DevicePermanentError, match="3 threads exceed the 2 fastest cores"):
-        AdbDevice("FAKE").setup(RunSettings(threads=3))
+def test_more_threads_than_cores_are_refused():
+    assert AdbDevice("FAKE").setup(RunSettings(threads=3)).cores == (1, 2, 3)
+    with pytest.raises(
+        DevicePermanentError, match=r"5 threads on cores .* do not fit its 4 cores"
+    ):
+        AdbDevice("FAKE").setup(RunSettings(threads=5))
+
+
+def test_a_run_whose_mask_was_not_the_one_asked_for_gives_no_number(phone, model):
+    phone.mask = "f"
+    with pytest.raises(DeviceTransientError, match=r"mask 8\), its mask was f"):
+        AdbDevice("FAKE").run(model, QUICK)
+
+
+def test_a_model_that_was_written_to_while_it_ran_gives_no_number(phone, model, monkeypatch):
+    reply = phone.reply
+
+    def meddle(command):
+        if "--graph=" in command:
+            phone.written += 1
+        return reply(command)
+
+    monkeypatch.setattr(phone, "_answer", meddle)
+    with pytest.raises(DeviceTransientError, match="changed on the phone while it ran"):
+        AdbDevice("FAKE").run(model, QUICK)
 
 
 def test_a_model_is_pushed_once(phone, model):
@@ -111,7 +174,7 @@ def test_a_phone_without_the_program_says_how_to_put_it_there(phone, monkeypatch
     monkeypatch.setattr(
         phone, "digest", lambda _: ShellResult(exit_code=1, stdout="", stderr="no")
     )
-    with pytest.raises(DevicePermanentError, match="adb push benchmark_model /data/local/tmp/"):
+    with pytest.raises(DevicePermanentError, match="devices provision adb:FAKE"):
         AdbDevice("FAKE").setup(QUICK)
 
 
@@ -150,7 +213,7 @@ class TestAdbDeviceOnALoopbackPhone(DeviceContract):
         times = []
         for _ in range(15):
             started = time.perf_counter()
-            device._transport.shell(["true"], 5)
+            device.transport.shell(["true"], 5)
             times.append(time.perf_counter() - started)
         assert sorted(times)[7] < 0.040, f"{os.getloadavg()}: {times}"
 
@@ -158,5 +221,5 @@ class TestAdbDeviceOnALoopbackPhone(DeviceContract):
         path = tmp_path / "large"
         path.write_bytes(os.urandom(3_000_001))
         model = file_of(path)
-        device._transport.push(path, "/data/local/tmp/large", model.sha256, 30)
-        assert device._transport.read("/data/local/tmp/large", 30) == path.read_bytes()
+        device.transport.push(path, "/data/local/tmp/large", model.sha256, 30)
+        assert device.transport.read("/data/local/tmp/large", 30) == path.read_bytes()

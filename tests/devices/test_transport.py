@@ -3,9 +3,10 @@ import subprocess
 
 import pytest
 
+from devices.adb_services import Output
 from devices.device import DevicePermanentError, DeviceTransientError
 from devices.testing import FakeWire
-from devices.transport import ShellResult, Transport, open_transport, problem_of, usb_phones
+from devices.transport import ShellResult, Transport, open_transport, problem_of
 from workspace.errors import InputError
 
 
@@ -16,13 +17,17 @@ class ShellWire(FakeWire):
         super().__init__(lambda _: ShellResult(exit_code=0, stdout="", stderr=""))
         self._folder = folder
 
-    def execute(self, script, timeout_s):
-        local = script.replace("/data/local/tmp", str(self._folder))
-        return subprocess.run(["sh", "-c", local], capture_output=True, timeout=timeout_s).stdout
+    def run(self, script, timeout_s):
+        self.scripts.append(script)
+        done = subprocess.run(
+            ["sh", "-c", script], capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL
+        )
+        return Output(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
-    def push(self, source, target, timeout_s):  # noqa: ARG002 - the protocol's
-        self.pushed[target] = source.read_bytes()
-        (self._folder / target.rpartition("/")[2]).write_bytes(source.read_bytes())
+    def push(self, source, target, mode, timeout_s):  # noqa: ARG002 - the protocol's
+        path = self._folder / target.rpartition("/")[2]
+        path.write_bytes(source.read_bytes())
+        path.chmod(mode)
 
 
 @pytest.fixture
@@ -33,8 +38,9 @@ def phone(tmp_path):
 
 
 def test_exit_code_stdout_and_stderr_come_apart(phone):
-    result = phone[0].script("printf 'out\\nmore'; echo complaint >&2; exit 7", 5)
-    assert result == ShellResult(exit_code=7, stdout="out\nmore", stderr="complaint\n")
+    result = phone[0].script("printf 'out\\nmore\\377'; echo complaint >&2; exit 7", 5)
+    assert result.stdout_bytes == b"out\nmore\xff"
+    assert result == ShellResult(exit_code=7, stdout="out\nmore\ufffd", stderr="complaint\n")
 
 
 @pytest.mark.parametrize(
@@ -42,27 +48,6 @@ def test_exit_code_stdout_and_stderr_come_apart(phone):
 )
 def test_words_reach_the_phone_as_they_are(phone, word):
     assert phone[0].shell(["printf", "%s", word], 5).stdout == word
-
-
-def test_a_command_is_ended_on_the_phone_at_its_deadline(phone):
-    with pytest.raises(DeviceTransientError, match="did not end within 1 s"):
-        phone[0].shell(["sleep", "30"], 1)
-
-
-def test_no_file_is_left_on_the_phone_by_a_command(phone):
-    phone[0].shell(["true"], 5)
-    assert list(phone[1].iterdir()) == []
-
-
-@pytest.mark.parametrize("kept", [0, 5, 20, 40])
-def test_an_answer_that_was_cut_off_is_no_answer(kept):
-    class Cutting(FakeWire):
-        def execute(self, script, timeout_s):
-            return super().execute(script, timeout_s)[:kept]
-
-    wire = Cutting(lambda _: ShellResult(exit_code=0, stdout="x" * 30, stderr=""))
-    with pytest.raises(DeviceTransientError, match="cut off"):
-        Transport("adb:fake", wire).shell(["true"], 5)
 
 
 def test_a_file_appears_whole_under_its_name(phone, tmp_path):
@@ -75,13 +60,44 @@ def test_a_file_appears_whole_under_its_name(phone, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["model"]
     assert transport.sha256(f"{folder}/model", 5) == digest
     assert transport.sha256(f"{folder}/other", 5) == ""
+    assert transport.read(f"{folder}/model", 5) == source.read_bytes()
+    assert (folder / "model").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_an_earlier_push_of_the_file_left_is_removed(phone, tmp_path):
+    transport, folder = phone
+    source = tmp_path / "model"
+    source.write_bytes(b"weights")
+    (folder / "model.12345678.part").write_bytes(b"wei")
+    (folder / "model2.12345678.part").write_bytes(b"of another")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    transport.push(source, f"{folder}/model", digest, 10)
+    assert {path.name for path in folder.iterdir()} == {"model", "model2.12345678.part"}
+
+
+def test_a_phone_without_sha256sum_gets_no_file(tmp_path):
+    def answer(script):
+        code = 127 if script.startswith("sha256sum") else 0
+        return ShellResult(exit_code=code, stdout="", stderr="")
+
+    source = tmp_path / "model"
+    source.write_bytes(b"weights")
+    wire = FakeWire(answer)
+    with pytest.raises(DevicePermanentError, match="has no sha256sum"):
+        Transport("adb:fake", wire).push(source, "/data/m", "0" * 64, 5)
+    assert wire.scripts[-1].startswith("rm -f /data/m.")
+
+
+def test_a_file_that_is_not_there_cannot_be_read(phone):
+    with pytest.raises(DeviceTransientError, match=r"cannot be read: .*No such file"):
+        phone[0].read("/nowhere", 5)
 
 
 def test_a_file_that_arrived_changed_is_no_file(phone, tmp_path):
     transport, folder = phone
     source = tmp_path / "model"
     source.write_bytes(b"weights")
-    with pytest.raises(DeviceTransientError, match="arrived with digest"):
+    with pytest.raises(DeviceTransientError, match=r"arrived with digest .* \(7 of 7 bytes\)"):
         transport.push(source, f"{folder}/model", "0" * 64, 10)
     assert list(folder.iterdir()) == []
 
@@ -103,17 +119,6 @@ def test_a_full_phone_is_told_with_both_numbers(tmp_path):
     with pytest.raises(DevicePermanentError, match="has 0 MB left, 3 MB are needed"):
         Transport("adb:fake", wire).push(source, "/data/local/tmp/model", "0" * 64, 5)
     assert wire.pushed == {}
-
-
-def test_usb_phones_are_found_by_adbs_interface(tmp_path):
-    for name, kind, serial in (("1-1", "ff/42/01", "PHONE1"), ("1-2", "03/01/01", "MOUSE")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "serial").write_text(f"{serial}\n")
-        interface = tmp_path / f"{name}:1.0"
-        interface.mkdir()
-        for part, value in zip(("Class", "SubClass", "Protocol"), kind.split("/"), strict=True):
-            (interface / f"bInterface{part}").write_text(f"{value}\n")
-    assert usb_phones(tmp_path) == ("PHONE1",)
 
 
 def test_a_phone_that_is_not_there_is_refused():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from devices.clock import SimulatedClock
 from devices.device import (
     DeviceBusyError,
     DevicePermanentError,
@@ -12,7 +13,9 @@ from devices.device import (
 )
 from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import ExportError
+from latency.baseline import Baselines
 from latency.device_source import LEASE_WAIT_S, DeviceSource
+from latency.gates import Gate
 from latency.measurement import Statistic, Verdict
 from latency.protocol import Patience
 from latency.source import (
@@ -77,10 +80,17 @@ def store(tmp_path):
     return MeasurementStore(sqlite_url(tmp_path / "m.db"))
 
 
+class FakeLease:
+    """Never lost."""
+
+    def require(self):
+        pass
+
+
 def free(device_id, *, wait_s):
     assert device_id.startswith("adb:FAKE")
     assert wait_s >= 0
-    return nullcontext()
+    return nullcontext(FakeLease())
 
 
 @pytest.fixture
@@ -94,7 +104,9 @@ def make(store):
                 "files": Files(),
                 "store": store,
                 "placement": RunSettings(),
-                "patience": Patience(attempts=2, sleep=lambda _: None),
+                "patience": Patience(attempts=2, clock=SimulatedClock()),
+                "sentinel": None,
+                "gate": Gate(baselines=Baselines(path=None)),
                 **more,
             },
         )
@@ -197,7 +209,7 @@ def test_two_devices_are_used_at_once_and_each_by_one_caller(make):
     def lease(_, *, wait_s):
         assert wait_s == 0
         both.wait()
-        yield
+        yield FakeLease()
 
     devices = [FakeDevice("FAKE1"), FakeDevice("FAKE2")]
     source = make(*devices, lease=lease)
@@ -237,7 +249,7 @@ def test_a_device_is_held_while_it_times_and_free_afterwards(make, monkeypatch):
     def lease(device_id, *, wait_s):
         assert wait_s > 0
         held.append(device_id)
-        yield
+        yield FakeLease()
         held.remove(device_id)
 
     device = FakeDevice()

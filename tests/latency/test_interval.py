@@ -9,7 +9,14 @@ import random
 
 import pytest
 
-from latency.interval import calibration, half_width_share, interval_of_median
+from latency.interval import (
+    ONCE,
+    Looks,
+    calibration,
+    half_width_share,
+    interval_of_median,
+    interval_of_ratio,
+)
 
 NOISES = {
     "normal": lambda rng: rng.gauss(0, 1),
@@ -25,8 +32,8 @@ def median_of(noise):
     return sorted(noise(rng) for _ in range(100_001))[50_000]
 
 
-def covers(values, truth_ms):
-    interval = interval_of_median(values, 0.95)
+def covers(values, truth_ms, looks=ONCE):
+    interval = interval_of_median(values, 0.95, looks)
     return interval.low_ms <= truth_ms <= interval.high_ms
 
 
@@ -42,20 +49,44 @@ def test_it_covers_about_as_often_as_it_says_with_three_to_ten_sessions(noise, s
     assert 0.935 <= hits / 4000 <= 0.985
 
 
-@pytest.mark.parametrize("spread", [0.002, 0.005, 0.01, 0.02, 0.04])
+@pytest.mark.parametrize("spread", [0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.1])
 @pytest.mark.parametrize("noise", NOISES)
 def test_stopping_as_soon_as_it_is_narrow_does_not_cost_its_coverage(noise, spread):
-    draw, rng = NOISES[noise], random.Random(int(spread * 1000))
+    draw, rng, looks = NOISES[noise], random.Random(int(spread * 1000)), Looks(first=5, last=12)
     truth_ms = 5 * math.exp(spread * median_of(draw))
     hits = 0
     for _ in range(2000):
-        values = [5 * math.exp(spread * draw(rng)) for _ in range(3)]
-        while (
-            len(values) < 8 and half_width_share(values, interval_of_median(values, 0.95)) > 0.02
-        ):
+        values = [5 * math.exp(spread * draw(rng)) for _ in range(looks.first)]
+        while len(values) < looks.last and wide(values, looks):
             values.append(5 * math.exp(spread * draw(rng)))
-        hits += covers(values, truth_ms)
-    assert 0.90 <= hits / 2000 <= 0.985
+        hits += covers(values, truth_ms, looks)
+    assert 0.925 <= hits / 2000 <= 0.985
+
+
+def wide(values, looks):
+    return half_width_share(values, interval_of_median(values, 0.95, looks)) > 0.02
+
+
+@pytest.mark.parametrize(("sessions", "others"), [(5, 5), (5, 9), (12, 12)])
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_ratio_of_two_alike_covers_one_about_as_often_as_it_says(noise, sessions, others):
+    draw, rng = NOISES[noise], random.Random(sessions)
+
+    def sample(count):
+        return [5 * math.exp(0.01 * draw(rng)) for _ in range(count)]
+
+    hits = sum(
+        not interval_of_ratio(sample(sessions), sample(others), 0.90).separated
+        for _ in range(2000)
+    )
+    assert 0.90 <= hits / 2000 <= 0.97
+
+
+def test_two_that_differ_beyond_their_noise_are_separated_by_a_ratio():
+    found = interval_of_ratio([5.0, 5.01, 4.99, 5.02], [4.0, 4.01, 3.99, 4.02], 0.95)
+    assert found.separated
+    assert found.ratio == pytest.approx(1.25, rel=0.002)
+    assert found.low < 1.25 < found.high
 
 
 def test_one_slow_session_of_five_does_not_make_it_wide():
@@ -79,14 +110,14 @@ def test_equal_values_have_an_interval_of_no_width():
 
 
 def test_more_confidence_is_wider_and_more_sessions_are_narrower():
-    assert calibration(5, 0.9) < calibration(5, 0.95) < calibration(5, 0.99)
+    assert calibration(5, 0.1) < calibration(5, 0.05) < calibration(5, 0.01)
     # An even number of sessions has the better median: compare like with like.
-    odd = [calibration(sessions, 0.95) for sessions in (3, 5, 7, 9, 15, 25, 41, 101)]
+    odd = [calibration(sessions, 0.05) for sessions in (3, 5, 7, 9, 15, 25, 41, 101)]
     assert odd == sorted(odd, reverse=True)
 
 
 def test_many_sessions_go_over_into_the_normal_approximation_without_a_jump():
-    assert calibration(41, 0.95) == pytest.approx(calibration(39, 0.95), rel=0.06)
+    assert calibration(41, 0.05) == pytest.approx(calibration(39, 0.05), rel=0.06)
 
 
 @pytest.mark.parametrize("values", [[], [5.0]])

@@ -12,7 +12,7 @@ from latency.measurement import (
     Statistic,
     session_value_ms,
 )
-from latency.protocol import SEARCH
+from latency.presets import SEARCH
 from latency.testing import FakeDevice
 
 ONE = Conditions(
@@ -55,7 +55,9 @@ def test_a_session_without_a_median_has_none():
     "wrong",
     [
         {"sessions_min": 1},
-        {"sessions_min": 9},
+        {"sessions_min": 13},
+        {"sentinel_every": -1},
+        {"sentinel_limit": 0.0},
         {"half_width": 0.0},
         {"half_width": 1.0},
         {"confidence": 1.0},

@@ -21,8 +21,10 @@ from devices.device import (
 )
 from exporters.artifact import Precision
 from latency.measurement import Statistic, Verdict
-from latency.protocol import FINAL, QUICK, SEARCH, measure
-from latency.store import REVISIONS, SCHEMA, MeasurementStore, StoreError
+from latency.presets import FINAL, QUICK, SEARCH
+from latency.protocol import Bench, measure
+from latency.schema import REVISIONS, SCHEMA
+from latency.store import MeasurementStore, StoreError
 from latency.testing import FakeDevice
 from workspace.database import sqlite_url
 from workspace.errors import InputError
@@ -38,7 +40,7 @@ def store(tmp_path):
 
 def made(protocol=SEARCH, sha=SHA, **device):
     model = ModelFile(path=Path("model.tflite"), sha256=sha)
-    return measure(FakeDevice(**device), model, Precision.FP32, protocol)
+    return measure(Bench(device=FakeDevice(**device)), model, Precision.FP32, protocol)
 
 
 AWKWARD = [

@@ -1,0 +1,131 @@
+"""Does the gate keep throttled sessions out, and does it waste less time than a fixed pause?
+
+On simulated phones, in their scenarios' own clock: measurements of one network, preset ``search``,
+one after another for some hours of that clock. One phone is gated as every phone is (it starts
+when it is cool, and a session in which it slowed down does not count); its twin sleeps 180 s after
+every measurement, as peers do. Whether a session was throttled is read from the phone's model,
+behind what the phone tells. No phone was heated for this.
+
+Run: ``python benchmarks/heating.py [--quick] [SCENARIO …]``; one JSON object comes last on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from devices.android import fastest_cores
+from devices.clock import SimulatedClock
+from devices.device import DeviceError, ModelFile, RunRecord, RunSettings
+from devices.loopback.scenario import load
+from devices.simulated import SimulatedPhone
+from exporters.artifact import Precision
+from latency.baseline import Baselines
+from latency.chains import equal_blocks
+from latency.gates import Gate, Limits
+from latency.measurement import LatencyMeasurement
+from latency.presets import SEARCH
+from latency.protocol import Bench, Patience, measure
+
+SCENARIOS = ("heats", "heats-fast", "cools-slowly")
+PAUSE_S = 180.0
+"""Of the way that is compared with."""
+
+LATENCY_MS = 20.0
+"""Of the network, on a phone at its highest clock."""
+
+
+class Watched(SimulatedPhone):
+    """A simulated phone of which is known in which sessions it was throttled."""
+
+    def __init__(self, scenario_name: str, clock: SimulatedClock, seed: int) -> None:
+        super().__init__(load(scenario_name), lambda _: LATENCY_MS, clock, seed)
+        self.throttled: set[datetime] = set()
+        self._slowest = 1.0
+
+    def run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
+        """See ``Device.run``."""
+        self._slowest = self.model.clock_factor
+        record = super().run(model, settings)
+        if self._slowest < 1.0:
+            self.throttled.add(record.started_at)
+        return record
+
+    def _work(self, seconds: float, settings: RunSettings, deadline_s: float) -> None:
+        super()._work(seconds, settings, deadline_s)
+        self._slowest = min(self._slowest, self.model.clock_factor)
+
+
+class Everything(Gate):
+    """Lets all sessions start, and all count."""
+
+    def wait(self, *_: object) -> float:
+        """Nothing is waited for."""
+        return 0.0
+
+    def why_refused(self, *_: object) -> str:
+        """Nothing is refused."""
+        return ""
+
+
+def pinned(phone: SimulatedPhone) -> RunSettings:
+    """On the fastest core, as a phone is timed, unless its vendor hides ``taskset``."""
+    cores = fastest_cores(phone.setup(RunSettings()).info.core_khz, 1)
+    try:
+        phone.setup(RunSettings(cores=cores))
+    except DeviceError:
+        return RunSettings()
+    return RunSettings(cores=cores)
+
+
+def jobs(scenario: str, model: ModelFile, hours: float, *, gated: bool) -> dict[str, object]:
+    """Measurements for so many hours of the scenario's clock."""
+    clock = SimulatedClock()
+    phone = Watched(scenario, clock, seed=1)
+    baselines = Baselines(path=None, now_s=clock.now_s)
+    gate = Gate(baselines=baselines) if gated else Everything(limits=Limits(), baselines=baselines)
+    bench = Bench(device=phone, placement=pinned(phone), gate=gate, patience=Patience(clock=clock))
+    found: list[LatencyMeasurement] = []
+    failed = 0
+    while clock.now_s() < 3600 * hours:
+        try:
+            found.append(measure(bench, model, Precision.FP32, SEARCH))
+        except DeviceError:
+            failed += 1
+        if not gated:
+            clock.sleep(PAUSE_S)
+    sessions = [session for each in found for session in each.sessions]
+    return {
+        "jobs": len(found),
+        "jobs_failed": failed,
+        "jobs_per_hour": round(3600 * len(found) / clock.now_s(), 1),
+        "sessions": len(sessions),
+        "throttled_sessions": sum(s.started_at in phone.throttled for s in sessions),
+        "refused_sessions": bench.tally.refused,
+    }
+
+
+def main() -> None:
+    """Print both ways beside each other for every scenario."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one hour of each scenario's clock")
+    parser.add_argument("scenarios", nargs="*", default=SCENARIOS, help="shipped, or files")
+    arguments = parser.parse_args()
+    hours = 1.0 if arguments.quick else 8.0
+    result: dict[str, object] = {"simulated": "no phone was heated", "hours": hours}
+    with tempfile.TemporaryDirectory() as folder:
+        model = equal_blocks(Path(folder), blocks=1, channels=8, size=8)
+        for scenario in arguments.scenarios:
+            gate = jobs(scenario, model, hours, gated=True)
+            pause = jobs(scenario, model, hours, gated=False)
+            ratio = float(str(gate["jobs_per_hour"])) / float(str(pause["jobs_per_hour"]))
+            result[scenario] = {"gate": gate, "pause": pause, "times_the_jobs": round(ratio, 1)}
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

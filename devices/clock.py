@@ -1,0 +1,45 @@
+"""What time it is, and waiting: this computer's clock, or a simulated one that says so."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds that pass; only differences mean anything."""
+
+    def now_s(self) -> float:
+        """Never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Returns once that many seconds have passed."""
+        ...
+
+
+class WallClock:
+    """This computer's monotonic clock."""
+
+    def now_s(self) -> float:
+        """See ``Clock.now_s``."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """See ``Clock.sleep``."""
+        time.sleep(max(0.0, seconds))
+
+
+class SimulatedClock:
+    """A clock that goes only when someone sleeps: hours of a phone's cooling pass at once."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        """See ``Clock.now_s``."""
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        """See ``Clock.sleep``."""
+        self._now_s += max(0.0, seconds)
