@@ -19,13 +19,14 @@ import argparse
 import json
 import os
 import random
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,7 +37,7 @@ from devices.adb import AdbDevice
 from devices.device import ModelFile, RunSettings
 from devices.fault_proxy import FaultProxy
 from devices.loopback.phone import down, up
-from devices.transport import ShellResult, Transport
+from devices.transport import ShellResult, Transport, open_transport
 from exporters.artifact import ModelFormat, Precision
 from latency.model_files import ModelFiles
 from latency.source import NetworkSubject
@@ -73,12 +74,10 @@ class Timed(Transport):
 
     on_phone_s = 0.0
 
-    def shell(self, command: list[str] | tuple[str, ...], timeout_s: float) -> ShellResult:
+    def shell(self, command: Sequence[str], timeout_s: float) -> ShellResult:
         """See ``Transport.shell``; a run is timed by the phone."""
         if not any(str(word).startswith("--graph=") for word in command):
             return super().shell(command, timeout_s)
-        import shlex
-
         text = (
             f"a=$(date +%s%N); {shlex.join(command)}; c=$?; b=$(date +%s%N); "
             "echo POCKETNAS-RAN $a $b; exit $c"
@@ -201,8 +200,6 @@ def measured(count: int, naive_count: int, folder: Path) -> dict[str, object]:
     """Both ways on one phone that is up."""
     (phone,) = up(1)
     with FaultProxy(phone.serial, rate_bytes_per_s=RATE) as proxy:
-        from devices.transport import open_transport
-
         transport = open_transport(f"adb:{proxy.serial}", proxy.serial)
         transport.__class__ = Timed
         device = AdbDevice(proxy.serial, transport)

@@ -11,6 +11,7 @@
 * ``flips``: pairs of networks of 32 and 33 equal blocks, 3 % apart, measured in two passes: how
   often the order is another one, for PocketNAS and for one run of the tool each.
 
+``repeats`` and ``flips`` use shorter sessions (0.1 s of warm-up, 0.25 s timed), else the preset's.
 Each part keeps what it measured, by the hash of this code, and goes on from there.
 
 Run: ``python benchmarks/repeatability.py [--quick] [--parts starts,…] [--folder DIR]``; one JSON
@@ -81,7 +82,10 @@ class Scale:
     pairs: int
 
 
-FULL = Scale(starts=24, loaded=24, simulated=1000, repeats=120, pairs=40)
+SHORT = replace(SEARCH, preset="search, short", warmup_min_s=0.1, timed_min_s=0.25)
+"""For ``repeats`` and ``flips``, which need a thousand sessions: the same but for their length."""
+
+FULL = Scale(starts=24, loaded=12, simulated=1000, repeats=120, pairs=40)
 QUICK = Scale(starts=6, loaded=2, simulated=1000, repeats=10, pairs=3)
 
 
@@ -358,7 +362,7 @@ def repeats(kept: Kept, count: int) -> None:
 def batch_of(files: Sequence[ModelFile], *, seed: int) -> Iterator[LatencyMeasurement]:
     """Each file's measurement, in their order, from one interleaved batch."""
     candidates = [
-        Candidate(model=file, precision=Precision.FP32, protocol=SEARCH) for file in files
+        Candidate(model=file, precision=Precision.FP32, protocol=SHORT) for file in files
     ]
     found: dict[int, LatencyMeasurement] = {}
     for result in measure_batch(bench(), candidates, seed=seed):

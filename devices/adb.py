@@ -26,8 +26,10 @@ from devices.device import (
 )
 from devices.energy import Rails, read_rails, spent
 from devices.held_changes import Journal
+from devices.op_profile import OperatorProfile, read_operator_profile
 from devices.phone_cache import FOLDER, PhoneCache
-from devices.recovery import Recovery, recover
+from devices.provision import provisioned_version
+from devices.recovery import RECONNECT, Recovery, recover
 from devices.runners import (
     Dialect,
     RequestIgnoredError,
@@ -35,6 +37,7 @@ from devices.runners import (
     arguments,
     dialect_of,
     parse,
+    profile_arguments,
     stand_in_of,
 )
 from devices.transport import ShellResult, Transport, open_transport
@@ -85,10 +88,6 @@ class _Link:
         found = read_rails(self.transport, CALL_S)
         self._has_rails = bool(found.uws)
         return found
-
-
-RECONNECT = Recovery(reconnect_s=15.0)
-"""What is done for a phone that does not answer, unless more is allowed."""
 
 
 class AdbDevice:
@@ -168,6 +167,29 @@ class AdbDevice:
         with self._letting_go():
             return self._run(model, settings)
 
+    def profile(self, model: ModelFile, settings: RunSettings) -> OperatorProfile:
+        """How long each operator takes, in a session that gives no latency of the whole.
+
+        Raises:
+            DeviceError: One of its three children; for good where the program writes no table.
+        """
+        with self._letting_go():
+            phone, link = self._known(), self._linked()
+            if phone.runner.dialect is not Dialect.TFLITE:
+                msg = f"the {phone.runner.dialect} dialect of benchmark_model writes no table"
+                raise DevicePermanentError(self._id, msg)
+            remote = link.cache.ensure(model, settings.timeout_s)
+            table = f"{FOLDER}/result-{secrets.token_hex(8)}.csv"
+            flags = profile_arguments(phone.runner.dialect, remote, settings, output_file=table)
+            command = (phone.runner.path, *flags)
+            result = self._pinned(self._cores(phone, settings), command, settings.timeout_s)
+            if result.exit_code != 0:
+                raise self._failed(command, result)
+            try:
+                return read_operator_profile(self._result(table).decode(errors="replace"))
+            except ValueError as error:
+                raise self._unusable(DevicePermanentError, str(error), command, result) from error
+
     def close(self) -> None:
         """See ``Device.close``."""
         self._closed = True
@@ -206,7 +228,7 @@ class AdbDevice:
             samples=parsed.summary,
             first_ms=parsed.first_ms,
             init_ms=parsed.init_ms,
-            peak_memory_mb=parsed.peak_memory_mb,
+            peak_memory_mb=parsed.peak_memory_mb or parsed.footprint_mb,
             before=before,
             after=after,
             started_at=started_at,
@@ -267,7 +289,7 @@ class AdbDevice:
         info = RunnerInfo(
             name="benchmark_model",
             dialect=dialect.value,
-            version="",  # the program does not tell; its digest does
+            version=provisioned_version(self.transport, sha256),  # the program does not tell
             sha256=sha256,
             stand_in=stand_in_of(text),
         )

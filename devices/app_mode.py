@@ -46,7 +46,9 @@ POLL_S = 0.5
 SETTLE_S = 0.3
 """Given to the lines that follow the summary."""
 
-_THREADTIME = re.compile(rf"\S+ +\S+ +(?P<pid>\d+) +\d+ (?P<level>[VDIWEF]) {TAG} *: ?(?P<text>.*)")
+_THREADTIME = re.compile(
+    rf"\S+ +\S+ +(?P<pid>\d+) +\d+ (?P<level>[VDIWEF]) {TAG} *: ?(?P<text>.*)"
+)
 _LEVELS = {"W": "WARN", "E": "ERROR", "F": "ERROR"}
 _OURS = ("Log parameter values verbosely", "Min num runs: [", "Graph: [")
 _END = "INFO: Inference timings in us: "

@@ -301,12 +301,16 @@ class RunRecord:
         samples: The timed runs.
         first_ms: The very first inference; None where it is not told.
         init_ms: Loading the model; None where it is not told.
-        peak_memory_mb: None where it was not asked for or is not told.
+        peak_memory_mb: The most that the run held. benchmark_model watches it only in sessions of
+            their own; in others it is the growth of its memory, told unasked. None where
+            nothing is told.
         before: The device just before.
         after: The device just after.
         started_at: Timezone-aware.
         energy_mj: Of the phone's power rails from start to end of the process, warm-up included;
             None where it exposes none.
+        others_cores: How many cores' worth of computing others did meanwhile, a stolen core of a
+            virtual machine among them; None where it cannot be told.
     """
 
     samples: Samples
@@ -317,6 +321,7 @@ class RunRecord:
     after: DeviceState
     started_at: datetime
     energy_mj: float | None = None
+    others_cores: float | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -89,7 +91,9 @@ class HostDevice:
             "timed_min_s": settings.timed_min_s,
         }
         before, started_at = self.state(), datetime.now(UTC)
+        others = _Others()
         result = json.loads(_execute(json.dumps(request), settings.timeout_s))
+        others_cores = others.cores()
         return RunRecord(
             samples=RawRuns(runs_ms=tuple(result["runs_ms"])),
             first_ms=result["first_ms"],
@@ -98,10 +102,42 @@ class HostDevice:
             before=before,
             after=self.state(),
             started_at=started_at,
+            others_cores=others_cores,
         )
 
     def close(self) -> None:
         """Nothing is held between sessions."""
+
+
+class _Others:
+    """What everybody else computes on this computer from now on."""
+
+    def __init__(self) -> None:
+        self._busy_s, self._own_s, self._at_s = _busy_s(), _children_s(), time.monotonic()
+
+    def cores(self) -> float | None:
+        """Cores' worth since then, without ended children of ours; None if untold."""
+        busy_s = _busy_s()
+        if self._busy_s is None or busy_s is None:
+            return None
+        passed_s = max(time.monotonic() - self._at_s, 0.01)
+        own_s = _children_s() - self._own_s
+        return max(0.0, busy_s - self._busy_s - own_s) / passed_s
+
+
+def _busy_s() -> float | None:
+    """CPU seconds of all cores that were not idle, since the start; None but on Linux."""
+    try:
+        words = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+        user, nice, system, _, _, irq, softirq, steal = (int(word) for word in words[:8])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _execute(request: str, timeout_s: float) -> str:

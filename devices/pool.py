@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from devices.device import Device
 from devices.leases import lease as lease
 from devices.quarantine import quarantined
+from devices.recovery import RECONNECT, Recovery
 from workspace.errors import InputError
 
 
@@ -36,8 +37,12 @@ def discover() -> tuple[Found, ...]:
     return tuple(_judged(found) for found in (computer, *_loopback(), *_phones()))
 
 
-def open_device(device_id: str) -> Device:
+def open_device(device_id: str, recovery: Recovery = RECONNECT) -> Device:
     """The device called ``device_id``: ``host``, ``adb:SERIAL`` or ``adb:SERIAL@HOST:PORT``.
+
+    Args:
+        device_id: As the command line names it.
+        recovery: How far to go for a phone that does not answer any more.
 
     Raises:
         InputError: If there is none.
@@ -53,7 +58,7 @@ def open_device(device_id: str) -> Device:
         raise InputError(msg)
     from devices.adb import AdbDevice
 
-    return AdbDevice(serial)
+    return AdbDevice(serial, recovery=recovery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

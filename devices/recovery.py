@@ -92,6 +92,10 @@ class Recovery:
             raise ValueError(msg)
 
 
+RECONNECT = Recovery(reconnect_s=15.0)
+"""What is done for a phone that does not answer, unless more is allowed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """A phone that answers again.

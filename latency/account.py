@@ -58,4 +58,5 @@ def _session(record: RunRecord) -> dict[str, Json]:
         "init_ms": record.init_ms,
         "peak_memory_mb": record.peak_memory_mb,
         "energy_mj": record.energy_mj,
+        "others_cores": record.others_cores,
     }

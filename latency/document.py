@@ -106,6 +106,7 @@ def record_to_text(record: RunRecord) -> str:
         "after": asdict(record.after),
         "started_at": record.started_at.isoformat(),
         "energy_mj": record.energy_mj,
+        "others_cores": record.others_cores,
     }
     return json.dumps(document, sort_keys=True)
 
@@ -181,6 +182,7 @@ def _record(fields: Mapping[str, object]) -> RunRecord:
         after=_state(cast("dict[str, object]", fields["after"])),
         started_at=datetime.fromisoformat(_text(fields["started_at"])),
         energy_mj=cast("float | None", fields.get("energy_mj")),
+        others_cores=cast("float | None", fields.get("others_cores")),
     )
 
 

@@ -14,7 +14,11 @@ from devices.device import ClockTier, Device, DeviceState, DeviceTransientError,
 from latency.baseline import Baselines
 
 POLL_S, POLL_MOST_S = 1.0, 15.0
-"""Between two looks at a device that is not ready: at first, and at most."""
+"""Between two looks at a device that is not ready: at first, and at most. In between it is half
+the time that its zones still need, as fast as they are cooling."""
+
+POLL_LEAST_S = 0.5
+"""A look is work for the phone too."""
 
 PLATEAU_S, PLATEAU_C = 120.0, 0.3
 """A zone that stays within so much for so long while the device idles is as cool as it gets."""
@@ -35,6 +39,8 @@ class Limits:
         rise_c: Of any thermal zone above its idle baseline, at most, before a session.
         slow_share: Of the time that the cores in use may spend below their clock, by clock tier.
             A free governor ramps up in the first tenth of a second.
+        others_cores: Cores' worth of computing by others, from which on a session on this computer
+            is tried again: a busy neighbour on the same core slows it by a third.
         patience_s: How long to wait for a device to become ready.
     """
 
@@ -47,6 +53,7 @@ class Limits:
         (ClockTier.SUSTAINED, 0.05),
         (ClockTier.FREE, 0.10),
     )
+    others_cores: float = 0.15
     patience_s: float = 600.0
 
 
@@ -84,6 +91,7 @@ class Gate:
         """
         started_s, pause_s = clock.now_s(), POLL_S
         plateaus: dict[str, _Plateau] = {}
+        excess_c, looked_s = 0.0, started_s
         while True:
             state = device.state()
             self.baselines.see(unit, state.zones_c or ())
@@ -95,8 +103,15 @@ class Gate:
                 msg = f"it was not ready after {waited_s:.0f} s: {reason}"
                 raise NotReadyError(device.id, msg)
             self._settle(unit, state, plateaus, clock.now_s())
+            before_c, excess_c = excess_c, self._excess_c(unit, state)
+            cooled_c, passed_s = before_c - excess_c, clock.now_s() - looked_s
+            if excess_c > 0 and cooled_c > 0 and passed_s > 0:
+                pause_s = max(POLL_LEAST_S, excess_c / (cooled_c / passed_s) / 2)
+            elif waited_s:
+                pause_s *= 2
+            pause_s = min(pause_s, POLL_MOST_S)
+            looked_s = clock.now_s()
             clock.sleep(pause_s)
-            pause_s = min(2 * pause_s, POLL_MOST_S)
 
     def why_refused(self, setup: Setup, record: RunRecord) -> str:
         """Why a session does not count; empty if it does."""
@@ -113,6 +128,10 @@ class Gate:
         if None not in (before.charging, after.charging) and before.charging != after.charging:
             return "its charger was plugged in or out in the session"
         return self._why_slow(setup, before, after)
+
+    def is_disturbed(self, record: RunRecord) -> bool:
+        """Whether others computed so much beside a session that a quieter one should be tried."""
+        return record.others_cores is not None and record.others_cores > self.limits.others_cores
 
     def _why_slow(self, setup: Setup, before: DeviceState, after: DeviceState) -> str:
         total = slow = fastest = 0
@@ -171,6 +190,17 @@ class Gate:
             rest_c = self.baselines.rest_c(unit, name)
             if rest_c is not None and temperature_c > rest_c + limits.rise_c:
                 yield f"zone {name} has {temperature_c:g} C, {rest_c:g} C at rest"
+
+    def _excess_c(self, unit: str, state: DeviceState) -> float:
+        """By how much the worst zone is too warm to start; 0 if none is."""
+        limits = (
+            (temperature_c, self.baselines.rest_c(unit, name))
+            for name, temperature_c in state.zones_c or ()
+        )
+        return max(
+            (c - rest_c - self.limits.rise_c for c, rest_c in limits if rest_c is not None),
+            default=0.0,
+        )
 
     def _settle(
         self, unit: str, state: DeviceState, plateaus: dict[str, _Plateau], now_s: float

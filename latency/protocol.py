@@ -27,7 +27,7 @@ from devices.device import (
 from exporters.artifact import Precision
 from latency import sentinel as watch
 from latency.baseline import Baselines
-from latency.gates import Gate, NotReadyError
+from latency.gates import Gate, Limits, NotReadyError
 from latency.interval import Looks, half_width_share, interval_of_median
 from latency.measurement import (
     Conditions,
@@ -40,6 +40,12 @@ from latency.measurement import (
 )
 
 Got = TypeVar("Got")
+
+OTHERS_CORES = Limits().others_cores
+"""From which on it is said what others computed."""
+
+GIVEN_UP = 3
+"""Sessions in a row without a quiet moment after which no more are waited for."""
 
 RUN_S = 0.3
 """A model that takes so long gets through all the runs that a protocol asks for."""
@@ -68,12 +74,15 @@ class Patience:
         attempts: At a session, at least 1.
         pause_s: Before the second attempt; doubled before each further one.
         redone: How often sessions are thrown away because the sentinel moved.
+        quiet: How often a session beside which others computed is tried again; not at all once
+            a batch has shown that they do not stop.
         clock: By which everybody waits.
     """
 
     attempts: int = 4
     pause_s: float = 0.5
     redone: int = 3
+    quiet: int = 2
     clock: Clock = field(default_factory=WallClock, repr=False)
 
 
@@ -123,12 +132,16 @@ class Tally:
         refused: That did not count.
         running_s: Time in sessions.
         waiting_s: Time until it was cool enough.
+        disturbed: Sessions that counted although others computed beside them.
+        restless: Sessions in a row for which no quiet moment was found.
     """
 
     sessions: int = 0
     refused: int = 0
     running_s: float = 0.0
     waiting_s: float = 0.0
+    disturbed: int = 0
+    restless: int = 0
 
 
 def _nothing() -> None:
@@ -299,9 +312,9 @@ class _Batch:
         """
         at_s, value_ms = self._reading()
         if abs(self._drift.moved(value_ms)) > self._limit and not self._restless:
-            at_s, value_ms = self._confirmed(value_ms)
+            at_s, value_ms, noise = self._confirmed(value_ms)
             moved = self._drift.moved(value_ms)
-            if abs(moved) > self._limit:
+            if abs(moved) > max(self._limit, noise):
                 if self._redone < self._bench.patience.redone:
                     raise RestlessError(self._bench.device.id, f"the sentinel moved {moved:+.1%}")
                 self._restless = (
@@ -314,7 +327,7 @@ class _Batch:
         """Throw sessions away: since the last reading, or all if the device has a new level."""
         self._redone += 1
         value_ms = self._reading()[1]
-        at_s, value_ms = self._confirmed(value_ms)
+        at_s, value_ms, _ = self._confirmed(value_ms)
         back = abs(self._drift.moved(value_ms)) <= self._limit
         if not back:
             self._drift.restart()
@@ -322,10 +335,15 @@ class _Batch:
         for series in self._left:
             series.drop(everything=not back)
 
-    def _confirmed(self, value_ms: float) -> tuple[float, float]:
-        """The middle one of a reading and two more."""
+    def _confirmed(self, value_ms: float) -> tuple[float, float, float]:
+        """When, and the middle one of a reading and two more; and how far apart they are.
+
+        A move that is smaller than that is the sentinel's own noise. It is the candidates' too,
+        and widens their intervals.
+        """
         more = [self._reading() for _ in range(2)]
-        return more[-1][0], sorted([value_ms, *(value for _, value in more)])[1]
+        values = sorted([value_ms, *(value for _, value in more)])
+        return more[-1][0], values[1], (values[2] - values[0]) / values[1]
 
     def _reading(self) -> tuple[float, float]:
         """When the sentinel ran, and its session's time."""
@@ -441,7 +459,7 @@ class _Series:
             verdict=verdict,
             reason=reason,
             drift=factors if any(factor != 1.0 for factor in factors) else (),
-            labels=self._labels,
+            labels=(*self._labels, *_disturbances(self._sessions)),
         )
 
 
@@ -475,6 +493,18 @@ def _values(
     ]
 
 
+def _disturbances(sessions: Sequence[_Session]) -> tuple[str, ...]:
+    """What has to be said of sessions beside which others computed."""
+    told = [s.record.others_cores for s in sessions if s.record.others_cores is not None]
+    loud = [cores for cores in told if cores > OTHERS_CORES]
+    if not loud:
+        return ()
+    return (
+        f"computer: others used up to {max(loud):.1f} cores beside {len(loud)} of "
+        f"{len(sessions)} sessions",
+    )
+
+
 def _conditions(
     bench: Bench, settings: RunSettings, precision: Precision, record: RunRecord
 ) -> Conditions:
@@ -497,7 +527,17 @@ def _run(bench: Bench, model: ModelFile, settings: RunSettings) -> _Session:
     Raises:
         DeviceError: What the device said last.
     """
-    return _patiently(bench, lambda: _run_once(bench, model, settings))
+    session = _patiently(bench, lambda: _run_once(bench, model, settings))
+    tally = bench.tally
+    for _ in range(bench.patience.quiet if tally.restless < GIVEN_UP else 0):
+        if not bench.gate.is_disturbed(session.record):
+            break
+        again = _patiently(bench, lambda: _run_once(bench, model, settings))
+        session = min(session, again, key=lambda each: each.record.others_cores or 0.0)
+    disturbed = bench.gate.is_disturbed(session.record)
+    tally.disturbed += disturbed
+    tally.restless = tally.restless + 1 if disturbed else 0
+    return session
 
 
 def _patiently(bench: Bench, act: Callable[[], Got]) -> Got:

@@ -304,7 +304,7 @@ def test_after_cleaning_a_model_is_pushed_again(cache_of, model_of, wire):
 
 @pytest.mark.loopback
 def test_on_a_loopback_phone_twenty_megabytes_are_pushed_once_and_found_by_content(
-    loopback_phones, tmp_path
+    loopback_phones, tmp_path, request
 ):
     from devices.transport import open_transport
 
@@ -313,6 +313,7 @@ def test_on_a_loopback_phone_twenty_megabytes_are_pushed_once_and_found_by_conte
     path.write_bytes(os.urandom(20 * MB))
     model = file_of(path)
     transport = open_transport(f"adb:{phone.serial}", phone.serial)
+    request.addfinalizer(transport.close)
     first = PhoneCache(transport, "adb:x")
     where = first.ensure(model, 60)
     changed = transport.shell(["stat", "-c", "%y %i", where], 10).stdout
@@ -326,4 +327,3 @@ def test_on_a_loopback_phone_twenty_megabytes_are_pushed_once_and_found_by_conte
     assert transport.sha256(where, 10) == model.sha256
     assert where.startswith(FOLDER)
     assert first.clean().files == 1
-    transport.close()

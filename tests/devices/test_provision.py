@@ -218,13 +218,14 @@ def test_a_runner_and_a_release_at_once_or_neither_is_refused(put, runner, tmp_p
 
 @pytest.mark.loopback
 def test_on_a_loopback_phone_a_real_program_that_is_none_of_ours_is_told_by_its_words(
-    loopback_phones, tmp_path
+    loopback_phones, tmp_path, request
 ):
     from devices.transport import open_transport
 
     (phone,) = loopback_phones(1)
     device = f"adb:{phone.serial}"
     transport = open_transport(device, phone.serial)
+    request.addfinalizer(transport.close)
     folder = "/data/local/tmp/elsewhere"
     program = tmp_path / "benchmark_model"
     shutil.copyfile("/bin/true", program)
@@ -234,4 +235,3 @@ def test_on_a_loopback_phone_a_real_program_that_is_none_of_ours_is_told_by_its_
     program.write_bytes(elf(ARM))
     with pytest.raises(InputError, match="is built for armeabi-v7a"):
         provision(transport, device, runner=program, folder=folder)
-    transport.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from devices.device import Delegate, RunSettings
+from devices.phone_cache import FOLDER
 from devices.runner_output import statistics_of
 from devices.runners import (
     Dialect,
@@ -544,18 +545,20 @@ def test_a_flag_that_litert_ignored_is_an_error_there_too():
 
 
 @pytest.mark.loopback
-def test_what_a_loopback_phone_prints_is_read_or_refused(loopback_phones, tiny_model):
+def test_what_a_loopback_phone_prints_is_read_or_refused(loopback_phones, tiny_model, request):
     from devices.testing import file_of
     from devices.transport import open_transport
 
     (phone,) = loopback_phones(1)
     transport = open_transport(f"adb:{phone.serial}", phone.serial)
-    graph, program = "/data/local/tmp/m.tflite", "/data/local/tmp/benchmark_model"
+    request.addfinalizer(transport.close)
+    graph, program = f"{FOLDER}/m.tflite", f"{FOLDER}/benchmark_model"
     transport.push(tiny_model, graph, file_of(tiny_model).sha256, 20)
     quick = RunSettings(warmup_runs=2, warmup_min_s=0.05, timed_runs=20, timed_min_s=0.1)
     asked = arguments(Dialect.TFLITE, graph, quick)
     for flags in (asked, (*asked, WATCHED)):
         done = transport.shell((program, *flags), 30)
+        assert done.exit_code == 0, done.stderr
         parsed = parse(Dialect.TFLITE, flags, done.stdout, done.stderr)
         assert parsed.summary.count >= 20
         assert parsed.summary.count * parsed.summary.mean_ms < 1000
@@ -565,4 +568,3 @@ def test_what_a_loopback_phone_prints_is_read_or_refused(loopback_phones, tiny_m
         done = transport.shell((program, *flags), 30)
         with pytest.raises(RequestIgnoredError, match="this build lacks it"):
             parse(Dialect.TFLITE, flags, done.stdout, done.stderr)
-    transport.close()
