@@ -42,7 +42,7 @@ echo "loopback=$(cat /etc/pocketnas-loopback 2>/dev/null)"
 root=; [ -n "$(has su)" ] && su -c id </dev/null 2>/dev/null | grep -q 'uid=0' && root=su
 [ "$(id -u)" = 0 ] && root=adb
 echo "root=$root"
-for name in taskset settings cmd dumpsys svc; do echo "has_$name=$(has $name)"; done
+for name in taskset settings cmd dumpsys input; do echo "has_$name=$(has $name)"; done
 for core in /sys/devices/system/cpu/cpu[0-9]*; do
   n=${core##*/cpu}; k=0; g=; a=
   { read -r k <$core/cpufreq/cpuinfo_max_freq; } 2>/dev/null
@@ -52,9 +52,12 @@ for core in /sys/devices/system/cpu/cpu[0-9]*; do
 done
 """
 
+SCREEN_LINES = "mWakefulness=|Display Power"
+"""Of what ``dumpsys power`` prints, the lines that tell about the screen."""
+
 _STATE = r"""
 command -v dumpsys >/dev/null 2>&1 && {
-  dumpsys battery; dumpsys thermalservice; dumpsys power | grep -E 'mWakefulness=|Display Power'; }
+  dumpsys battery; dumpsys thermalservice; dumpsys power | grep -E '{SCREEN_LINES}'; }
 command -v settings >/dev/null 2>&1 && echo "low_power=$(settings get global low_power)"
 echo "load=$(cut -d' ' -f1 /proc/loadavg)"
 { read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null && echo "boot=$b"
@@ -69,7 +72,7 @@ for zone in /sys/class/thermal/thermal_zone*; do
   n=; t=; { read -r n <$zone/type; read -r t <$zone/temp; } 2>/dev/null && echo "zone $t $n"
 done
 :
-"""
+""".replace("{SCREEN_LINES}", SCREEN_LINES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ class Traits:
     Attributes:
         sdk: Android's API level; 0 where it is no Android.
         root: ``adb`` if commands run as root, ``su`` if they can, else empty.
-        commands: Of ``taskset``, ``settings``, ``cmd``, ``dumpsys``, ``svc``, those it has.
+        commands: Of ``taskset``, ``settings``, ``cmd``, ``dumpsys``, ``input``, those it has.
         governors: Of each core; empty where hidden.
         available_khz: Clocks of each core, lowest first; empty where hidden.
         pins: Whether a run can be pinned to cores of its own: not where they are this computer's.
@@ -148,7 +151,7 @@ def read_state(transport: Transport) -> DeviceState:
         core_khz=clocks if any(clocks) else None,
         zones_c=_zones(text),
         power_saver=saver[1] == "1" if saver else None,
-        screen_on=_screen(text),
+        screen_on=is_screen_on(text),
         boot_id=boot[1] if boot else None,
         time_in_state=tuple((int(c), int(k), int(t)) for c, k, t in spent) or None,
     )
@@ -192,7 +195,7 @@ def clusters(core_khz: tuple[int, ...]) -> tuple[tuple[int, tuple[int, ...]], ..
 
 
 def _traits(found: Mapping[str, str], text: str, *, own_cores: bool) -> Traits:
-    names = ("taskset", "settings", "cmd", "dumpsys", "svc")
+    names = ("taskset", "settings", "cmd", "dumpsys", "input")
     governors = re.findall(r"^governor (\d+) ?(\S*)$", text, re.MULTILINE)
     available = re.findall(r"^available (\d+) ?([\d ]*)$", text, re.MULTILINE)
     commands = frozenset(name for name in names if found.get(f"has_{name}"))
@@ -245,7 +248,8 @@ def _zones(text: str) -> tuple[tuple[str, float], ...] | None:
     return tuple((name, c) for name, c in found if low_c < c < high_c and c != 0) or None
 
 
-def _screen(text: str) -> bool | None:
+def is_screen_on(text: str) -> bool | None:
+    """From lines of ``dumpsys power``; None where they do not tell."""
     display = re.search(r"Display Power: state=(\w+)", text)
     if display:
         return display[1] == "ON"

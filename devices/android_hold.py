@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from devices.android import CALL_S, Traits
+from devices.android import CALL_S, SCREEN_LINES, Traits, is_screen_on
 from devices.device import ClockTier, DevicePermanentError, DeviceTransientError
 from devices.held_changes import Change, Journal
 from devices.transport import ShellResult, Transport
@@ -97,6 +97,8 @@ class Hold:
         if "settings" in self._traits.commands:
             values = self._settings_now()
             changes += [_undo(setting, values.get(setting.key, "null")) for setting in QUIET]
+            if "input" in self._traits.commands and is_screen_on(values.get(_SCREEN, "")) is False:
+                changes.append(Change(name="screen", undo=("input", "keyevent", "223")))
         else:
             labels.append("screen and animations: not held, it has no settings")
         if "dumpsys" in self._traits.commands:
@@ -110,7 +112,8 @@ class Hold:
         lines = "; ".join(
             f"echo {s.key}=$(settings get {s.namespace} {shlex.quote(s.key)})" for s in QUIET
         )
-        told = self._transport().script(lines, CALL_S).stdout
+        screen = f"echo {_SCREEN}=$(dumpsys power 2>/dev/null | grep -E '{SCREEN_LINES}')"
+        told = self._transport().script(f"{lines}; {screen}", CALL_S).stdout
         return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
 
     def _apply_settings(self) -> list[str]:
@@ -120,7 +123,8 @@ class Hold:
             f"settings put {s.namespace} {shlex.quote(s.key)} {shlex.quote(s.value)}"
             for s in QUIET
         )
-        self._transport().script(f"{puts}; input keyevent 224", CALL_S)
+        wake = "; input keyevent 224" if "input" in self._traits.commands else ""
+        self._transport().script(f"{puts}{wake}", CALL_S)
         now = self._settings_now()
         return [
             f"{setting.name}: not held, the phone refuses {setting.key}"
@@ -226,6 +230,7 @@ class Hold:
         return self._transport().shell(command, CALL_S)
 
 
+_SCREEN = "screen"
 _IDLE = "doze"
 _DEXOPT = "background compilation"
 

@@ -92,7 +92,7 @@ class Recovery:
             raise ValueError(msg)
 
 
-RECONNECT = Recovery(reconnect_s=15.0)
+RECONNECT = Recovery(reconnect_s=25.0)
 """What is done for a phone that does not answer, unless more is allowed."""
 
 
