@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from latency.measurement import MeasurementProtocol
 from workspace.errors import InputError
 
@@ -43,20 +45,40 @@ FINAL = MeasurementProtocol(
 )
 """For networks that are published: at least five minutes each, as MLPerf Mobile's minima."""
 
+LEAST_SESSIONS = 3
+"""For an interval that is of use."""
+
 PRESETS = {protocol.preset: protocol for protocol in (QUICK, SEARCH, FINAL)}
 """From the least to the most thorough."""
 
 
 def preset(name: str) -> MeasurementProtocol:
-    """The protocol called ``name``.
+    """The protocol called ``name``; ``NAME/SESSIONS`` fixes the number of its sessions.
 
     Raises:
         InputError: If there is none.
     """
-    if name not in PRESETS:
+    base, slash, sessions = name.partition("/")
+    if base not in PRESETS or (slash and not sessions.isdecimal()):
         msg = f"unknown preset {name!r}; there are {', '.join(PRESETS)}"
         raise InputError(msg)
-    return PRESETS[name]
+    return exactly(PRESETS[base], int(sessions)) if slash else PRESETS[base]
+
+
+def exactly(protocol: MeasurementProtocol, sessions: int) -> MeasurementProtocol:
+    """``protocol`` with a number of sessions that is fixed beforehand.
+
+    >>> exactly(SEARCH, 7).preset
+    'search/7'
+
+    Raises:
+        InputError: If they are too few for an interval.
+    """
+    if sessions < LEAST_SESSIONS:
+        msg = f"an interval needs at least {LEAST_SESSIONS} sessions, got {sessions}"
+        raise InputError(msg)
+    name = f"{protocol.preset.partition('/')[0]}/{sessions}"
+    return replace(protocol, preset=name, sessions_min=sessions, sessions_max=sessions)
 
 
 def rank(name: str) -> int:

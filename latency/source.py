@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from devices.device import Delegate, DeviceError, RunSettings
+from devices.device import ClockTier, Delegate, DeviceError, RunSettings
+from devices.recovery import RECONNECT, Recovery
 from exporters.artifact import Artifact, ModelFormat, Precision
 from latency.measurement import LatencyMeasurement, Verdict
 from search_space.architecture import Architecture, Head
@@ -207,6 +209,10 @@ class SourceSettings:
         exporter: Which makes files of networks, or ``package.module:NAME``.
         store: Database URL of measurements; empty for the one in ``POCKETNAS_HOME``.
         reuse: Whether an earlier measurement under the same conditions is an answer.
+        clock_tier: How firmly a phone's clock is to be held.
+        recovery: How far to go for a phone that does not answer any more.
+        in_app: Whether a phone is timed inside Google's benchmark app instead of by its program.
+        apk: The app's package, to be installed; empty where it is there.
     """
 
     threads: int = 1
@@ -217,6 +223,10 @@ class SourceSettings:
     exporter: str = ModelFormat.TFLITE.value
     store: str = ""
     reuse: bool = True
+    clock_tier: ClockTier = ClockTier.FREE
+    recovery: Recovery = RECONNECT
+    in_app: bool = False
+    apk: str = ""
 
     @property
     def placement(self) -> RunSettings:
@@ -226,6 +236,7 @@ class SourceSettings:
             cores=self.cores,
             delegate=self.delegate,
             timeout_s=self.timeout_s,
+            clock_tier=self.clock_tier,
         )
 
 
@@ -272,7 +283,7 @@ def _on_devices(text: str, settings: SourceSettings) -> DeviceSource:
 
     files = ModelFiles(settings.exporter, settings.precision)
     store = MeasurementStore(settings.store) if settings.store else MeasurementStore.shared()
-    devices = _devices(text)
+    devices = _devices(text, settings)
     try:
         return DeviceSource(
             text,
@@ -289,11 +300,12 @@ def _on_devices(text: str, settings: SourceSettings) -> DeviceSource:
         raise
 
 
-def _devices(text: str) -> list[Device]:
+def _devices(text: str, settings: SourceSettings) -> list[Device]:
     """This computer, the phone that ``text`` names, or all that are ready for ``adb:any``."""
     from devices.pool import discover, open_device
 
     if text == "host":
+        _refuse_app(text, settings)
         return [open_device(text)]
     phones = [found for found in discover() if found.id.startswith("adb:")]
     known = ", ".join(f"{p.id} ({p.problem})" if p.problem else p.id for p in phones)
@@ -303,12 +315,12 @@ def _devices(text: str) -> list[Device]:
         if not ready:
             msg = f"{ANY_PHONE!r} needs a phone that is ready; {there}"
             raise InputError(msg)
-        return [open_device(each) for each in ready]
+        return [_phone(each, settings) for each in ready]
     if text in {phone.id for phone in phones}:
-        return [open_device(text)]
+        return [_phone(text, settings)]
     why = ""
     if ":" in text.removeprefix("adb:"):  # HOST:PORT is found only by asking there
-        device = open_device(text)
+        device = _phone(text, settings)
         try:
             device.state()
         except DeviceError as error:
@@ -318,6 +330,23 @@ def _devices(text: str) -> list[Device]:
             return [device]
     msg = f"no phone {text!r}{why}; {there}"
     raise InputError(msg)
+
+
+def _refuse_app(text: str, settings: SourceSettings) -> None:
+    if settings.in_app:
+        msg = f"only a phone has an app to be timed in, got {text!r}: give --on adb:SERIAL"
+        raise InputError(msg)
+
+
+def _phone(device_id: str, settings: SourceSettings) -> Device:
+    """A phone as the settings want it."""
+    from devices.adb import AdbDevice
+    from devices.app_device import AppDevice
+
+    phone = AdbDevice(device_id.removeprefix("adb:"), recovery=settings.recovery)
+    if not settings.in_app:
+        return phone
+    return AppDevice(phone, Path(settings.apk) if settings.apk else None)
 
 
 def _own(reference: str, settings: SourceSettings) -> LatencySource:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from workspace.home import home
+
+if TYPE_CHECKING:
+    from devices.pool import Found
 
 
 class Health(StrEnum):
@@ -151,12 +156,63 @@ def _phones() -> tuple[Finding, ...]:
                 remedy="switch on USB debugging in the phone's developer options and plug it in",
             ),
         )
-    return tuple(
-        Finding(
-            part=phone.id,
-            health=Health.BROKEN if phone.problem else Health.OK,
-            detail=phone.description,
-            remedy=phone.problem,
+    with ThreadPoolExecutor(max_workers=len(phones)) as workers:
+        told = list(workers.map(_supported, phones))
+    return tuple(finding for findings in told for finding in findings)
+
+
+def _supported(phone: Found) -> tuple[Finding, ...]:
+    """What a phone says of itself, and what of the measurement protocol it supports."""
+    from devices.device import DeviceError
+    from devices.phone_support import examine
+    from devices.transport import open_transport
+    from workspace.errors import InputError
+
+    if phone.problem:
+        return (_phone(phone, Health.BROKEN, phone.problem),)
+    serial = phone.id.removeprefix("adb:")
+    try:
+        transport = open_transport(phone.id, serial)
+        try:
+            parts = examine(transport, phone.id, serial)
+        finally:
+            transport.close()
+    except (DeviceError, InputError) as error:
+        return (_phone(phone, Health.BROKEN, str(error)),)
+    return (
+        _phone(phone, Health.OK, ""),
+        *(
+            Finding(
+                part=f"{phone.id} {part.item}",
+                health=Health.OK if part.supported else Health.MISSING,
+                detail=part.detail,
+                remedy=part.remedy,
+            )
+            for part in parts
+        ),
+        _accepted(phone),
+    )
+
+
+def _phone(phone: Found, health: Health, remedy: str) -> Finding:
+    return Finding(part=phone.id, health=health, detail=phone.description, remedy=remedy)
+
+
+def _accepted(phone: Found) -> Finding:
+    from pocketnas.acceptances import last_acceptance
+
+    accepted = last_acceptance(phone.id)
+    test = f"pocketnas devices accept {phone.id}"
+    if accepted is None:
+        return Finding(
+            part=f"{phone.id} acceptance test",
+            health=Health.MISSING,
+            detail="never done",
+            remedy=f"{test} (15 minutes)",
         )
-        for phone in phones
+    return Finding(
+        part=f"{phone.id} acceptance test",
+        health=Health.OK if accepted.passed else Health.BROKEN,
+        detail=accepted.sentence(),
+        remedy="" if accepted.passed else f"see to it, then {test}",
     )

@@ -1,16 +1,27 @@
-"""``pocketnas devices``: what can run a model file here."""
+"""``pocketnas devices``: what can run a model file here, and what phones need."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from devices.pool import Appeared, Changed, Found, Gone
 
 app = typer.Typer(
     help="Phones and other devices that can time a model.",
     invoke_without_command=True,
     no_args_is_help=False,
 )
+
+Serial = Annotated[
+    str,
+    typer.Argument(metavar="SERIAL", help="As 'devices list' names it, with or without adb:."),
+]
 
 
 @app.callback()
@@ -26,17 +37,215 @@ def list_devices(*, as_json: AsJson = False) -> None:
     _list(as_json=as_json)
 
 
+@app.command()
+def watch(
+    *,
+    poll_s: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell when phones come and go, a line each, until Ctrl-C; with --json an object a line."""
+    import json
+
+    from devices.pool import watch as events
+
+    for event in events(poll_s=poll_s):
+        name, found = _event(event)
+        if as_json:
+            typer.echo(json.dumps({"event": name, "device": found.id, "problem": found.problem}))
+        else:
+            typer.echo(f"{name:9} {found.id}  {found.problem or found.description}")
+
+
+@app.command()
+def provision(
+    serial: Serial,
+    *,
+    runner: Annotated[
+        Path | None, typer.Option(help="A benchmark_model binary of your own.")
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(
+            help="Fetch the one that Google published with this version of LiteRT.",
+            show_default="a pinned one",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put benchmark_model on a phone: checked for its processor, its digest kept.
+
+    Example: pocketnas devices provision R5CT10 --runner ./benchmark_model
+    """
+    from dataclasses import asdict
+
+    from devices.pool import lease
+    from devices.provision import provision as put
+    from devices.releases import DEFAULT_RELEASE
+    from devices.transport import open_transport
+
+    if runner is None and release is None:
+        release = DEFAULT_RELEASE
+    device_id, name = _named(serial)
+    transport = open_transport(device_id, name)
+    try:
+        with lease(device_id, wait_s=60.0):
+            found = put(transport, device_id, runner=runner, release=release)
+    finally:
+        transport.close()
+    if as_json:
+        print_json({"device": device_id, **asdict(found)})
+        return
+    done = "pushed" if found.pushed else "was there already"
+    typer.echo(f"{found.path}: {done}, {found.dialect} dialect, {found.abi}")
+    typer.echo(f"  version {found.version or 'unknown'}, sha256 {found.sha256}")
+
+
+@app.command()
+def accept(
+    serial: Serial,
+    *,
+    minutes: Annotated[
+        float, typer.Option(help="How long it may take; fewer are fewer pairs.", min=0.1)
+    ] = 15.0,
+    as_json: AsJson = False,
+) -> None:
+    """Test whether a phone's latencies may be believed, and keep the result beside its numbers.
+
+    One file under two names, a ladder of widths, pairs of networks 3 % apart in two passes, and
+    whether a heated phone is refused. Exit code 1 if it fails.
+    """
+    from devices.pool import lease, open_device
+    from latency.acceptance import accept as test
+    from latency.history import History
+    from latency.protocol import Bench
+    from latency.store import MeasurementStore
+    from pocketnas.acceptances import note_unit
+
+    device_id = "host" if serial == "host" else _named(serial)[0]
+    device = open_device(device_id)
+    try:
+        with lease(device_id, wait_s=60.0) as held:
+            bench = Bench(device=device, guard=held.require)
+            setup = device.setup(bench.placement)
+            result = test(bench, minutes=minutes, say=lambda part: typer.echo(part, err=True))
+    finally:
+        device.close()
+    report: dict[str, object] = {"conditions": {"device_model": setup.info.model, "runner": setup.runner.name}}
+    stand_ins = [text for text in (setup.info.stand_in, setup.runner.stand_in) if text]
+    report |= {"stand_ins": stand_ins, **result.report()}
+    History(MeasurementStore.shared()).add_acceptance(setup.info.unit, report)
+    note_unit(device_id, setup.info.unit)
+    if as_json:
+        print_json({"device": device_id, **report})
+    else:
+        _print_acceptance(report)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    serial: Serial,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The provisioned benchmark_model as well.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove models and leftovers from a phone, and put back what a killed process had changed."""
+    from devices.held_changes import Journal
+    from devices.phone_cache import PhoneCache
+    from devices.pool import lease
+    from devices.transport import open_transport
+
+    device_id, name = _named(serial)
+    transport = open_transport(device_id, name)
+    try:
+        with lease(device_id, wait_s=60.0):
+            left = Journal(device_id).read()
+            failed = Journal(device_id).put_back(transport)
+            removed = PhoneCache(transport, device_id).clean(runner=everything)
+    finally:
+        transport.close()
+    if as_json:
+        put_back = [change.name for change in left]
+        print_json(
+            {
+                "device": device_id,
+                "files": removed.files,
+                "bytes": removed.bytes,
+                "put_back": put_back,
+                "failed": [*failed],
+            }
+        )
+        return
+    typer.echo(f"removed {removed.files} files, {removed.bytes / 1e6:.1f} MB")
+    for change in left:
+        typer.echo(f"put back: {change.name}")
+    for problem in failed:
+        typer.echo(problem)
+
+
+@app.command()
+def release(serial: Serial, *, as_json: AsJson = False) -> None:
+    """Take a phone out of quarantine by hand."""
+    from devices.quarantine import release as let_out
+
+    device_id, _ = _named(serial)
+    was = let_out(device_id)
+    if as_json:
+        print_json({"device": device_id, "was_in_quarantine": was})
+    else:
+        typer.echo(f"{device_id} {'is free again' if was else 'was not in quarantine'}")
+
+
+def _named(serial: str) -> tuple[str, str]:
+    """The id and the serial of a phone that was given as either."""
+    from workspace.errors import InputError
+
+    name = serial.removeprefix("adb:")
+    if not name or name in ("host", "any"):
+        msg = f"this is for one phone, got {serial!r}: 'pocketnas devices list' names them"
+        raise InputError(msg)
+    return f"adb:{name}", name
+
+
+def _event(event: Appeared | Gone | Changed) -> tuple[str, Found]:
+    return type(event).__name__.lower(), event.found
+
+
+def _print_acceptance(report: dict[str, object]) -> None:
+    typer.echo("passed" if report["passed"] else "failed")
+    for name in ("failed", "stand_ins", "labels"):
+        found = report[name]
+        for text in found if isinstance(found, list | tuple) else ():
+            typer.echo(f"  {name.rstrip('s')}: {text}")
+    for name in ("aa_pairs", "aa_covered", "ladder_ms", "pairs", "flips", "told_apart", "heat"):
+        typer.echo(f"  {name:12} {report[name]}")
+
+
 def _list(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from devices.pool import discover
+    from pocketnas.acceptances import last_acceptance
 
     found = discover()
+    tests = {device.id: last_acceptance(device.id) for device in found}
     if as_json:
-        print_json({"devices": [asdict(device) for device in found]})
+        rows = [
+            {**asdict(d), "accepted": None if (t := tests[d.id]) is None else t.passed}
+            for d in found
+        ]
+        print_json({"devices": rows})
         return
-    rows = [(d.id, d.kind, d.description, d.problem or "ready") for d in found]
-    print_table(("device", "kind", "what", "state"), rows)
+    table = []
+    for device in found:
+        test = tests[device.id]
+        told = "never" if test is None else f"{'passed' if test.passed else 'failed'}"
+        told = told if test is None else f"{told} {test.taken[:10]}"
+        table.append((device.id, device.kind, device.description, device.problem or "ready", told))
+    print_table(("device", "kind", "what", "state", "accepted"), table)
     if all(device.id == "host" for device in found):
         typer.echo(
             "\nNo phone: switch on USB debugging and plug one in, or 'pocketnas phone up' "
