@@ -1,48 +1,59 @@
 """Which phones passed their acceptance test, by the names that the command line gives them.
 
-The test's result lies in the store of measurements by the phone's unit, which only the phone
-tells; which unit a name last was is noted beside it, so that a list of phones asks none of them.
+The full result lies in the store of measurements, by the phone's unit, which only the phone tells.
+This note beside it lets a list of phones ask none of them, and open no database.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from workspace.files import write_whole
 from workspace.home import home
 
-if TYPE_CHECKING:
-    from latency.history import Accepted
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """The last acceptance test of a device.
+
+    Attributes:
+        unit: Which one it was.
+        passed: Whether it passed.
+        taken: ISO 8601, UTC.
+    """
+
+    unit: str
+    passed: bool
+    taken: str
+
+    def __str__(self) -> str:
+        return f"{'passed' if self.passed else 'failed'} {self.taken[:10]}"
 
 
-def note_unit(device_id: str, unit: str) -> None:
-    """Remember which unit a device is."""
-    units = {**_units(), device_id: unit}
+def note(device_id: str, unit: str, *, passed: bool) -> None:
+    """Remember how a device's test ended just now."""
+    taken = datetime.now(UTC).isoformat(timespec="seconds")
+    noted = {**_noted(), device_id: Noted(unit=unit, passed=passed, taken=taken)}
+    content = {name: asdict(each) for name, each in noted.items()}
     home().mkdir(parents=True, exist_ok=True)
-    write_whole(_file(), json.dumps(units, indent=1, sort_keys=True).encode())
+    write_whole(_file(), json.dumps(content, indent=1, sort_keys=True).encode())
 
 
-def last_acceptance(device_id: str) -> Accepted | None:
+def last_acceptance(device_id: str) -> Noted | None:
     """The last test of a device; None if it never had one."""
-    unit = _units().get(device_id)
-    if unit is None or not (home() / "measurements.db").exists():
-        return None
-    from latency.history import History
-    from latency.store import MeasurementStore
-
-    return History(MeasurementStore.shared()).acceptance(unit)
+    return _noted().get(device_id)
 
 
 def _file() -> Path:
-    return home() / "units.json"
+    return home() / "acceptances.json"
 
 
-def _units() -> dict[str, str]:
-    with suppress(OSError, ValueError):
+def _noted() -> dict[str, Noted]:
+    with suppress(OSError, ValueError, TypeError, AttributeError):
         found = json.loads(_file().read_text())
-        if isinstance(found, dict):
-            return {str(name): str(unit) for name, unit in found.items()}
+        return {str(name): Noted(**fields) for name, fields in found.items()}
     return {}

@@ -213,6 +213,6 @@ def _accepted(phone: Found) -> Finding:
     return Finding(
         part=f"{phone.id} acceptance test",
         health=Health.OK if accepted.passed else Health.BROKEN,
-        detail=accepted.sentence(),
+        detail=str(accepted),
         remedy="" if accepted.passed else f"see to it, then {test}",
     )

@@ -119,7 +119,7 @@ def accept(
     from latency.history import History
     from latency.protocol import Bench
     from latency.store import MeasurementStore
-    from pocketnas.acceptances import note_unit
+    from pocketnas.acceptances import note
 
     device_id = "host" if serial == "host" else _named(serial)[0]
     device = open_device(device_id)
@@ -130,11 +130,13 @@ def accept(
             result = test(bench, minutes=minutes, say=lambda part: typer.echo(part, err=True))
     finally:
         device.close()
-    report: dict[str, object] = {"conditions": {"device_model": setup.info.model, "runner": setup.runner.name}}
+    report: dict[str, object] = {
+        "conditions": {"device_model": setup.info.model, "runner": setup.runner.name}
+    }
     stand_ins = [text for text in (setup.info.stand_in, setup.runner.stand_in) if text]
     report |= {"stand_ins": stand_ins, **result.report()}
     History(MeasurementStore.shared()).add_acceptance(setup.info.unit, report)
-    note_unit(device_id, setup.info.unit)
+    note(device_id, setup.info.unit, passed=result.passed)
     if as_json:
         print_json({"device": device_id, **report})
     else:
@@ -241,10 +243,9 @@ def _list(*, as_json: bool) -> None:
         return
     table = []
     for device in found:
-        test = tests[device.id]
-        told = "never" if test is None else f"{'passed' if test.passed else 'failed'}"
-        told = told if test is None else f"{told} {test.taken[:10]}"
-        table.append((device.id, device.kind, device.description, device.problem or "ready", told))
+        state, test = device.problem or "ready", tests[device.id]
+        told = "never" if test is None else str(test)
+        table.append((device.id, device.kind, device.description, state, told))
     print_table(("device", "kind", "what", "state", "accepted"), table)
     if all(device.id == "host" for device in found):
         typer.echo(
