@@ -311,6 +311,8 @@ class RunRecord:
             None where it exposes none.
         others_cores: How many cores' worth of computing others did meanwhile, a stolen core of a
             virtual machine among them; None where it cannot be told.
+        quiet_share: Share of the runs beside which nobody else computed on the same core. Where
+            they were enough, only they are in ``samples``. None where it cannot be told.
     """
 
     samples: Samples
@@ -322,6 +324,7 @@ class RunRecord:
     started_at: datetime
     energy_mj: float | None = None
     others_cores: float | None = None
+    quiet_share: float | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

@@ -59,4 +59,5 @@ def _session(record: RunRecord) -> dict[str, Json]:
         "peak_memory_mb": record.peak_memory_mb,
         "energy_mj": record.energy_mj,
         "others_cores": record.others_cores,
+        "quiet_share": record.quiet_share,
     }

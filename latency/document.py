@@ -107,6 +107,7 @@ def record_to_text(record: RunRecord) -> str:
         "started_at": record.started_at.isoformat(),
         "energy_mj": record.energy_mj,
         "others_cores": record.others_cores,
+        "quiet_share": record.quiet_share,
     }
     return json.dumps(document, sort_keys=True)
 
@@ -183,6 +184,7 @@ def _record(fields: Mapping[str, object]) -> RunRecord:
         started_at=datetime.fromisoformat(_text(fields["started_at"])),
         energy_mj=cast("float | None", fields.get("energy_mj")),
         others_cores=cast("float | None", fields.get("others_cores")),
+        quiet_share=cast("float | None", fields.get("quiet_share")),
     )
 
 

@@ -41,6 +41,8 @@ class Limits:
             A free governor ramps up in the first tenth of a second.
         others_cores: Cores' worth of computing by others, from which on a session on this computer
             is tried again: a busy neighbour on the same core slows it by a third.
+        quiet_share: Of a session's runs, the same where that is known: with fewer the runner does
+            not find enough of them.
         patience_s: How long to wait for a device to become ready.
     """
 
@@ -54,6 +56,7 @@ class Limits:
         (ClockTier.FREE, 0.10),
     )
     others_cores: float = 0.15
+    quiet_share: float = 0.12
     patience_s: float = 600.0
 
 
@@ -131,6 +134,8 @@ class Gate:
 
     def is_disturbed(self, record: RunRecord) -> bool:
         """Whether others computed so much beside a session that a quieter one should be tried."""
+        if record.quiet_share is not None:
+            return record.quiet_share < self.limits.quiet_share
         return record.others_cores is not None and record.others_cores > self.limits.others_cores
 
     def _why_slow(self, setup: Setup, before: DeviceState, after: DeviceState) -> str:

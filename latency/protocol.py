@@ -27,7 +27,7 @@ from devices.device import (
 from exporters.artifact import Precision
 from latency import sentinel as watch
 from latency.baseline import Baselines
-from latency.gates import Gate, Limits, NotReadyError
+from latency.gates import Gate, NotReadyError
 from latency.interval import Looks, half_width_share, interval_of_median
 from latency.measurement import (
     Conditions,
@@ -40,9 +40,6 @@ from latency.measurement import (
 )
 
 Got = TypeVar("Got")
-
-OTHERS_CORES = Limits().others_cores
-"""From which on it is said what others computed."""
 
 GIVEN_UP = 3
 """Sessions in a row without a quiet moment after which no more are waited for."""
@@ -298,7 +295,7 @@ class _Batch:
 
     def _committed(self, series: _Series) -> Iterator[Result]:
         """The latency of a series if it needs no more sessions."""
-        measurement = series.commit(self._drift, self._restless)
+        measurement = series.commit(self._bench.gate, self._drift, self._restless)
         if measurement is not None:
             self._left.remove(series)
             yield Measured(index=series.index, measurement=measurement)
@@ -402,7 +399,7 @@ class _Series:
                 )
             _require_statistic(bench.device, session.record, self._conditions.statistic)
         except SessionRefusedError as error:
-            rejected = self._rejected(str(error.detail))
+            rejected = self._rejected(bench.gate, str(error.detail))
             return rejected or NotMeasured(index=self.index, error=error)
         except DeviceError as error:
             return NotMeasured(index=self.index, error=error)
@@ -415,7 +412,7 @@ class _Series:
         if everything:
             self._sessions.clear()
 
-    def commit(self, drift: watch.Drift, restless: str) -> LatencyMeasurement | None:
+    def commit(self, gate: Gate, drift: watch.Drift, restless: str) -> LatencyMeasurement | None:
         """Let the pending sessions count; the latency if no more are needed."""
         self._sessions += self._pending
         self._pending.clear()
@@ -429,20 +426,21 @@ class _Series:
             return None
         verdict = Verdict.STABLE if narrow and not restless else Verdict.UNSTABLE
         reason = restless if narrow else _too_wide(protocol, values)
-        return self._measurement(conditions, factors, verdict, reason)
+        return self._measurement(gate, conditions, factors, verdict, reason)
 
-    def _rejected(self, reason: str) -> Measured | None:
+    def _rejected(self, gate: Gate, reason: str) -> Measured | None:
         """What there is of it; nothing if there is too little for an interval."""
         self._sessions += self._pending
         self._pending.clear()
         if len(self._sessions) < 2 or self._conditions is None:
             return None
         factors = (1.0,) * len(self._sessions)
-        measurement = self._measurement(self._conditions, factors, Verdict.REJECTED, reason)
+        measurement = self._measurement(gate, self._conditions, factors, Verdict.REJECTED, reason)
         return Measured(index=self.index, measurement=measurement)
 
     def _measurement(
         self,
+        gate: Gate,
         conditions: Conditions,
         factors: tuple[float, ...],
         verdict: Verdict,
@@ -459,7 +457,7 @@ class _Series:
             verdict=verdict,
             reason=reason,
             drift=factors if any(factor != 1.0 for factor in factors) else (),
-            labels=(*self._labels, *_disturbances(self._sessions)),
+            labels=(*self._labels, *_disturbances(gate, self._sessions)),
         )
 
 
@@ -493,16 +491,10 @@ def _values(
     ]
 
 
-def _disturbances(sessions: Sequence[_Session]) -> tuple[str, ...]:
+def _disturbances(gate: Gate, sessions: Sequence[_Session]) -> tuple[str, ...]:
     """What has to be said of sessions beside which others computed."""
-    told = [s.record.others_cores for s in sessions if s.record.others_cores is not None]
-    loud = [cores for cores in told if cores > OTHERS_CORES]
-    if not loud:
-        return ()
-    return (
-        f"computer: others used up to {max(loud):.1f} cores beside {len(loud)} of "
-        f"{len(sessions)} sessions",
-    )
+    loud = sum(gate.is_disturbed(session.record) for session in sessions)
+    return (f"computer: others computed beside {loud} of its sessions",) if loud else ()
 
 
 def _conditions(
@@ -533,11 +525,17 @@ def _run(bench: Bench, model: ModelFile, settings: RunSettings) -> _Session:
         if not bench.gate.is_disturbed(session.record):
             break
         again = _patiently(bench, lambda: _run_once(bench, model, settings))
-        session = min(session, again, key=lambda each: each.record.others_cores or 0.0)
+        session = min(session, again, key=_loudness)
     disturbed = bench.gate.is_disturbed(session.record)
     tally.disturbed += disturbed
     tally.restless = tally.restless + 1 if disturbed else 0
     return session
+
+
+def _loudness(session: _Session) -> float:
+    """How much others computed beside a session."""
+    share = session.record.quiet_share
+    return 1 - share if share is not None else session.record.others_cores or 0.0
 
 
 def _patiently(bench: Bench, act: Callable[[], Got]) -> Got:

@@ -340,12 +340,18 @@ def _refuse_app(text: str, settings: SourceSettings) -> None:
 
 def _phone(device_id: str, settings: SourceSettings) -> Device:
     """A phone as the settings want it."""
+    from devices.pool import open_device
+
+    phone = open_device(device_id, settings.recovery)
+    if not settings.in_app:
+        return phone
     from devices.adb import AdbDevice
     from devices.app_device import AppDevice
 
-    phone = AdbDevice(device_id.removeprefix("adb:"), recovery=settings.recovery)
-    if not settings.in_app:
-        return phone
+    if not isinstance(phone, AdbDevice):
+        phone.close()
+        msg = f"{device_id} has no app to be timed in"
+        raise InputError(msg)
     return AppDevice(phone, Path(settings.apk) if settings.apk else None)
 
 

@@ -204,18 +204,22 @@ def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
     ]
 
 
+_FILLED = "fill_uninitialized_memory"
+"""An attribute of ``torch.utils.deterministic`` that its types do not know."""
+
+
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
     """Torch's global generator and algorithms fixed for a while, then as before."""
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = deterministic.fill_uninitialized_memory
+    filled = getattr(deterministic, _FILLED)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
-        deterministic.fill_uninitialized_memory = False  # to find bugs with; an eighth slower
+        setattr(deterministic, _FILLED, False)  # to find bugs with; an eighth slower
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(mode=before, warn_only=warned)
-            deterministic.fill_uninitialized_memory = filled
+            setattr(deterministic, _FILLED, filled)

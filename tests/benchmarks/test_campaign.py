@@ -15,8 +15,10 @@ from latency.testing import FakeDevice
 def campaign():
     path = Path(__file__).parents[2] / "benchmarks" / "campaign.py"
     spec = importlib.util.spec_from_file_location("campaign", path)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["campaign"] = module
+    assert spec.loader is not None
     spec.loader.exec_module(module)
     yield module
     del sys.modules["campaign"]

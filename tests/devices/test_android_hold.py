@@ -84,7 +84,7 @@ def test_a_tier_that_the_phone_does_not_give_is_refused_and_leaves_no_trace(phon
     with pytest.raises(DevicePermanentError, match="T1 needs root"):
         device.setup(RunSettings(clock_tier=ClockTier.FIXED))
     before = settings_of(device)
-    with pytest.raises(DevicePermanentError), device.hold(RunSettings(clock_tier="T1")):
+    with pytest.raises(DevicePermanentError), device.hold(RunSettings(clock_tier=ClockTier.FIXED)):
         pytest.fail("it was held")
     assert settings_of(device) == before
 

@@ -1,10 +1,13 @@
+import math
 import os
+from dataclasses import replace
 
 import psutil
 import pytest
 
 from devices.device import Delegate, DevicePermanentError, RunSettings
-from devices.host import HostDevice
+from devices.host import HostDevice, best_probe_us, note_probe
+from devices.host_runner import _Timed
 from devices.testing import QUICK, DeviceContract, file_of
 
 
@@ -54,8 +57,37 @@ def test_the_first_inference_and_the_memory_are_told(tiny_model):
 def test_warm_up_and_timing_go_by_count_and_by_time(tiny_model):
     settings = RunSettings(warmup_runs=0, warmup_min_s=0, timed_runs=5, timed_min_s=0.2)
     samples = HostDevice().run(file_of(tiny_model), settings).samples
-    assert sum(samples.runs_ms) > 100
-    assert len(samples.runs_ms) > 5
+    few = HostDevice().run(file_of(tiny_model), replace(settings, timed_min_s=0)).samples
+    assert 5 <= len(few.runs_ms) < 100 < len(samples.runs_ms)
+
+
+def test_runs_beside_which_others_computed_are_left_out_where_there_are_enough():
+    timed = _Timed(lambda: None, best_probe_us=100.0)
+    timed.all_ms = [5.0, 9.0, 8.0, 5.1, 5.2]
+    timed._probes_us = [100.0, 100.0, 200.0, 110.0, 101.0, 100.0]
+    assert timed.quiet_share == 0.6
+    assert timed.runs_ms(3) == [5.0, 5.1, 5.2]
+    assert timed.runs_ms(4) == timed.all_ms
+
+
+def test_a_core_that_is_never_idle_is_noticed_by_what_it_was_before():
+    timed = _Timed(lambda: None, best_probe_us=100.0)
+    timed.all_ms, timed._probes_us = [9.0, 9.1], [200.0, 201.0, 202.0]
+    assert timed.quiet_share == 0.0
+    assert timed.best_probe_us == 100.0
+
+
+def test_the_best_probe_is_kept_for_a_day(tmp_path, monkeypatch):
+    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path))
+    assert best_probe_us() == math.inf
+    note_probe(50.0)
+    note_probe(60.0)
+    assert best_probe_us() == 50.0
+    path = tmp_path / "host-probe.json"
+    path.write_text(path.read_text().replace('"at_s": 1', '"at_s": 0'))
+    assert best_probe_us() == math.inf
+    path.write_text("{")
+    assert best_probe_us() == math.inf
 
 
 def test_a_gpu_is_refused():

@@ -140,7 +140,7 @@ def test_a_busy_phone_is_reached_through_the_server_that_took_it(plugged, monkey
 
     monkeypatch.setattr("devices.ways.ServerLink", Link)
     transport = open_transport("adb:FAKE", "FAKE")
-    assert transport._wire._link.name == "FAKE through 127.0.0.1:9"
+    assert vars(transport)["_wire"]._link.name == "FAKE through 127.0.0.1:9"
 
 
 def test_a_phone_that_this_user_may_not_open_says_what_to_install(plugged):

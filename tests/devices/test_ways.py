@@ -80,7 +80,8 @@ def test_a_serial_of_wireless_debugging_needs_a_server(monkeypatch):
         open_transport(f"adb:{serial}", serial)
     monkeypatch.setattr(ways, "listed", lambda _: {serial: "device"})
     monkeypatch.setattr(ways, "ServerLink", lambda server, name, _: (server, name))
-    assert ways.way_to("adb:x", serial)(0.0) == (ServerAddress(), serial)
+    found: object = ways.way_to("adb:x", serial)(0.0)
+    assert found == (ServerAddress(), serial)
 
 
 @pytest.mark.usefixtures("none_held")
@@ -102,8 +103,9 @@ def test_an_address_is_reached_directly_where_no_server_holds_it(monkeypatch, se
 def test_what_a_server_holds_is_reached_through_it_even_if_it_has_an_address(monkeypatch):
     monkeypatch.setattr(ways, "listed", lambda _: {"10.0.0.2:5555": "device"})
     monkeypatch.setattr(ways, "ServerLink", lambda server, name, _: (str(server), name))
-    assert ways.way_to("adb:x", "10.0.0.2:5555")(0.0)[1] == "10.0.0.2:5555"
-    far = ways.way_to("adb:x", "10.0.0.2:5555@desk:5037")(0.0)
+    near: object = ways.way_to("adb:x", "10.0.0.2:5555")(0.0)
+    assert near == (str(ServerAddress()), "10.0.0.2:5555")
+    far: object = ways.way_to("adb:x", "10.0.0.2:5555@desk:5037")(0.0)
     assert far == ("desk:5037", "10.0.0.2:5555")
 
 

@@ -56,7 +56,7 @@ def attached(monkeypatch):
         pool = ModuleType("devices.pool")
         opened = []
 
-        def open_device(name):
+        def open_device(name, _=None):
             device = FakeDevice(
                 name.removeprefix("adb:"), model="Fake 2" if "Z" in name else "Fake 1"
             )

@@ -47,9 +47,7 @@ def test_the_list_shows_how_the_acceptance_test_ended(pocketnas):
 
 
 @pytest.mark.loopback
-def test_clean_removes_models_and_puts_back_what_a_dead_process_left(
-    pocketnas, phone, tiny_model, tmp_path
-):
+def test_clean_removes_models_and_puts_back_what_a_dead_process_left(pocketnas, phone, tiny_model):
     pocketnas("measure", str(tiny_model), "--on", phone, "--preset", "quick")
     Journal(phone).write((Change(name="a file", undo=("touch", "/data/local/tmp/was-put-back")),))
     found = json.loads(pocketnas("devices", "clean", phone, "--json").out)
