@@ -9,6 +9,8 @@ from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
 from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
+from devices.device import ClockTier, Delegate
+from devices.recovery import RECONNECT
 from latency import source as latency_source
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
@@ -194,6 +196,15 @@ def _source(config: SearchConfig) -> LatencySource:
 
     if plugin.is_reference(config.exporter) or config.exporter != "tflite":
         create_exporter(config.exporter)
-    return latency_source.create(
-        config.latency, SourceSettings(threads=config.threads, exporter=config.exporter)
+    settings = SourceSettings(
+        threads=config.threads,
+        delegate=Delegate(config.delegate),
+        clock_tier=ClockTier(config.clock_tier),
+        exporter=config.exporter,
+        recovery=replace(
+            RECONNECT,
+            reboot="reboot" in config.phone_recovery,
+            power_cycle="power-cycle" in config.phone_recovery,
+        ),
     )
+    return latency_source.create(config.latency, settings)

@@ -48,6 +48,9 @@ class SearchConfig(BaseModel):
     learning_rate: PositiveTime | None = None
     train_deadline_s: PositiveTime = 3600.0
     threads: Positive = 1
+    delegate: Literal["cpu", "gpu"] = "cpu"
+    clock_tier: Literal["T1", "T2", "T3"] = "T3"
+    phone_recovery: list[Literal["reboot", "power-cycle"]] = Field(default_factory=list)
     preset: Literal["quick", "search", "final"] = "search"
     final_preset: Literal["quick", "search", "final"] = "final"
     skip_above: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None

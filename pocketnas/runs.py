@@ -13,7 +13,7 @@ from controller.progress import Observer
 from controller.reward import Reward, RewardMode
 from controller.search import Search
 from controller.study import Study
-from latency.source import LatencyFailure
+from latency.source import LatencyFailure, LatencySource
 from pocketnas.assembly import Assembly, assemble, head_of
 from pocketnas.config import SearchConfig
 from pocketnas.networks import Found
@@ -140,11 +140,25 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
             observer.on_step(f"front: {found.text}")
         else:
             observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
+    _say_use(parts.source, observer)
     chosen = best(study, parts.reward)
     if chosen is not None:
         from pocketnas.exported import export_best
 
         export_best(folder, parts, evaluation, chosen, observer.on_step)
+
+
+def _say_use(source: LatencySource, observer: RunObserver) -> None:
+    """How well each phone was used, where the latencies were measured on several."""
+    report = getattr(source, "report", None)
+    lanes = report() if report is not None else ()
+    for lane in lanes if len(lanes) > 1 else ():
+        factor = "unknown" if lane.unit_factor is None else f"{lane.unit_factor:.3f}"
+        observer.on_step(
+            f"{lane.device}: {lane.measurements} measurements, "
+            f"{lane.measurements_per_hour:.0f} an hour, busy {lane.utilisation:.0%}, cooling "
+            f"{lane.cooling:.0%}, {lane.refused_sessions} sessions refused, unit factor {factor}"
+        )
 
 
 def trial_of(folder: Path, which: str) -> Found:
