@@ -37,7 +37,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from devices.device import DeviceBusyError, DeviceError, RunSummary
+from devices.adb import AdbDevice
+from devices.device import DeviceBusyError, DeviceError, RunSettings, RunSummary
 from devices.fault_plan import (
     MID_ANSWER,
     MID_PUSH,
@@ -123,6 +124,9 @@ DEADLINE_S = 300.0
 
 FAULT_EACH_S, CUT_EACH_S = 5.0, 20.0
 """Between two faults of any phone, and between two of one phone's connection, on average."""
+
+DISK_MB = 64
+"""Of a phone's disk for models."""
 
 FILES = 24
 """Different models; each is measured many times."""
@@ -239,10 +243,10 @@ def strike(campaign: Campaign, phone: Phone, kind: str) -> None:
         case "reboot":
             in_shell(phone, "(sleep 0.2; reboot) >/dev/null 2>&1 &")
         case "disk-full":
-            mount(phone, "mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs")
-            later(2.0, lambda: mount(phone, "umount", "-l"))
+            fill(phone)
+            later(3.0, lambda: free(phone))
         case "file-corrupted":
-            corrupt(folder / "models", campaign.rng)
+            corrupt(models_of(phone), campaign.rng)
         case "thermal-status":
             in_shell(phone, "cmd thermalservice override-status 2")
             later(4.0, lambda: in_shell(phone, "cmd thermalservice reset"))
@@ -263,16 +267,31 @@ def corrupt(models: Path, rng: random.Random) -> None:
             file.write(b"\x5a")
 
 
-def mount(phone: Phone, *words: str) -> None:
-    """Mount something over the phone's models, or unmount it, in the phone's own namespace."""
-    models = f"/{FOLDER}/models"
-    inside = (f"--target={phone.pid}", "--mount", f"--root=/proc/{phone.pid}/root")
-    subprocess.run(
-        ["nsenter", *inside, *words, models],
-        check=False,
-        capture_output=True,
-        timeout=20,
-    )
+def models_of(phone: Phone) -> Path:
+    """The phone's models, a small disk of their own, seen from this computer."""
+    return Path(f"/proc/{phone.pid}/root/{FOLDER}/models")
+
+
+def give_disk(phone: Phone) -> None:
+    """A disk for the phone's models that is small enough to be filled."""
+    models_of(phone).mkdir(exist_ok=True)
+    size = f"size={DISK_MB}m,mode=777"
+    words = ("mount", "-t", "tmpfs", "-o", size, "tmpfs", f"/{FOLDER}/models")
+    subprocess.run(["nsenter", f"--target={phone.pid}", "--mount", *words], check=True, timeout=20)
+
+
+def fill(phone: Phone) -> None:
+    """Write into the phone's disk until it is full."""
+    with suppress(OSError), (models_of(phone) / "filler").open("wb") as file:
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+
+
+def free(phone: Phone) -> None:
+    """Give the phone's disk back."""
+    with suppress(OSError):
+        (models_of(phone) / "filler").unlink()
 
 
 def in_shell(phone: Phone, text: str) -> None:
@@ -443,6 +462,21 @@ def settings_of(phone: Phone) -> dict[str, object]:
     return found
 
 
+def changed(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """The settings that are not as before; none is right."""
+    return sorted(k for k in {**before, **after} if before.get(k) != after.get(k))
+
+
+def next_start(phone: Phone, proxy: FaultProxy) -> None:
+    """Whoever uses the phone next puts back what a killed worker had changed."""
+    in_shell(phone, "dumpsys battery reset; cmd thermalservice reset")
+    with suppress(DeviceError, InputError):
+        device = AdbDevice(proxy.serial)
+        with lease(device.id, wait_s=10.0), device.hold(RunSettings()):
+            pass
+        device.close()
+
+
 def stored() -> list[LatencyMeasurement]:
     """Every measurement in the store of the campaign."""
     from sqlalchemy import select
@@ -493,6 +527,7 @@ def measure_all(jobs: int, phones: int, seed: int) -> dict[str, object]:
     up_now = up(phones, scenario=str(scenario))
     for number, phone in enumerate(up_now):
         install_wrapper(phone, newer=number == 1)
+        give_disk(phone)
     rng = random.Random(seed)
     began = time.monotonic()
     proxies = [
@@ -525,6 +560,9 @@ def measure_all(jobs: int, phones: int, seed: int) -> dict[str, object]:
         troubles.join(30)
         minutes = (time.monotonic() - began) / 60
         time.sleep(10)  # what was struck last is right again
+        for phone in up_now:
+            if phone.serial not in campaign.dead:
+                next_start(phone, proxies[up_now.index(phone)])
         return _figures(campaign, before, minutes, devices)
     finally:
         for proxy in proxies:
@@ -560,7 +598,7 @@ def _figures(
         "ledger_entries": sum(len(entries) for entries in ledgers.values()),
         "faults": dict(campaign.injected),
         "connection_faults": dict(proxies),
-        "settings_restored": {p.serial: settings_of(p) == before[p.serial] for p in alive},
+        "settings_changed": {p.serial: changed(before[p.serial], settings_of(p)) for p in alive},
         "leases_free": leases_free(devices),
         "minutes": round(minutes, 1),
         "deadline_s": DEADLINE_S,

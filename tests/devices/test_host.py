@@ -58,7 +58,7 @@ def test_warm_up_and_timing_go_by_count_and_by_time(tiny_model):
     settings = RunSettings(warmup_runs=0, warmup_min_s=0, timed_runs=5, timed_min_s=0.2)
     samples = HostDevice().run(file_of(tiny_model), settings).samples
     few = HostDevice().run(file_of(tiny_model), replace(settings, timed_min_s=0)).samples
-    assert 5 <= len(few.runs_ms) < 100 < len(samples.runs_ms)
+    assert 5 <= len(few.runs_ms) < 400 < len(samples.runs_ms)
 
 
 def test_runs_beside_which_others_computed_are_left_out_where_there_are_enough():
