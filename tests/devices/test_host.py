@@ -1,6 +1,6 @@
 import math
 import os
-from dataclasses import replace
+import time
 
 import psutil
 import pytest
@@ -54,11 +54,16 @@ def test_the_first_inference_and_the_memory_are_told(tiny_model):
     assert 10 < record.peak_memory_mb < 500
 
 
-def test_warm_up_and_timing_go_by_count_and_by_time(tiny_model):
-    settings = RunSettings(warmup_runs=0, warmup_min_s=0, timed_runs=5, timed_min_s=0.2)
-    samples = HostDevice().run(file_of(tiny_model), settings).samples
-    few = HostDevice().run(file_of(tiny_model), replace(settings, timed_min_s=0)).samples
-    assert 5 <= len(few.runs_ms) < 400 < len(samples.runs_ms)
+def test_timing_goes_by_count_and_by_time():
+    timed = _Timed(lambda: time.sleep(0.001), best_probe_us=math.inf)
+    started = time.monotonic()
+    timed.run(5, 0.2)
+    assert time.monotonic() - started >= 0.2
+    assert len(timed.all_ms) >= 5
+    timed = _Timed(lambda: time.sleep(0.02), best_probe_us=math.inf)
+    timed.run(5, 0.0)
+    assert 5 <= len(timed.runs_ms(5)) <= len(timed.all_ms)
+    assert min(timed.all_ms) >= 20
 
 
 def test_runs_beside_which_others_computed_are_left_out_where_there_are_enough():

@@ -303,9 +303,12 @@ def test_a_reboot_ends_all_and_comes_back_as_another_start(bring_up, asked):
 def test_the_cable_carries_what_the_scenario_says(bring_up):
     phone = bring_up("version = 1\ntransfer_mb_per_s = 8\n")
     (phone.folder / "local/tmp/blob").write_bytes(bytes(8_000_000))
-    start = time.monotonic()
-    phone.says("head -c 4000000 /data/local/tmp/blob | tr '\\0' x")
-    assert 0.4 < time.monotonic() - start < 1.5
+    times_s = []
+    for _ in range(3):  # the quickest: a busy computer can only make it slower
+        start = time.monotonic()
+        phone.says("head -c 4000000 /data/local/tmp/blob | tr '\\0' x")
+        times_s.append(time.monotonic() - start)
+    assert 0.4 < min(times_s) < 1.5
     said = subprocess.check_output(["tc", "qdisc", "show", "dev", phone.about.link], text=True)
     assert "rate 64Mbit" in said
 

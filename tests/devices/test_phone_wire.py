@@ -143,7 +143,7 @@ def left(transport):
     return int(transport.script(RUNNING, 10).stdout)
 
 
-def gone(transport, within_s=5.0):
+def gone(transport, within_s=30.0):
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         if left(transport) == 0:
