@@ -34,4 +34,4 @@ bench: setup ## quick versions of all benchmarks
 	@$(BIN)/python benchmarks/run_all.py --quick
 
 clean: ## remove what make made; runs and measurements stay
-	rm -rf .venv .venv-core .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-core .venv-tflite214 .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -20,7 +20,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-EXTRAS = frozenset({"optuna", "plotly", "safetensors", "sklearn", "timm", "torch", "torchvision"})
+EXTRAS = frozenset(
+    {
+        "ai_edge_quantizer",
+        "litert_torch",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "optuna",
+        "plotly",
+        "safetensors",
+        "sklearn",
+        "tensorflow",
+        "timm",
+        "torch",
+        "torchvision",
+    }
+)
 """What only extras install; flatbuffers comes with ai-edge-litert, so the core has it."""
 CORE = ("devices", "latency", "pocketnas", "workspace")
 LATE: tuple[str, ...] = (

@@ -37,6 +37,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from controller.evaluation import LATENCY_TRIES
 from devices.adb import AdbDevice
 from devices.device import DeviceBusyError, DeviceError, RunSettings, RunSummary
 from devices.fault_plan import (
@@ -56,7 +57,14 @@ from devices.transport import open_transport
 from exporters.tflite_file import read
 from latency.chains import equal_blocks
 from latency.measurement import LatencyMeasurement
-from latency.source import FileSubject, LatencyFailure, LatencyRequest, SourceSettings, create
+from latency.source import (
+    FileSubject,
+    LatencyFailure,
+    LatencyRequest,
+    LatencySource,
+    SourceSettings,
+    create,
+)
 from latency.store import MeasurementStore
 from workspace.errors import InputError, OperationError
 from workspace.home import home
@@ -122,7 +130,10 @@ FOLDER = "data/local/tmp/pocketnas"
 DEADLINE_S = 300.0
 """Of a job, from being given to a worker to its answer: four attempts at a phone that reboots."""
 
-FAULT_EACH_S, CUT_EACH_S = 5.0, 20.0
+AGAIN_S = 120.0
+"""Of a job, after which what failed is not tried again."""
+
+FAULT_EACH_S, CUT_EACH_S = 7.0, 35.0
 """Between two faults of any phone, and between two of one phone's connection, on average."""
 
 DISK_MB = 64
@@ -180,24 +191,38 @@ class Campaign:
 # --- the workers --------------------------------------------------------------------------------
 
 
+Sources = dict[str, LatencySource]
+
+
 def work(todo: multiprocessing.Queue[Job | None], done: multiprocessing.Queue[Answer]) -> None:
-    """Measure jobs through the product's own source until there are no more."""
+    """Measure jobs through the product's own sources, kept open, until there are no more."""
+    sources: Sources = {}
     while (job := todo.get()) is not None:
-        done.put(measured(job))
+        done.put(measured(job, sources))
+    for source in sources.values():
+        source.close()
 
 
-def measured(job: Job) -> Answer:
-    """One job, as a search would have it measured."""
+def measured(job: Job, sources: Sources) -> Answer:
+    """One job, as a search has it measured: what may succeed later is tried again."""
     subject = FileSubject(artifact=read(Path(job.path)))
     request = LatencyRequest(id=str(job.index), subject=subject, preset="quick")
-    try:
-        source = create(job.device, SourceSettings(reuse=False, timeout_s=20.0))
+    until_s = time.monotonic() + AGAIN_S
+    for left in reversed(range(LATENCY_TRIES)):
+        may_help = left and time.monotonic() < until_s
         try:
-            (answer,) = source.estimate([request])
-        finally:
-            source.close()
-    except (InputError, OperationError) as error:
-        return Answer(index=job.index, right=False, text=f"{type(error).__name__}: {error}")
+            if job.device not in sources:
+                settings = SourceSettings(reuse=False, timeout_s=20.0)
+                sources[job.device] = create(job.device, settings)
+            (answer,) = sources[job.device].estimate([request])
+        except (InputError, OperationError) as error:
+            failed = Answer(index=job.index, right=False, text=f"{type(error).__name__}: {error}")
+            if not may_help:
+                return failed
+            time.sleep(2.0)
+            continue
+        if not (may_help and isinstance(answer, LatencyFailure) and answer.retryable):
+            break
     if isinstance(answer, LatencyFailure):
         return Answer(index=job.index, right=False, text=answer.text)
     if answer.measurement is None:
@@ -397,6 +422,8 @@ def _replaced(
 def _take(campaign: Campaign, crew: list[Worker], answer: Answer) -> None:
     campaign.doubled_answers += answer.index in campaign.answers
     campaign.answers[answer.index] = answer
+    if not answer.right:
+        sys.stderr.write(f"job {answer.index}: {' '.join(answer.text.split())[:400]}\n")
     for worker in crew:
         if worker.job is not None and worker.job.index == answer.index:
             worker.job = None
@@ -555,7 +582,7 @@ def measure_all(jobs: int, phones: int, seed: int) -> dict[str, object]:
             target=trouble, args=(campaign, stop, FAULT_EACH_S), daemon=True
         )
         troubles.start()
-        run(campaign, workers=phones, kill_each_s=45.0)
+        run(campaign, workers=2 * phones, kill_each_s=45.0)
         stop.set()
         troubles.join(30)
         minutes = (time.monotonic() - began) / 60

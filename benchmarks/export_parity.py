@@ -1,10 +1,12 @@
 """Does an exported file compute what the network does, and how long does an export take?
 
-Random networks of the spaces and all of the catalog, with weights and batch-norm statistics like
-trained ones (``exporters.testing.randomize``), are exported, run in LiteRT, compared with torch:
-``max_error`` is the worst of all, as a share of a network's largest output. ``min_sensitivity`` is
-the least that any network's outputs change with the input, likewise, so that equal outputs mean
-something; ``delegated`` counts the files that XNNPACK runs whole.
+Random networks of the spaces, all of the catalog and nine of timm's, with weights and batch-norm
+statistics like trained ones (``exporters.testing.randomize``), are exported, run in LiteRT,
+compared with torch: ``max_error`` is the worst of all, as a share of a network's largest output.
+``min_sensitivity`` is the least that any network's outputs change with the input, likewise, so
+that equal outputs mean something; ``delegated`` counts the files that XNNPACK runs whole,
+``by_timm`` has the error and the layout operators of each of timm's. The same networks as ONNX,
+run in onnxruntime: ``onnx_networks``, ``onnx_max_error``.
 
 The times are of MnasNet-A1 at 224 pixels, in process starts of their own: the exporter's late
 imports, torch being there (``import_s``), then the first export, and those after it. Each flushes
@@ -28,11 +30,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from exporters.exporter import create
+from exporters.exporter import NamedInput, create
 from exporters.litert_runtime import LiteRtModel
-from exporters.testing import random_inputs, randomize, sensitivity, tflite_parity
-from exporters.verify import TOLERANCE, layout_operators
+from exporters.onnx_runtime import OnnxModel
+from exporters.testing import (
+    expected,
+    feeds,
+    random_inputs,
+    randomize,
+    sensitivity,
+    tflite_parity,
+)
+from exporters.verify import TOLERANCE, layout_operators, parity
 from search_space import catalog
 from search_space.architecture import Architecture, Classifier
 from search_space.space import create as create_space
@@ -52,6 +63,19 @@ STARTS = 5
 CALLS = 10
 
 
+TIMM = (
+    "mobilenetv2_100",
+    "semnasnet_100",
+    "mnasnet_small",
+    "tf_efficientnet_lite0",
+    "tf_efficientnetv2_b0",
+    "mobilenetv3_large_100",
+    "mobilenetv3_small_100",
+    "mobilenetv4_conv_small",
+    "resnet18",
+)
+
+
 def networks(count: int) -> Iterator[Architecture]:
     """``count`` random ones, equally many of each space, then the catalog's."""
     rng = random.Random(0)
@@ -64,19 +88,35 @@ def networks(count: int) -> Iterator[Architecture]:
         yield catalog.create(name)
 
 
-def compared(found: Iterator[Architecture], folder: Path) -> dict[str, object]:
-    """The keys of the result that are about outputs."""
+def modules(count: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]:
+    """Name, network and inputs of ``networks``, then of timm's."""
+    for index, architecture in enumerate(networks(count)):
+        shape = (1, *architecture.inputs[0].shape)
+        yield "", architecture.build(HEAD), random_inputs(shape, seed=index)
+    import timm
+
+    for index, name in enumerate(TIMM):
+        yield name, timm.create_model(name), random_inputs((1, 3, 224, 224), seed=index)
+
+
+def compared(count: int, folder: Path, *, onnx: int) -> dict[str, object]:
+    """The keys of the result that are about outputs; of ``onnx`` networks in that format too."""
     errors, sensitivities, layout, delegated = [], [], 0, 0
-    for index, architecture in enumerate(found):
-        network = architecture.build(HEAD)
-        inputs = random_inputs((1, *architecture.inputs[0].shape), seed=index)
+    onnx_errors: list[float] = []
+    by_timm: dict[str, list[float]] = {}
+    for index, (name, network, inputs) in enumerate(modules(count)):
         randomize(network, inputs, seed=index)
         sensitivities.append(sensitivity(network, inputs))
         artifact = create("tflite").export(network, inputs, folder)
         errors.append(tflite_parity(network, artifact, inputs).max_error)
-        layout += len(layout_operators(artifact.path))
+        moved = len(layout_operators(artifact.path))
+        layout += 0 if name else moved
         delegated += LiteRtModel(artifact.path).delegated
         artifact.path.unlink()
+        if name:
+            by_timm[name] = [errors[-1], moved]
+        if name or len(onnx_errors) < onnx:
+            onnx_errors.append(onnx_error(network, inputs, folder))
     return {
         "networks": len(errors),
         "max_error": max(errors),
@@ -85,7 +125,18 @@ def compared(found: Iterator[Architecture], folder: Path) -> dict[str, object]:
         "min_sensitivity": min(sensitivities),
         "layout_operators": layout,
         "delegated": delegated,
+        "by_timm": by_timm,
+        "onnx_networks": len(onnx_errors),
+        "onnx_max_error": max(onnx_errors),
     }
+
+
+def onnx_error(network: nn.Module, inputs: tuple[NamedInput, ...], folder: Path) -> float:
+    """Of a network's ONNX file in onnxruntime against torch."""
+    artifact = create("onnx").export(network, inputs, folder)
+    outputs = OnnxModel(artifact.path).run(feeds(artifact, inputs))
+    artifact.path.unlink()
+    return parity(outputs, expected(network, artifact, inputs)).max_error
 
 
 def times_of_this_process(folder: Path) -> list[float]:
@@ -123,7 +174,7 @@ def timed() -> dict[str, object]:
 def main() -> None:
     """Run it as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 random networks, not 100")
+    parser.add_argument("--quick", action="store_true", help="12 random networks, not 300")
     parser.add_argument("--times", action="store_true", help="only this process's export times")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -131,8 +182,8 @@ def main() -> None:
             print(json.dumps(times_of_this_process(Path(folder))))
             return
         torch.set_num_threads(1)
-        found = networks(20 if arguments.quick else 100)
-        print(json.dumps({**timed(), **compared(found, Path(folder))}))
+        count, onnx = (12, 4) if arguments.quick else (300, 300)
+        print(json.dumps({**timed(), **compared(count, Path(folder), onnx=onnx)}))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@
 * ``flips``: pairs of networks of 32 and 33 equal blocks, 3 % apart, measured in two passes: how
   often the order is another one, for PocketNAS and for one run of the tool each.
 
-``repeats`` and ``flips`` use shorter sessions (0.1 s of warm-up, 0.25 s timed), else the preset's.
+``repeats`` and ``flips`` use shorter sessions (0.1 s of warm-up, 0.25 s timed), ``flips`` five of
+them for each network, else all is the preset's.
 Each part keeps what it measured, by the hash of this code, and goes on from there.
 
 Run: ``python benchmarks/repeatability.py [--quick] [--parts starts,…] [--folder DIR]``; one JSON
@@ -48,7 +49,7 @@ from devices.pool import lease
 from exporters.artifact import Precision
 from latency.chains import equal_blocks
 from latency.interval import interval_of_ratio
-from latency.measurement import LatencyMeasurement, Verdict
+from latency.measurement import LatencyMeasurement, MeasurementProtocol, Verdict
 from latency.model_files import ModelFiles
 from latency.presets import SEARCH
 from latency.protocol import Bench, Candidate, Measured, Patience, measure, measure_batch
@@ -84,6 +85,9 @@ class Scale:
 
 SHORT = replace(SEARCH, preset="search, short", warmup_min_s=0.1, timed_min_s=0.25)
 """For ``repeats`` and ``flips``, which need a thousand sessions: the same but for their length."""
+
+FIVE = replace(SHORT, preset="search, five short", sessions_max=SHORT.sessions_min)
+"""For ``flips``."""
 
 FULL = Scale(starts=24, loaded=12, simulated=1000, repeats=120, pairs=40)
 QUICK = Scale(starts=6, loaded=2, simulated=1000, repeats=10, pairs=3)
@@ -352,17 +356,19 @@ def repeats(kept: Kept, count: int) -> None:
     """One file many times over, twenty at once, interleaved."""
     while (done := len(kept.rows("repeats"))) < count:
         batch = min(20, count - done)
-        for found in batch_of([sentinel_file()] * batch, seed=done):
+        for found in batch_of([sentinel_file()] * batch, SHORT, seed=done):
             row = row_of(found, 0.0)
             row["batch"] = done
             kept.add("repeats", row)
         say(f"repeats {done + batch}/{count}")
 
 
-def batch_of(files: Sequence[ModelFile], *, seed: int) -> Iterator[LatencyMeasurement]:
+def batch_of(
+    files: Sequence[ModelFile], protocol: MeasurementProtocol, *, seed: int
+) -> Iterator[LatencyMeasurement]:
     """Each file's measurement, in their order, from one interleaved batch."""
     candidates = [
-        Candidate(model=file, precision=Precision.FP32, protocol=SHORT) for file in files
+        Candidate(model=file, precision=Precision.FP32, protocol=protocol) for file in files
     ]
     found: dict[int, LatencyMeasurement] = {}
     for result in measure_batch(bench(), candidates, seed=seed):
@@ -428,7 +434,7 @@ def flips(kept: Kept, folder: Path, pairs: int) -> None:
             if len(kept.pairs(part)) >= start + len(chosen):
                 continue
             files = [file for pair in chosen for file in pair]
-            found = list(batch_of(files, seed=start + (turn == "second")))
+            found = list(batch_of(files, FIVE, seed=start + (turn == "second")))
             for index in range(len(chosen)):
                 one, other = found[2 * index], found[2 * index + 1]
                 times = [tool_ms(file.path)[0] for file in chosen[index]]

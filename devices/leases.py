@@ -135,6 +135,16 @@ def lease(
         held.release()
 
 
+def who_holds(device_id: str) -> str:
+    """Which process holds a device, for people; empty if none does. Nothing is taken."""
+    folder = home() / "leases" / quote(device_id, safe="")
+    look = _look(str(folder)) if folder.is_dir() else None
+    watch = Watch(f"{folder.parent}/.holders")
+    if look is None or look.holder == _FREE or not watch.is_alive(look.holder):
+        return ""
+    return watch.whose(look.holder)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     """What a device's folder held: its state, and who waits, oldest first."""

@@ -229,7 +229,7 @@ def _possible(values: Mapping[str, float]) -> bool:
     (Bhatia and Davis, 2000: the variance is at most (max - mean)(mean - min)).
     """
     count, low, high, mean = (values[name] for name in ("count", "min", "max", "avg"))
-    if count < 2 or not 0 < low < high:
+    if count < 2 or not 0 <= low < high or mean == 0:  # whole microseconds: 0 is under one
         return False
     slack = SIX_DIGITS * mean
     if not all(low <= values[name] <= high for name in ("first", "curr")):

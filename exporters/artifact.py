@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+STAND_IN_INT8 = "stand-in int8 scales: for timing only"
+"""Part of ``Artifact.tool`` of a file whose outputs mean nothing (``exporters.int8_stand_in``)."""
+
 
 class ModelFormat(StrEnum):
-    """File formats that devices can run."""
+    """File formats; devices run the first two."""
 
     ONNX = "onnx"
     TFLITE = "tflite"
+    SAVED_MODEL = "savedmodel"
 
 
 class Precision(StrEnum):
-    """Number format of weights and arithmetic."""
+    """Number format of weights and arithmetic; dynamic: int8 weights, activations in float."""
 
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+    DYNAMIC = "dynamic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +47,10 @@ class Artifact:
     """A model file.
 
     Attributes:
-        path: Where the file lies.
+        path: Where the file lies; of a SavedModel, the folder.
         format: What it holds.
-        sha256: Hex digest of its bytes; measurements refer to this, never to the path.
+        sha256: Hex digest of its bytes; measurements refer to this, never to the path. Of a
+            folder, ``workspace.files.sha256_of_folder``.
         precision: Number format of its weights and arithmetic.
         inputs: In the order of the exported module's arguments.
         outputs: In the order of the exported module's results.

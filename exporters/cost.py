@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from exporters.exporter import ExportError
-from exporters.graph import Convolution, Dense, Depthwise, Graph, Node, Pad, Reshape, Unary
+from exporters.graph import Constant, Depthwise, Graph, Node, Pad, Reshape, Unary
 from exporters.lifetimes import Execution, peak
 from exporters.recorder import BYTES_PER_NUMBER, Recorder
 from exporters.trace import to_graph
@@ -81,19 +81,12 @@ def _on_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> tuple[int, i
         return None
     if any(_may_be_batch_norm(node) for node in graph.nodes):
         return None
-    return sum(_macs(node, graph) for node in graph.nodes), _peak_bytes(graph)
+    return sum(graph.macs(node) for node in graph.nodes), _peak_bytes(graph)
 
 
 def _may_be_batch_norm(node: Node) -> bool:
     """A batch norm that no layer could take is a depthwise convolution of one pixel."""
     return isinstance(node.operator, Depthwise) and node.operator.weights.shape[1:3] == (1, 1)
-
-
-def _macs(node: Node, graph: Graph) -> int:
-    if not isinstance(node.operator, Convolution | Depthwise | Dense):
-        return 0
-    positions = math.prod(graph.shapes[node.output][:-1])
-    return positions * node.operator.weights.size
 
 
 def _peak_bytes(graph: Graph) -> int:
@@ -104,11 +97,17 @@ def _peak_bytes(graph: Graph) -> int:
         if isinstance(node.operator, Pad | Reshape):
             stands_for[node.output] = read[0]
             continue
+        if isinstance(node.operator, Constant):
+            continue  # part of the file, like weights
         in_place = isinstance(node.operator, Unary)
         order.append(Execution(read=read, made=(node.output,), in_place=in_place))
+    constants = {node.output for node in graph.nodes if isinstance(node.operator, Constant)}
     return peak(
         order,
-        [BYTES_PER_NUMBER * math.prod(shape) for shape in graph.shapes],
+        [
+            0 if tensor in constants else BYTES_PER_NUMBER * math.prod(shape)
+            for tensor, shape in enumerate(graph.shapes)
+        ],
         inputs=[tensor for _, tensor in graph.inputs],
         results=[stands_for[tensor] for _, tensor in graph.outputs],
     )

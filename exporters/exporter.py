@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from exporters.artifact import Artifact, ModelFormat
+from exporters.artifact import Artifact, Precision
 from workspace import plugin
 from workspace.errors import InputError, OperationError
 
@@ -55,14 +56,35 @@ class Exporter(Protocol):
         ...
 
 
-def create(name: str) -> Exporter:
+class ExporterName(StrEnum):
+    """Exporters of ours: the fast writer, and others' converters."""
+
+    TFLITE = "tflite"
+    LITERT = "litert"
+    ONNX = "onnx"
+    SAVED_MODEL = "savedmodel"
+    TENSORFLOW = "tensorflow"
+
+
+def create(name: str, precision: Precision = Precision.FP32) -> Exporter:
     """The exporter called ``name``, or the user's own at ``package.module:NAME``.
 
     A user's NAME is an ``Exporter``, or a class without arguments that makes one.
 
+    Args:
+        name: Of ``ExporterName``, or a reference.
+        precision: Of the files. Only the fast writer writes another one than fp32 by itself; its
+            int8 has stand-in scales and is for timing alone.
+
     Raises:
-        InputError: If there is no such exporter.
+        InputError: If there is no such exporter, or it does not write that precision.
     """
+    if precision is not Precision.FP32 and name != ExporterName.TFLITE:
+        msg = (
+            f"exporter {name!r} writes fp32, {precision} was asked for: 'tflite' writes it for "
+            "timing, and 'pocketnas export --quantize' with calibration"
+        )
+        raise InputError(msg)
     if plugin.is_reference(name):
         found = plugin.load(name, "an exporter")
         try:
@@ -75,9 +97,26 @@ def create(name: str) -> Exporter:
             raise InputError(msg)
         return cast("Exporter", made)
     match name:
-        case ModelFormat.TFLITE:
+        case ExporterName.TFLITE:
             from exporters.tflite import TFLiteExporter
 
-            return TFLiteExporter()
-    msg = f"unknown format {name!r}; there is tflite, and package.module:NAME for one of yours"
+            return TFLiteExporter(precision)
+        case ExporterName.LITERT:
+            from exporters.litert import LiteRtTorchExporter
+
+            return LiteRtTorchExporter()
+        case ExporterName.ONNX:
+            from exporters.to_onnx import OnnxExporter
+
+            return OnnxExporter()
+        case ExporterName.SAVED_MODEL:
+            from exporters.to_tensorflow import SavedModelExporter
+
+            return SavedModelExporter()
+        case ExporterName.TENSORFLOW:
+            from exporters.to_tensorflow import TensorFlowLiteExporter
+
+            return TensorFlowLiteExporter()
+    known = ", ".join(ExporterName)
+    msg = f"unknown format {name!r}; there are {known}, and package.module:NAME for one of yours"
     raise InputError(msg)

@@ -9,26 +9,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from exporters.artifact import Precision
 from exporters.exporter import ExportError
-from exporters.graph import (
-    Binary,
-    BinaryKind,
-    Convolution,
-    Dense,
-    Depthwise,
-    Fused,
-    Graph,
-    Mean,
-    Node,
-    Pad,
-    Padding,
-    Pool,
-    PoolKind,
-    Reshape,
-    Shape,
-    Unary,
-    UnaryKind,
-)
+from exporters.graph import Constant, Graph, Node, Shape
+from exporters.tflite_operators import BUILTIN, level, lowered
 
 ALIGNMENT = 16
 """Bytes; what the schema asks of a buffer's data."""
@@ -36,32 +20,39 @@ ALIGNMENT = 16
 MAX_BYTES = 2**31 - 1
 """Of a flatbuffer, whose offsets have 31 bits."""
 
-_BUILTIN = schema.BuiltinOperator
 _OPTIONS = schema.BuiltinOptions
-_FUSED = {
-    Fused.NONE: schema.ActivationFunctionType.NONE,
-    Fused.RELU: schema.ActivationFunctionType.RELU,
-    Fused.RELU6: schema.ActivationFunctionType.RELU6,
-}
-_PADDING = {Padding.SAME: schema.Padding.SAME, Padding.VALID: schema.Padding.VALID}
-_UNARY = {
-    UnaryKind.RELU: _BUILTIN.RELU,
-    UnaryKind.RELU6: _BUILTIN.RELU6,
-    UnaryKind.SIGMOID: _BUILTIN.LOGISTIC,
-}
 _TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.float16): schema.TensorType.FLOAT16,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
 }
 
 
-def serialize(graph: Graph) -> bytes:
+def serialize(graph: Graph, precision: Precision = Precision.FP32) -> bytes:
     """A whole file; equal graphs give equal bytes.
 
+    Args:
+        graph: What it computes.
+        precision: Of its weights; int8 is for timing alone, see ``exporters.int8_stand_in``.
+
     Raises:
-        ExportError: If it would be larger than the format allows.
+        ExportError: If it would be larger than the format allows, or the precision cannot be
+            written without calibration.
     """
-    return _Writer(graph).bytes()
+    match precision:
+        case Precision.FP32:
+            return FileWriter(graph).content()
+        case Precision.FP16:
+            return HalfWriter(graph).content()
+        case Precision.INT8:
+            from exporters.int8_stand_in import StandInInt8Writer
+
+            return StandInInt8Writer(graph).content()
+        case Precision.DYNAMIC:
+            msg = "weights of int8 and float arithmetic are made by exporters.quantize"
+            raise ExportError(msg)
+    assert_never(precision)
 
 
 class _Buffer:
@@ -86,26 +77,42 @@ class _Buffer:
         return int(schema.BufferEnd(builder))
 
 
-class _Writer:
-    """Turns nodes into operators, and their weights into tensors and buffers."""
+class FileWriter:
+    """Turns nodes into operators, and their weights into tensors and buffers.
+
+    Args:
+        graph: What the file computes; all of it in float32.
+    """
+
+    description = "PocketNAS"
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._buffers = [_Buffer()]  # the schema's empty buffer, of all that is computed
+        self._names = tensor_names(graph)
         self._tensors = [
-            self._tensor(f"tensor_{i}", shape) for i, shape in enumerate(graph.shapes)
+            self._tensor(name, shape)
+            for name, shape in zip(self._names, graph.shapes, strict=True)
         ]
-        for name, tensor in (*graph.inputs, *graph.outputs):
-            self._tensors[tensor].name = name.encode()
         self._codes: dict[tuple[int, int], int] = {}
-        self._operators = [self._operator(node) for node in graph.nodes]
+        self._operators: list[schema.OperatorT] = []
+        self._inputs = self._entries()
+        for node in graph.nodes:
+            self._add(node)
+        self._outputs = self._exits()
+        for name, tensor in (*self._inputs, *self._outputs):
+            self._tensors[tensor].name = name.encode()
 
-    def bytes(self) -> bytes:
-        """The file."""
+    def content(self) -> bytes:
+        """The file.
+
+        Raises:
+            ExportError: If it would be too large.
+        """
         model = schema.ModelT()
         model.version = 3
-        model.description = b"PocketNAS"
-        model.operatorCodes = [_code(builtin, level) for builtin, level in self._codes]
+        model.description = self.description.encode()
+        model.operatorCodes = [_code(builtin, version) for builtin, version in self._codes]
         model.subgraphs = [self._subgraph()]
         model.buffers = self._buffers
         model.signatureDefs = [self._signature()]
@@ -118,12 +125,86 @@ class _Writer:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(memoryview(builder.Bytes)[builder.head :])
 
+    def _entries(self) -> list[tuple[str, int]]:
+        """Names and tensors of the file's inputs."""
+        return list(self._graph.inputs)
+
+    def _exits(self) -> list[tuple[str, int]]:
+        """Names and tensors of the file's outputs."""
+        return list(self._graph.outputs)
+
+    def _add(self, node: Node) -> None:
+        shapes = self._graph.shapes
+        if isinstance(node.operator, Constant):
+            self._keep(node.output, node.operator.value)
+            return
+        builtin, options, constants = lowered(node, shapes[node.output])
+        inputs = [
+            self._constant(node, name, data)
+            if data.dtype == np.float32
+            else self._plain(self._part(node, name), data)
+            for name, data in constants
+        ]
+        version = self._version(node)
+        self._append(builtin, version, [*node.inputs, *inputs], node.output, options)
+
+    def _append(
+        self,
+        builtin: int,
+        version: int,
+        inputs: list[int],
+        output: int,
+        options: Any = None,  # noqa: ANN401 - untyped schema
+    ) -> None:
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault((builtin, version), len(self._codes))
+        operator.inputs, operator.outputs = inputs, [output]
+        if options is not None:
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(_OPTIONS, type(options).__name__[:-1])
+        self._operators.append(operator)
+
+    def _version(self, node: Node) -> int:
+        return level(node, self._graph.shapes[node.inputs[0]])
+
+    def _constant(self, node: Node, name: str, data: NDArray[Any]) -> int:
+        """The tensor of a float32 constant that an operator reads."""
+        return self._plain(self._part(node, name), data)
+
+    def _part(self, node: Node, name: str) -> str:
+        """The name of what an operator reads beside its inputs."""
+        return f"{self._names[node.output]}.{name}"
+
+    def _keep(self, tensor: int, value: NDArray[Any]) -> None:
+        """Give a tensor of the graph the numbers of a constant."""
+        self._fill(self._tensors[tensor], value)
+
+    def _plain(self, name: str, data: NDArray[Any]) -> int:
+        """A new tensor with these numbers."""
+        tensor = self._tensor(name, data.shape)
+        self._fill(tensor, data)
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def _fill(self, tensor: schema.TensorT, data: NDArray[Any]) -> None:
+        tensor.type = _TYPES[data.dtype]
+        tensor.buffer = len(self._buffers)
+        self._buffers.append(_Buffer(data))
+
+    def _tensor(self, name: str, shape: Shape) -> schema.TensorT:
+        tensor = schema.TensorT()
+        tensor.name = name.encode()
+        tensor.shape = list(shape)
+        tensor.type = schema.TensorType.FLOAT32
+        tensor.buffer = 0
+        return tensor
+
     def _subgraph(self) -> schema.SubGraphT:
         subgraph = schema.SubGraphT()
         subgraph.name = b"main"
         subgraph.tensors = self._tensors
-        subgraph.inputs = [tensor for _, tensor in self._graph.inputs]
-        subgraph.outputs = [tensor for _, tensor in self._graph.outputs]
+        subgraph.inputs = [tensor for _, tensor in self._inputs]
+        subgraph.outputs = [tensor for _, tensor in self._outputs]
         subgraph.operators = self._operators
         return subgraph
 
@@ -131,118 +212,44 @@ class _Writer:
         signature = schema.SignatureDefT()
         signature.signatureKey = b"serving_default"
         signature.subgraphIndex = 0
-        signature.inputs = [_map(name, tensor) for name, tensor in self._graph.inputs]
-        signature.outputs = [_map(name, tensor) for name, tensor in self._graph.outputs]
+        signature.inputs = [_map(name, tensor) for name, tensor in self._inputs]
+        signature.outputs = [_map(name, tensor) for name, tensor in self._outputs]
         return signature
 
-    def _tensor(self, name: str, shape: Shape, data: NDArray[Any] | None = None) -> schema.TensorT:
-        tensor = schema.TensorT()
-        tensor.name = name.encode()
-        tensor.shape = list(shape)
-        tensor.type = schema.TensorType.FLOAT32 if data is None else _TYPES[data.dtype]
-        tensor.buffer = 0
-        if data is not None:
-            tensor.buffer = len(self._buffers)
-            self._buffers.append(_Buffer(data))
-        return tensor
 
-    def _constant(self, name: str, data: NDArray[Any]) -> int:
-        self._tensors.append(self._tensor(name, data.shape, data))
-        return len(self._tensors) - 1
+class HalfWriter(FileWriter):
+    """Keeps constants as float16; runtimes turn them into float32 as they load, or compute so."""
 
-    def _operator(self, node: Node) -> schema.OperatorT:
-        shapes = self._graph.shapes
-        builtin, options, constants = _lowered(node, shapes[node.output])
-        level = _level(node, shapes[node.inputs[0]])
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault((builtin, level), len(self._codes))
-        inputs = [self._constant(f"{node.name}.{name}", data) for name, data in constants]
-        operator.inputs = [*node.inputs, *inputs]
-        operator.outputs = [node.output]
-        if options is not None:
-            operator.builtinOptions = options
-            operator.builtinOptionsType = getattr(_OPTIONS, type(options).__name__[:-1])
-        return operator
+    def _constant(self, node: Node, name: str, data: NDArray[Any]) -> int:
+        half = self._plain(self._part(node, f"{name}.half"), _half(data))
+        self._tensors.append(self._tensor(self._part(node, name), data.shape))
+        whole = len(self._tensors) - 1
+        self._append(BUILTIN.DEQUANTIZE, 3, [half], whole)
+        return whole
+
+    def _keep(self, tensor: int, value: NDArray[Any]) -> None:
+        half = self._plain(f"{self._names[tensor]}.half", _half(value))
+        self._append(BUILTIN.DEQUANTIZE, 3, [half], tensor)
 
 
-Constants = list[tuple[str, NDArray[Any]]]
+def tensor_names(graph: Graph) -> list[str]:
+    """A name of its own for each tensor: of what made it, numbered where that made several."""
+    given = {tensor: name for name, tensor in graph.inputs}
+    wanted = given | {node.output: node.name for node in graph.nodes}
+    seen: dict[str, int] = {}
+    names = []
+    for tensor in range(len(graph.shapes)):
+        name = wanted[tensor]
+        seen[name] = seen.get(name, -1) + 1
+        names.append(f"{name}#{seen[name]}" if seen[name] else name)
+    return names
 
 
-def _lowered(node: Node, shape: Shape) -> tuple[int, Any, Constants]:
-    """Builtin operator, its options, and its constant inputs."""
-    match node.operator:
-        case Convolution() as conv:
-            weights: Constants = [("weights", conv.weights), ("bias", conv.bias)]
-            return _BUILTIN.CONV_2D, _window(schema.Conv2DOptionsT(), conv), weights
-        case Depthwise() as conv:
-            options = _window(schema.DepthwiseConv2DOptionsT(), conv)
-            options.depthMultiplier = conv.multiplier
-            weights = [("weights", conv.weights), ("bias", conv.bias)]
-            return _BUILTIN.DEPTHWISE_CONV_2D, options, weights
-        case Dense() as dense:
-            options = schema.FullyConnectedOptionsT()
-            options.fusedActivationFunction = _FUSED[dense.fused]
-            weights = [("weights", dense.weights), ("bias", dense.bias)]
-            return _BUILTIN.FULLY_CONNECTED, options, weights
-        case Pool() as pool:
-            return _pool_code(pool), _pool_options(pool), []
-        case Mean() as mean:
-            options = schema.ReducerOptionsT()
-            options.keepDims = mean.keep
-            return _BUILTIN.MEAN, options, [("axes", np.array(mean.axes, np.int32))]
-        case Unary() as unary:
-            return _UNARY[unary.kind], None, []
-        case Binary() as binary:
-            adds = binary.kind is BinaryKind.ADD
-            options = schema.AddOptionsT() if adds else schema.MulOptionsT()
-            options.fusedActivationFunction = _FUSED[binary.fused]
-            return (_BUILTIN.ADD if adds else _BUILTIN.MUL), options, []
-        case Reshape():
-            options = schema.ReshapeOptionsT()
-            options.newShape = list(shape)
-            return _BUILTIN.RESHAPE, options, [("shape", np.array(shape, np.int32))]
-        case Pad() as pad:
-            amounts: Constants = [("amounts", np.array(pad.amounts, np.int32))]
-            if pad.value == 0:
-                return _BUILTIN.PAD, schema.PadOptionsT(), amounts
-            value = np.array([pad.value], np.float32)
-            return _BUILTIN.PADV2, schema.PadV2OptionsT(), [*amounts, ("value", value)]
-    assert_never(node.operator)
-
-
-def _level(node: Node, shape: Shape) -> int:
-    """The oldest version of the operator that does this, as TensorFlow's own converter counts.
-
-    Gaps came to depthwise convolutions with version 2, groups to convolutions with version 6
-    (tensorflow/lite/tools/versioning/op_version.cc).
-    """
-    match node.operator:
-        case Convolution(weights=weights) if weights.shape[-1] != shape[-1]:
-            return 6
-        case Depthwise(dilation=dilation) if dilation != (1, 1):
-            return 2
-    return 1
-
-
-def _window(options: Any, conv: Convolution | Depthwise) -> Any:  # noqa: ANN401 - untyped schema
-    options.padding = _PADDING[conv.padding]
-    options.strideH, options.strideW = conv.stride
-    options.dilationHFactor, options.dilationWFactor = conv.dilation
-    options.fusedActivationFunction = _FUSED[conv.fused]
-    return options
-
-
-def _pool_code(pool: Pool) -> int:
-    average = pool.kind is PoolKind.AVERAGE
-    return int(_BUILTIN.AVERAGE_POOL_2D if average else _BUILTIN.MAX_POOL_2D)
-
-
-def _pool_options(pool: Pool) -> schema.Pool2DOptionsT:
-    options = schema.Pool2DOptionsT()
-    options.padding = _PADDING[pool.padding]
-    options.strideH, options.strideW = pool.stride
-    options.filterHeight, options.filterWidth = pool.window
-    return options
+def _half(data: NDArray[Any]) -> NDArray[np.float16]:
+    """The nearest float16; numbers beyond its range become its largest."""
+    largest = np.finfo(np.float16).max
+    half: NDArray[np.float16] = np.clip(data, -largest, largest).astype(np.float16)
+    return half
 
 
 def _code(builtin: int, level: int) -> schema.OperatorCodeT:

@@ -1,11 +1,12 @@
 """A network as a flat list of operators on channels-last tensors, free of torch.
 
-Four-dimensional tensors are `[N, H, W, C]`, others as torch has them. Batch norms are folded and
-activations fused (``exporters.fusion``); every shape is known.
+Images are `[N, H, W, C]`, clips `[N, T, H, W, C]`, other tensors as torch has them. Batch norms
+are folded and activations fused (``exporters.fusion``); every shape is known.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -38,13 +39,19 @@ class UnaryKind(StrEnum):
     RELU = "relu"
     RELU6 = "relu6"
     SIGMOID = "sigmoid"
+    TANH = "tanh"
+    HARD_SWISH = "hard_swish"
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
 
 
 class BinaryKind(StrEnum):
     """Element-wise operators of two tensors, which broadcast."""
 
     ADD = "add"
+    SUB = "sub"
     MUL = "mul"
+    DIV = "div"
 
 
 class PoolKind(StrEnum):
@@ -52,6 +59,13 @@ class PoolKind(StrEnum):
 
     AVERAGE = "average"
     MAX = "max"
+
+
+class ResizeKind(StrEnum):
+    """How pixels are made of the ones around."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,6 +178,59 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Softmax:
+    """Exponentials along the last axis, divided by their sum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Constant:
+    """Numbers that no input changes; a node without inputs.
+
+    Attributes:
+        value: float32, in the layout of the result.
+    """
+
+    value: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concat:
+    """Tensors one after another.
+
+    Attributes:
+        axis: Of the channels-last tensors.
+    """
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A part of a tensor, in the shape of the result.
+
+    Attributes:
+        begin: First index of each axis of the channels-last tensor.
+    """
+
+    begin: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize:
+    """An image in other numbers of rows and columns, those of the result.
+
+    Attributes:
+        kind: How.
+        align_corners: Whether corner pixels keep their numbers.
+        half_pixel: Whether a pixel's place is its center; neither: its upper left corner.
+    """
+
+    kind: ResizeKind
+    align_corners: bool = False
+    half_pixel: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reshape:
     """The same numbers in the shape of the result."""
 
@@ -181,7 +248,22 @@ class Pad:
     value: float = 0.0
 
 
-Operator = Convolution | Depthwise | Dense | Pool | Mean | Unary | Binary | Reshape | Pad
+Operator = (
+    Convolution
+    | Depthwise
+    | Dense
+    | Pool
+    | Mean
+    | Unary
+    | Binary
+    | Softmax
+    | Constant
+    | Concat
+    | Slice
+    | Resize
+    | Reshape
+    | Pad
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +272,7 @@ class Node:
 
     Attributes:
         operator: What it does.
-        inputs: Numbers of the tensors it reads.
+        inputs: Numbers of the tensors it reads; none for a constant.
         output: Number of the tensor it makes.
         name: Where it comes from in the module, for people.
     """
@@ -216,3 +298,9 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
+
+    def macs(self, node: Node) -> int:
+        """Multiply-adds of one node: of a convolution or fully connected layer, else none."""
+        if not isinstance(node.operator, Convolution | Depthwise | Dense):
+            return 0
+        return math.prod(self.shapes[node.output][:-1]) * node.operator.weights.size

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
 from exporters.exporter import ExportError
 from exporters.fusion import Affine, Step, fuse
-from exporters.graph import Binary, BinaryKind, Graph, Node, Operator, Shape, Unary, UnaryKind
+from exporters.graph import (
+    Binary,
+    BinaryKind,
+    Constant,
+    Graph,
+    Node,
+    Operator,
+    Reshape,
+    Shape,
+    Unary,
+    UnaryKind,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TensorNumber(int):
@@ -15,8 +35,20 @@ Named = tuple[tuple[str, TensorNumber], ...]
 
 
 def channels_last(shape: Shape) -> Shape:
-    """`[N, C, H, W]` as `[N, H, W, C]`; others as they are."""
-    return (shape[0], shape[2], shape[3], shape[1]) if len(shape) == 4 else shape
+    """`[N, C, H, W]` as `[N, H, W, C]`, clips likewise; others as they are."""
+    return (shape[0], *shape[2:], shape[1]) if len(shape) >= 4 else shape
+
+
+def last_axis(axis: int, rank: int) -> int:
+    """Where an axis of torch's lies in the channels-last layout.
+
+    >>> [last_axis(axis, 4) for axis in (0, 1, 2, -1)], last_axis(1, 2)
+    ([0, 3, 1, 2], 1)
+    """
+    found = axis % rank
+    if rank < 4 or found == 0:
+        return found
+    return rank - 1 if found == 1 else found - 1
 
 
 class GraphBuilder:
@@ -47,6 +79,24 @@ class GraphBuilder:
         self._steps.append(Step(operator=operator, inputs=inputs, output=output, name=name))
         return output
 
+    def constant(self, value: NDArray[Any], name: str) -> TensorNumber:
+        """Numbers that no input changes, in torch's layout, of one dimension at least."""
+        array = np.asarray(value, np.float32)
+        turned = np.moveaxis(array, 1, -1) if array.ndim >= 4 else array
+        constant = Constant(value=np.ascontiguousarray(turned))
+        return self.append(constant, (), array.shape, name)
+
+    def reshaped(self, tensor: TensorNumber, shape: Shape, name: str) -> TensorNumber:
+        """The same numbers in the same order, channels last; ``shape`` is torch's.
+
+        Raises:
+            ExportError: If the numbers are not as many.
+        """
+        if math.prod(shape) != math.prod(self.shape(tensor)):
+            msg = f"{self.shape(tensor)} has not as many numbers as {shape}"
+            raise ExportError(msg)
+        return self.append(Reshape(), (tensor,), shape, name)
+
     def unary(self, tensor: TensorNumber, kind: UnaryKind, name: str) -> TensorNumber:
         """``tensor`` after an element-wise operator."""
         return self.append(Unary(kind=kind), (tensor,), self.shape(tensor), name)
@@ -55,6 +105,14 @@ class GraphBuilder:
         """``x * sigmoid(x)``."""
         gate = self.unary(tensor, UnaryKind.SIGMOID, f"{name}.sigmoid")
         return self.binary(BinaryKind.MUL, tensor, gate, name)
+
+    def hard_sigmoid(self, tensor: TensorNumber, name: str) -> TensorNumber:
+        """``relu6(x + 3) / 6``."""
+        three = self.constant(np.array([3]), f"{name}.three")
+        moved = self.binary(BinaryKind.ADD, tensor, three, f"{name}.add")
+        cut = self.unary(moved, UnaryKind.RELU6, f"{name}.relu6")
+        sixth = self.constant(np.array([1 / 6]), f"{name}.sixth")
+        return self.binary(BinaryKind.MUL, cut, sixth, name)
 
     def binary(
         self, kind: BinaryKind, first: TensorNumber, second: TensorNumber, name: str
@@ -87,15 +145,13 @@ class GraphBuilder:
 
 
 def _renumbered(node: Node, number: dict[int, int]) -> Node:
-    return Node(
-        operator=node.operator,
-        inputs=tuple(number[tensor] for tensor in node.inputs),
-        output=number[node.output],
-        name=node.name,
-    )
+    inputs = tuple(number[tensor] for tensor in node.inputs)
+    return replace(node, inputs=inputs, output=number[node.output])
 
 
 def _broadcast(first: Shape, second: Shape) -> Shape:
+    if (1,) in (first, second):
+        return max(first, second, key=len)
     fits = len(first) == len(second) and all(
         a == b or 1 in (a, b) for a, b in zip(first, second, strict=True)
     )

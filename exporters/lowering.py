@@ -61,7 +61,7 @@ def lower_convolution(
 def lower_batch_norm(
     build: GraphBuilder,
     source: TensorNumber,
-    layer: nn.BatchNorm2d | nn.BatchNorm1d,
+    layer: nn.BatchNorm3d | nn.BatchNorm2d | nn.BatchNorm1d,
     name: str,
 ) -> TensorNumber:
     """``gamma / sqrt(var + eps)`` times each channel, plus the rest, in float64."""

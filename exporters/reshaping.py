@@ -1,4 +1,4 @@
-"""Means and new shapes, where torch's order of numbers and the channels-last one agree."""
+"""Means, parts and new shapes, where torch's order of numbers and the channels-last one agree."""
 
 from __future__ import annotations
 
@@ -7,29 +7,112 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporters.exporter import ExportError
-from exporters.graph import Mean, Reshape, Shape
-from exporters.windows import image_shape
+from exporters.graph import Concat, Mean, Reshape, Shape, Slice, Softmax
+from exporters.graph_builder import last_axis
 
 if TYPE_CHECKING:
     from exporters.graph_builder import GraphBuilder, TensorNumber
 
 
 def lower_to_one_pixel(build: GraphBuilder, source: TensorNumber, name: str) -> TensorNumber:
-    """The mean of each channel, as an image of one pixel."""
-    return lower_mean(build, source, (2, 3), name, keep=True)
+    """The mean of each channel, as an image of one pixel or a clip of one frame of one."""
+    axes = tuple(range(2, len(build.shape(source))))
+    return lower_mean(build, source, axes, name, keep=True)
 
 
 def lower_mean(
     build: GraphBuilder, source: TensorNumber, axes: object, name: str, *, keep: bool
 ) -> TensorNumber:
-    """The mean over the pixels of an image."""
-    batch, channels, _, _ = image_shape(build, source)
+    """The mean over axes of an image or clip; a clip's frames are put below each other for it."""
+    shape = build.shape(source)
+    rank = len(shape)
     given = axes if isinstance(axes, Sequence) else (axes,)
-    if sorted(int(str(axis)) % 4 for axis in given if axis is not None) != [2, 3]:
-        msg = f"a mean over axes {axes} has no counterpart; over (2, 3) of an image has"
+    gone = sorted({int(str(axis)) % rank for axis in given if axis is not None})
+    left = tuple(length for axis, length in enumerate(shape) if axis not in gone)
+    kept = tuple(1 if axis in gone else length for axis, length in enumerate(shape))
+    if rank < 4 or not gone or 0 in gone or not (keep or len(left) == 2 or 1 not in gone):
+        msg = f"a mean of {shape} over axes {axes} has no counterpart"
         raise ExportError(msg)
-    shape = (batch, channels, 1, 1) if keep else (batch, channels)
-    return build.append(Mean(axes=(1, 2), keep=keep), (source,), shape, name)
+    if not keep and len(left) == 3:
+        msg = f"a mean of {shape} over axes {axes} has no counterpart without keepdim=True"
+        raise ExportError(msg)
+    if rank == 5 and gone == [2, 3, 4]:
+        below = (shape[0], shape[1], shape[2] * shape[3], shape[4])
+        source = build.reshaped(source, below, f"{name}.frames")
+        made = build.append(Mean(axes=(1, 2), keep=False), (source,), shape[:2], name)
+        return build.reshaped(made, kept, f"{name}.kept") if keep else made
+    mean = Mean(axes=tuple(sorted(last_axis(axis, rank) for axis in gone)), keep=keep)
+    return build.append(mean, (source,), kept if keep else left, name)
+
+
+def lower_concat(
+    build: GraphBuilder, sources: Sequence[TensorNumber], axis: int, name: str
+) -> TensorNumber:
+    """Tensors one after another along torch's ``axis``."""
+    shapes = [build.shape(source) for source in sources]
+    at = axis % len(shapes[0])
+    rests = {(*shape[:at], *shape[at + 1 :]) for shape in shapes}
+    if len(rests) != 1:
+        msg = f"tensors of shapes {shapes} cannot follow one another along axis {axis}"
+        raise ExportError(msg)
+    whole = sum(shape[at] for shape in shapes)
+    shape = (*shapes[0][:at], whole, *shapes[0][at + 1 :])
+    concat = Concat(axis=last_axis(at, len(shape)))
+    return build.append(concat, tuple(sources), shape, name)
+
+
+def lower_slice(
+    build: GraphBuilder, source: TensorNumber, axis: int, begin: int, length: int, name: str
+) -> TensorNumber:
+    """``length`` of torch's ``axis`` from ``begin`` on."""
+    shape = build.shape(source)
+    at = axis % len(shape)
+    first = [0] * len(shape)
+    first[last_axis(at, len(shape))] = begin
+    part = (*shape[:at], length, *shape[at + 1 :])
+    return build.append(Slice(begin=tuple(first)), (source,), part, name)
+
+
+def lower_split(
+    build: GraphBuilder, source: TensorNumber, lengths: Sequence[int], axis: int, name: str
+) -> tuple[TensorNumber, ...]:
+    """Parts of these lengths along torch's ``axis``."""
+    begins = [sum(lengths[:index]) for index in range(len(lengths))]
+    return tuple(
+        lower_slice(build, source, axis, begin, length, f"{name}.{index}")
+        for index, (begin, length) in enumerate(zip(begins, lengths, strict=True))
+    )
+
+
+def lower_index(
+    build: GraphBuilder, source: TensorNumber, index: object, name: str
+) -> TensorNumber:
+    """``tensor[:, 2:5]``: slices with a step of 1."""
+    shape = build.shape(source)
+    parts = index if isinstance(index, tuple) else (index,)
+    if len(parts) > len(shape) or not all(isinstance(part, slice) for part in parts):
+        msg = f"an index {index!r} has no counterpart; slices such as [:, 2:5] have"
+        raise ExportError(msg)
+    made = source
+    for axis, part in enumerate(parts):
+        begin, end, step = part.indices(shape[axis])
+        if step != 1 or end <= begin:
+            msg = f"a slice {part} of axis {axis} has no counterpart; one with a step of 1 has"
+            raise ExportError(msg)
+        if (begin, end) != (0, shape[axis]):
+            made = lower_slice(build, made, axis, begin, end - begin, f"{name}.{axis}")
+    return made
+
+
+def lower_softmax(
+    build: GraphBuilder, source: TensorNumber, axis: int | None, name: str
+) -> TensorNumber:
+    """Along the axis that is last in the layout of the file."""
+    shape = build.shape(source)
+    if axis is None or last_axis(axis, len(shape)) != len(shape) - 1:
+        msg = f"a softmax of {shape} over axis {axis} has no counterpart; over channels has"
+        raise ExportError(msg)
+    return build.append(Softmax(), (source,), shape, name)
 
 
 def lower_flatten(
@@ -56,7 +139,7 @@ def lower_reshape(
     whole = tuple(math.prod(shape) // known if length == -1 else length for length in wanted)
     if whole == shape:
         return source
-    if not (_keeps_order(shape) and _keeps_order(whole)):
+    if not (_keeps_order(shape) and _keeps_order(whole)) and not _keeps_channels(shape, whole):
         msg = f"a reshape of {shape} to {whole} has no counterpart: channels are last in TFLite"
         raise ExportError(msg)
     return build.append(Reshape(), (source,), whole, name)
@@ -64,4 +147,9 @@ def lower_reshape(
 
 def _keeps_order(shape: Shape) -> bool:
     """Whether the numbers lie in the same order channels first and last."""
-    return len(shape) != 4 or shape[1] == 1 or shape[2] * shape[3] == 1
+    return len(shape) < 4 or shape[1] == 1 or math.prod(shape[2:]) == 1
+
+
+def _keeps_channels(shape: Shape, whole: Shape) -> bool:
+    """Whether only pixels and frames come in other shapes: channels stay the last axis."""
+    return len(shape) >= 4 and len(whole) >= 4 and shape[:2] == whole[:2]

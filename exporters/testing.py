@@ -224,12 +224,12 @@ def randomize(module: nn.Module, inputs: tuple[NamedInput, ...], seed: int = 0) 
     generator = torch.Generator().manual_seed(seed)
     module.eval()
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear):
             _draw(layer, generator)
     hooks = [
         _calibrate(layer, generator)
         for layer in module.modules()
-        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d)
+        if isinstance(layer, nn.BatchNorm3d | nn.BatchNorm2d | nn.BatchNorm1d)
     ]
     try:
         module(*(_batch(given.value, generator) for given in inputs))
@@ -238,7 +238,7 @@ def randomize(module: nn.Module, inputs: tuple[NamedInput, ...], seed: int = 0) 
             hook.remove()
 
 
-def _draw(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+def _draw(layer: nn.Conv2d | nn.Conv3d | nn.Linear, generator: torch.Generator) -> None:
     fan_in = math.prod(layer.weight.shape[1:])
     layer.weight.normal_(0, fan_in**-0.5, generator=generator)
     if layer.bias is not None:
@@ -246,7 +246,7 @@ def _draw(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
 
 
 def _calibrate(
-    layer: nn.BatchNorm2d | nn.BatchNorm1d, generator: torch.Generator
+    layer: nn.BatchNorm3d | nn.BatchNorm2d | nn.BatchNorm1d, generator: torch.Generator
 ) -> RemovableHandle:
     """Set statistics from the first batch that arrives."""
 
@@ -279,6 +279,6 @@ def _evaluated(module: nn.Module, inputs: tuple[NamedInput, ...]) -> tuple[Tenso
 
 
 def _laid_out(artifact: Artifact, value: Tensor) -> NDArray[Any]:
-    """In the layout of the format: channels last in TFLite, as torch has it in others."""
+    """In the layout of the format: as torch has it in ONNX, channels last in others."""
     array: NDArray[Any] = value.numpy()
-    return channels_last(array) if artifact.format is ModelFormat.TFLITE else array
+    return array if artifact.format is ModelFormat.ONNX else channels_last(array)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporters.artifact import Artifact, ModelFormat, TensorSpec
+from exporters.artifact import STAND_IN_INT8, Artifact, ModelFormat, Precision, TensorSpec
 from exporters.exporter import ExportError, NamedInput
 from exporters.graph import Graph
 from workspace.files import write_whole
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_STATED = {Precision.INT8: f", {STAND_IN_INT8}"}
+
+
 class TFLiteExporter:
     """Writes ``.tflite`` files; an ``Exporter``.
 
     Images are `[1, H, W, C]` in the file. Its one signature is ``serving_default``.
+
+    Args:
+        precision: Of the file; int8 has stand-in scales and is for timing alone.
     """
+
+    def __init__(self, precision: Precision = Precision.FP32) -> None:
+        self._precision = precision
 
     def export(
         self, module: nn.Module, inputs: tuple[NamedInput, ...], directory: Path
@@ -32,22 +41,22 @@ class TFLiteExporter:
         """See ``Exporter.export``."""
         from exporters.trace import to_graph
 
-        return write(to_graph(module, inputs), directory)
+        return write(to_graph(module, inputs), directory, self._precision)
 
 
-def write(graph: Graph, directory: Path) -> Artifact:
-    """Write ``graph`` as a float32 file named after its content.
+def write(graph: Graph, directory: Path, precision: Precision = Precision.FP32) -> Artifact:
+    """Write ``graph`` as a file named after its content; its inputs and outputs are float32.
 
     Raises:
-        ExportError: If the folder cannot be written to.
+        ExportError: If the folder cannot be written to, or the precision cannot be written.
     """
     from exporters.flatbuffer import serialize
 
-    content = serialize(graph)
+    content = serialize(graph, precision)
     sha256 = hashlib.sha256(content).hexdigest()
     path = directory / f"{sha256[:16]}.tflite"
     try:
-        write_whole(path, content)
+        write_whole(path, content, flush=False)
     except OSError as error:
         msg = f"{str(path)!r} cannot be written: {error}"
         raise ExportError(msg) from error
@@ -55,9 +64,10 @@ def write(graph: Graph, directory: Path) -> Artifact:
         path=path,
         format=ModelFormat.TFLITE,
         sha256=sha256,
+        precision=precision,
         inputs=_specs(graph, graph.inputs),
         outputs=_specs(graph, graph.outputs),
-        tool=f"pocketnas-{version('pocketnas')}",
+        tool=f"pocketnas-{version('pocketnas')}{_STATED.get(precision, '')}",
     )
 
 

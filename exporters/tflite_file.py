@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from exporters.artifact import Artifact, ModelFormat, Precision
 from workspace.errors import InputError
 from workspace.files import sha256_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every TFLite file (schema version 3)."""
@@ -50,6 +58,77 @@ def operators(path: Path) -> tuple[str, ...]:
         names.get(codes[operator.opcodeIndex], "UNKNOWN")
         for subgraph in model.subgraphs
         for operator in subgraph.operators or ()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOperator:
+    """One operator of a file.
+
+    Attributes:
+        name: E.g. ``"CONV_2D"``.
+        shapes: Of its inputs, in order; empty for an input that is left out.
+        output: Shape of its first output.
+        options: As the schema has them; None for operators without.
+        constants: The numbers of constant int32 inputs, by position.
+        reads: Its inputs' numbers in the file.
+        makes: Its outputs' numbers.
+    """
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+    options: Any
+    constants: Mapping[int, NDArray[np.int32]]
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of a convolution or fully connected layer, else none."""
+        if self.name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            return 0
+        weights = math.prod(self.shapes[1])
+        if self.name == "FULLY_CONNECTED":
+            return weights * math.prod(self.shapes[0]) // self.shapes[1][-1]
+        return weights * math.prod(self.output[:-1])
+
+
+def read_operators(path: Path) -> tuple[FileOperator, ...]:
+    """All operators of a file's first graph, in order.
+
+    Raises:
+        InputError: If it is not there, or no TFLite file.
+    """
+    schema, model = _parsed(path)
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes or ()]
+    graph = model.subgraphs[0]
+    return tuple(
+        _operator(schema, model, graph, names.get(codes[each.opcodeIndex], "UNKNOWN"), each)
+        for each in graph.operators or ()
+    )
+
+
+def _operator(schema: Any, model: Any, graph: Any, name: str, operator: Any) -> FileOperator:  # noqa: ANN401 - generated without types
+    def shape(tensor: int) -> tuple[int, ...]:
+        found = () if tensor < 0 else graph.tensors[tensor].shape
+        return tuple(int(length) for length in (() if found is None else found))
+
+    constants = {}
+    for position, number in enumerate(operator.inputs):
+        tensor = graph.tensors[number]
+        data = model.buffers[tensor.buffer].data if number >= 0 else None
+        if data is not None and tensor.type == schema.TensorType.INT32:
+            constants[position] = np.frombuffer(bytes(data), np.int32).reshape(shape(number))
+    return FileOperator(
+        name=name,
+        shapes=tuple(shape(int(number)) for number in operator.inputs),
+        output=shape(int(operator.outputs[0])),
+        options=operator.builtinOptions,
+        constants=constants,
+        reads=tuple(int(number) for number in operator.inputs),
+        makes=tuple(int(number) for number in operator.outputs),
     )
 
 

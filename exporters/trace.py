@@ -64,7 +64,7 @@ def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
     """
     _check(inputs)
     whole = nn.Sequential(module) if _Tracer().is_leaf_module(module, "") else module
-    with _TRACING, in_eval_mode(module), torch.no_grad():
+    with _TRACING, in_eval_mode(module), _as_it_was(whole), torch.no_grad():
         try:
             traced = _Tracer().trace(whole)
         except Exception as error:  # forward is the user's and may raise anything
@@ -78,6 +78,20 @@ def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
             raise ExportError(msg) from error
 
 
+def traced(module: nn.Module) -> fx.Graph:
+    """``module`` in eval mode as torch.fx notes it, torch's layers as single operators.
+
+    Raises:
+        ExportError: If it cannot be traced.
+    """
+    with _TRACING, in_eval_mode(module), _as_it_was(module), torch.no_grad():
+        try:
+            return _Tracer().trace(module)
+        except Exception as error:  # forward is the user's and may raise anything
+            msg = f"{type(module).__name__} cannot be traced: {error}"
+            raise ExportError(msg) from error
+
+
 @contextmanager
 def in_eval_mode(module: nn.Module) -> Iterator[None]:
     """Put ``module`` into eval mode for a while."""
@@ -88,6 +102,17 @@ def in_eval_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+@contextmanager
+def _as_it_was(module: nn.Module) -> Iterator[None]:
+    """Take away what torch.fx puts into ``module``: tensors that its forward made."""
+    before = set(vars(module))
+    try:
+        yield
+    finally:
+        for name in set(vars(module)) - before:
+            delattr(module, name)
 
 
 def _check(inputs: tuple[NamedInput, ...]) -> None:

@@ -1,7 +1,8 @@
-"""Checks on what was exported that take arrays and files, and no task or device."""
+"""Checks on what was exported that take arrays, files and callables, and no task or device."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporters.tflite_file import operators
+from exporters.tflite_file import FileOperator, operators, read_operators
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, as a share of the largest output."""
+
+_WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
 
 LAYOUT_OPERATORS = frozenset({"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD"})
 """Operators that move numbers about without computing, which a good export does without."""
@@ -57,8 +61,8 @@ def parity(
 
 
 def channels_last(value: NDArray[Any]) -> NDArray[Any]:
-    """An image `[N, C, H, W]` as TFLite files have it, `[N, H, W, C]`; others as they are."""
-    return np.ascontiguousarray(value.transpose(0, 2, 3, 1)) if value.ndim == 4 else value
+    """An image `[N, C, H, W]` as TFLite files have it, `[N, H, W, C]`, a clip likewise."""
+    return np.ascontiguousarray(np.moveaxis(value, 1, -1)) if value.ndim >= 4 else value
 
 
 def layout_operators(path: Path) -> tuple[str, ...]:
@@ -68,6 +72,96 @@ def layout_operators(path: Path) -> tuple[str, ...]:
         InputError: If it is no TFLite file.
     """
     return tuple(name for name in operators(path) if name in LAYOUT_OPERATORS)
+
+
+def layout_faults(path: Path) -> tuple[str, ...]:
+    """Layout operators of a TFLite file that a good export does without, a sentence each.
+
+    A PAD is none where what follows pads by amounts that are neither SAME nor VALID.
+
+    Raises:
+        InputError: If it is no TFLite file.
+    """
+    found = read_operators(path)
+    faults = []
+    for index, operator in enumerate(found):
+        if operator.name not in LAYOUT_OPERATORS:
+            continue
+        if operator.name != "TRANSPOSE":
+            readers = [each for each in found if operator.makes[0] in each.reads]
+            if not any(_could_pad_itself(operator, reader) for reader in readers):
+                continue
+        faults.append(f"operator {index} is a {operator.name} of {operator.shapes[0]}")
+    return tuple(faults)
+
+
+def _could_pad_itself(pad: FileOperator, reader: FileOperator) -> bool:
+    """Whether SAME on the image before ``pad`` is what the two do."""
+    amounts = pad.constants.get(1)
+    if amounts is None or amounts.shape != (4, 2) or reader.name not in _WINDOWED:
+        return False
+    options = reader.options
+    window: tuple[int, ...]
+    if reader.name.endswith("POOL_2D"):
+        window, gaps = (options.filterHeight, options.filterWidth), (1, 1)
+    else:
+        window = reader.shapes[1][1:3]
+        gaps = (options.dilationHFactor, options.dilationWFactor)
+    strides = (options.strideH, options.strideW)
+    for axis in (0, 1):
+        length, step = pad.shapes[0][1 + axis], strides[axis]
+        reach = (window[axis] - 1) * gaps[axis] + 1
+        total = max((-(-length // step) - 1) * step + reach - length, 0)
+        if (total // 2, total - total // 2) != tuple(amounts[1 + axis]):
+            return False
+    return True
+
+
+def file_macs(path: Path) -> int:
+    """Multiply-adds of a TFLite file, from the shapes of its own tensors.
+
+    Raises:
+        InputError: If it is no TFLite file.
+    """
+    return sum(operator.macs for operator in read_operators(path))
+
+
+def onnx_macs(path: Path) -> int:
+    """Multiply-adds of an ONNX file, from the shapes of its own tensors.
+
+    Raises:
+        InputError: If it is no ONNX file.
+        OperationError: If onnx is not installed, or cannot tell the shapes.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError as error:
+        msg = "this needs onnx, which is not installed: pip install 'pocketnas[onnx]'"
+        raise OperationError(msg) from error
+    try:
+        graph = onnx.shape_inference.infer_shapes(onnx.load(str(path)), data_prop=True).graph
+    except (OSError, DecodeError) as error:
+        msg = f"{str(path)!r} is no ONNX file: {error}"
+        raise InputError(msg) from error
+    shapes = {each.name: tuple(each.dims) for each in graph.initializer}
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        shapes[value.name] = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
+    return sum(_onnx_node_macs(node, shapes) for node in graph.node)
+
+
+def _onnx_node_macs(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> int:  # noqa: ANN401 - untyped
+    """Of a convolution or matrix product with constant weights, else none."""
+    if node.op_type not in ("Conv", "Gemm", "MatMul", "MatMulInteger", "ConvInteger"):
+        return 0
+    try:
+        weights, output = shapes[node.input[1]], shapes[node.output[0]]
+    except KeyError as error:
+        msg = f"the shape of {error} in an ONNX file is not known"
+        raise OperationError(msg) from error
+    if node.op_type.startswith("Conv"):
+        return math.prod(weights) * output[0] * math.prod(output[2:])
+    return math.prod(weights) * math.prod(output[:-1])
 
 
 def _error(output: NDArray[Any], reference: NDArray[Any]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from exporters.exporter import ExportError, NamedInput
 from exporters.graph_builder import GraphBuilder, Named, TensorNumber
@@ -16,10 +16,10 @@ from exporters.operators import Call, lower_call, lower_layer
 if TYPE_CHECKING:
     from torch import nn
 
-    from exporters.graph import Graph
+    from exporters.graph import Graph, Shape
 
 _ARITHMETIC = ("_operator", "math", "builtins")
-"""Modules whose functions are computed at once where no tensor takes part: sizes, mostly."""
+"""Modules whose functions are computed at once where no input takes part: sizes, mostly."""
 
 
 class NodeError(ExportError):
@@ -45,6 +45,7 @@ class Walk:
     """
 
     def __init__(self, module: nn.Module, inputs: tuple[NamedInput, ...]) -> None:
+        self._module = module
         self._modules = dict(module.named_modules())
         self._inputs = list(inputs)
         self._builder = GraphBuilder()
@@ -77,8 +78,7 @@ class Walk:
             case "placeholder":
                 return self._placeholder(node)
             case "get_attr":
-                msg = f"{node.target!r}, no input, is read outside of a layer of torch's own"
-                raise ExportError(msg)
+                return operator.attrgetter(str(node.target))(self._module)
             case "call_module":
                 return self._layer(str(node.target), Call("forward", args, kwargs))
             case "output":
@@ -95,8 +95,10 @@ class Walk:
         self._named.append((given.name, number))
         return number
 
-    def _layer(self, path: str, call: Call) -> TensorNumber:
+    def _layer(self, path: str, call: Call) -> object:
         layer = self._modules[path]
+        if isinstance(call.argument(0, "input"), Tensor):
+            return layer(*call.args, **call.kwargs)
         source = call.tensor(0, "input")
         made = lower_layer(self._builder, source, layer, path)
         if getattr(layer, "inplace", False):
@@ -104,15 +106,14 @@ class Walk:
         return made
 
     def _call(self, node: fx.Node, call: Call) -> object:
-        read = (self._values[value] for value in node.all_input_nodes)
-        if not any(isinstance(value, TensorNumber) for value in read):
-            return _computed(call)
-        if call.target == "size" or (call.target is getattr and call.args[1] == "shape"):
-            shape = self._builder.shape(call.tensor(0, "input"))
-            axis = call.argument(1, "dim")
-            return shape[axis] if isinstance(axis, int) else shape
-        made = lower_call(self._builder, call, node.name)
-        if call.is_in_place:
+        read = [self._values[value] for value in node.all_input_nodes]
+        is_part = call.target is operator.getitem and isinstance(call.args[0], tuple | list)
+        if is_part or not any(_is_computed_later(value) for value in read):
+            return _computed(call, constant=any(isinstance(value, Tensor) for value in read))
+        if call.target in ("dim", "size") or call.target is getattr:
+            return _property(call, self._builder.shape(call.tensor(0, "input")))
+        made = lower_call(self._builder, call, ".".join((*_path(node), node.name)))
+        if call.is_in_place and isinstance(made, TensorNumber):
             self._overwrite(call.tensor(0, "input"), made)
         return made
 
@@ -131,37 +132,82 @@ class Walk:
         return args, kwargs
 
     def _named_outputs(self, given: object) -> Named:
-        if isinstance(given, Mapping):
-            named = [(str(name), value) for name, value in given.items()]
-        elif isinstance(given, tuple | list):
-            named = [(f"output_{i}", value) for i, value in enumerate(given)]
-        else:
-            named = [("output", given)]
-        if len(named) == 1 and not isinstance(given, Mapping):
-            named = [("output", named[0][1])]
-        for name, value in named:
+        named = named_outputs(given)
+        for name, value in named.items():
             if not isinstance(value, TensorNumber):
                 msg = f"{name!r} is no tensor: {value!r}"
                 raise ExportError(msg)
-        return tuple(named)
+        return tuple(named.items())
+
+
+def named_outputs(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a forward returns
+    """The results of a ``forward`` by name: their own, or ``output``, ``output_0``, ….
+
+    >>> named_outputs((3, 4)), named_outputs([5])
+    ({'output_0': 3, 'output_1': 4}, {'output': 5})
+    """
+    if isinstance(given, Mapping):
+        return {str(name): value for name, value in given.items()}
+    if not isinstance(given, tuple | list):
+        return {"output": given}
+    if len(given) == 1:
+        return {"output": given[0]}
+    return {f"output_{index}": value for index, value in enumerate(given)}
 
 
 def _layer_of(node: fx.Node) -> tuple[str, ...]:
-    """The part of the module that a node comes from."""
+    """The part of the module that a node comes from, for people."""
+    return tuple(f"layer {path!r}" for path in _path(node))
+
+
+def _path(node: fx.Node) -> tuple[str, ...]:
+    """Of the part of the module that a node comes from; none for the module itself."""
     path = next(reversed(node.meta.get("nn_module_stack") or {}), "")
-    return (f"layer {path!r}",) if path else ()
+    return (path,) if path else ()
 
 
-def _computed(call: Call) -> object:
-    """What arithmetic on sizes gives; an assertion about them gives nothing.
+def _is_computed_later(value: object) -> bool:
+    """Whether it is a tensor that depends on an input, or several."""
+    if isinstance(value, tuple | list):
+        return any(_is_computed_later(each) for each in value)
+    return isinstance(value, TensorNumber)
+
+
+def _property(call: Call, shape: Shape) -> object:
+    """What a tensor's shape tells.
+
+    Raises:
+        ExportError: If it was asked for something else.
+    """
+    name = call.args[1] if call.target is getattr else call.target
+    if name in ("dim", "ndim"):
+        return len(shape)
+    if name not in ("shape", "size"):
+        msg = f"{name!r} of a tensor has no counterpart; its shape has"
+        raise ExportError(msg)
+    axis = call.argument(1, "dim") if call.target == "size" else None
+    return shape[axis] if isinstance(axis, int) else shape
+
+
+def _computed(call: Call, *, constant: bool) -> object:
+    """What arithmetic on sizes, parameters and buffers gives; an assertion gives nothing.
 
     Raises:
         ExportError: If it is something else, like a new tensor.
     """
     if call.target is torch._assert:
         return None
-    if call.target is operator.getitem or getattr(call.target, "__module__", "") in _ARITHMETIC:
+    if constant and call.is_in_place:
+        msg = f"operator {call.name!r} changes a parameter or buffer of the module"
+        raise ExportError(msg)
+    if constant or call.target is operator.getitem or _is_arithmetic(call.target):
         function: Any = call.target
+        if isinstance(function, str):  # a method's name
+            return getattr(call.args[0], function)(*call.args[1:], **call.kwargs)
         return function(*call.args, **call.kwargs)
     msg = f"operator {call.name!r} reads no input of the module: it has no counterpart in TFLite"
     raise ExportError(msg)
+
+
+def _is_arithmetic(target: object) -> bool:
+    return getattr(target, "__module__", "") in _ARITHMETIC

@@ -49,9 +49,20 @@ class Window:
             (height, width), (self.rows, self.columns), self.stride, self.amounts, strict=True
         )
         return all(
-            max((-(-size // step) - 1) * step + reach - size, 0) == 2 * amount
-            for size, reach, step, amount in sides
+            same(size, reach, step) == (amount, amount) for size, reach, step, amount in sides
         )
+
+
+def same(size: int, reach: int, stride: int) -> Pair:
+    """What TensorFlow's SAME puts before and after ``size`` pixels.
+
+    Args:
+        size: Rows or columns.
+        reach: Of the window, gaps of a dilation included.
+        stride: Of the window.
+    """
+    both = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return both // 2, both - both // 2
 
 
 def padded(

@@ -20,7 +20,7 @@ from devices.device import (
     RunSettings,
 )
 from devices.quarantine import report_failure, report_success
-from exporters.artifact import Artifact, Precision
+from exporters.artifact import STAND_IN_INT8, Artifact, Precision
 from latency.gates import Gate, NotReadyError
 from latency.history import History
 from latency.lanes import POOLED_WITHIN, Lane, LaneReport, Lanes
@@ -322,7 +322,7 @@ class DeviceSource:
             verdict=measurement.verdict,
             measurement=measurement,
             artifact_sha256=measurement.artifact_sha256,
-            labels=(*labels, *self._accepted(lane)),
+            labels=(*labels, *_stated(job.artifact), *self._accepted(lane)),
         )
 
     def _unit(self, lane: Lane) -> tuple[float, tuple[str, ...]]:
@@ -340,6 +340,11 @@ class DeviceSource:
         """What the device's acceptance test said; nothing if it never had one."""
         accepted = self._history.acceptance(lane.setup.info.unit)
         return () if accepted is None else (accepted.sentence(),)
+
+
+def _stated(artifact: Artifact) -> tuple[str, ...]:
+    """What the file's writer says that it is not."""
+    return (f"file: {artifact.tool}",) if STAND_IN_INT8 in artifact.tool else ()
 
 
 def _still_ours(held: Held, result: Measured | NotMeasured) -> LatencyMeasurement | DeviceError:

@@ -18,7 +18,7 @@ from typing import TypedDict, cast
 import exporters
 import search_space
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
-from exporters.exporter import NamedInput, create
+from exporters.exporter import Exporter, ExporterName, NamedInput, create
 from latency.source import NetworkSubject, Subject
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of, write_whole
@@ -52,10 +52,11 @@ class _Document(TypedDict):
 class ModelFiles:
     """Files of networks in ``POCKETNAS_HOME/artifacts``, one folder for each.
 
-    A folder is named by what decides its bytes: the network's key, its head, the exporter and the
-    code behind it. It appears at once or not at all, so that processes may export at the same
-    time. An exporter of the user's own can change from run to run, so its files are made anew each
-    run. Beyond ``CAP_BYTES`` the files that were not used for longest go, none of the last hour.
+    A folder is named by what decides its bytes: the network's key, its head, the exporter, the
+    precision and the code behind it. It appears at once or not at all, so that processes may
+    export at the same time. An exporter of the user's own can change from run to run, so its files
+    are made anew each run. Beyond ``CAP_BYTES`` the files that were not used for longest go, none
+    of the last hour.
 
     Args:
         exporter: As ``exporters.exporter.create`` takes it.
@@ -69,8 +70,11 @@ class ModelFiles:
         self._exporter = exporter
         self._precision = precision
         self._folder = home() / "artifacts"
-        if exporter != ModelFormat.TFLITE:
-            create(exporter)  # refuses one that is not there; ours is imported when it works
+        if exporter != ExporterName.TFLITE:
+            create(exporter, precision)  # refuses one that is not there; ours is imported later
+        elif precision is Precision.DYNAMIC:
+            msg = "no exporter writes dynamic for timing; fp32, fp16 and int8 can be timed"
+            raise InputError(msg)
 
     def of(self, subject: Subject) -> Artifact:
         """The file of ``subject``, exported if it is not there yet.
@@ -99,7 +103,13 @@ class ModelFiles:
         return artifact
 
     def _key(self, subject: NetworkSubject) -> str:
-        parts = [subject.architecture.key, repr(subject.head), self._exporter, _code()]
+        parts = [
+            subject.architecture.key,
+            repr(subject.head),
+            self._exporter,
+            self._precision.value,
+            _code(),
+        ]
         if is_reference(self._exporter):
             parts.append(_THIS_PROCESS)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -108,7 +118,7 @@ class ModelFiles:
         self._folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._folder))
         try:
-            artifact = _exported(subject, self._exporter, work)
+            artifact = _exported(subject, create(self._exporter, self._precision), work)
             document = json.dumps(_to_document(artifact), indent=2)
             write_whole(work / _DESCRIPTION, document.encode())
             _put(work, folder)
@@ -119,14 +129,14 @@ class ModelFiles:
         return replace(artifact, path=folder / artifact.path.name)
 
 
-def _exported(subject: NetworkSubject, exporter: str, folder: Path) -> Artifact:
+def _exported(subject: NetworkSubject, exporter: Exporter, folder: Path) -> Artifact:
     import torch
 
     inputs = tuple(
         NamedInput(spec.name, torch.zeros(1, *spec.shape)) for spec in subject.architecture.inputs
     )
     module = subject.architecture.build(subject.head)
-    return create(exporter).export(module, inputs, folder)
+    return exporter.export(module, inputs, folder)
 
 
 def _put(work: Path, folder: Path) -> None:

@@ -205,7 +205,7 @@ class SourceSettings:
         cores: CPU numbers to pin to; empty leaves it to the device.
         delegate: What computes.
         timeout_s: Limit on one session.
-        precision: That exported files must have.
+        precision: That exported files of networks have; int8 ones have stand-in scales.
         exporter: Which makes files of networks, or ``package.module:NAME``.
         store: Database URL of measurements; empty for the one in ``POCKETNAS_HOME``.
         reuse: Whether an earlier measurement under the same conditions is an answer.
@@ -262,6 +262,9 @@ def create(text: str, settings: SourceSettings) -> LatencySource:
             from latency.table import load
             from latency.table_source import TableSource
 
+            if settings.precision is not Precision.FP32:
+                msg = f"{text} holds latencies of fp32, {settings.precision} was asked for"
+                raise InputError(msg)
             return TableSource(load(rest))
         case "host" if text == "host":
             return _on_devices(text, settings)

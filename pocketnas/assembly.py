@@ -11,6 +11,7 @@ from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
 from devices.device import ClockTier, Delegate
 from devices.recovery import RECONNECT
+from exporters.artifact import Precision
 from latency import source as latency_source
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
@@ -195,11 +196,12 @@ def _source(config: SearchConfig) -> LatencySource:
     from exporters.exporter import create as create_exporter
 
     if plugin.is_reference(config.exporter) or config.exporter != "tflite":
-        create_exporter(config.exporter)
+        create_exporter(config.exporter, Precision(config.precision))
     settings = SourceSettings(
         threads=config.threads,
         delegate=Delegate(config.delegate),
         clock_tier=ClockTier(config.clock_tier),
+        precision=Precision(config.precision),
         exporter=config.exporter,
         recovery=replace(
             RECONNECT,

@@ -51,6 +51,7 @@ class SearchConfig(BaseModel):
     delegate: Literal["cpu", "gpu"] = "cpu"
     clock_tier: Literal["T1", "T2", "T3"] = "T3"
     phone_recovery: list[Literal["reboot", "power-cycle"]] = Field(default_factory=list)
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     preset: Literal["quick", "search", "final"] = "search"
     final_preset: Literal["quick", "search", "final"] = "final"
     skip_above: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +17,10 @@ from workspace.home import home
 
 if TYPE_CHECKING:
     from devices.pool import Found
+    from devices.transport import Transport
+
+PHONE_S = 20.0
+"""All phones are asked at once, and each must have answered by then."""
 
 
 class Health(StrEnum):
@@ -156,15 +162,41 @@ def _phones() -> tuple[Finding, ...]:
                 remedy="switch on USB debugging in the phone's developer options and plug it in",
             ),
         )
-    with ThreadPoolExecutor(max_workers=len(phones)) as workers:
-        told = list(workers.map(_supported, phones))
-    return tuple(finding for findings in told for finding in findings)
+    return tuple(finding for findings in asked(phones, _supported) for finding in findings)
+
+
+def asked(
+    phones: list[Found],
+    ask: Callable[[Found], tuple[Finding, ...]],
+    *,
+    within_s: float = PHONE_S,
+) -> list[tuple[Finding, ...]]:
+    """What ``ask`` finds of each phone, all at once; one that does not answer in time is broken.
+
+    Its thread is left to the deadlines of its calls, and does not keep the program from ending.
+    """
+    told: dict[str, tuple[Finding, ...]] = {}
+
+    def find(phone: Found) -> None:
+        told[phone.id] = ask(phone)
+
+    until_s = time.monotonic() + within_s
+    threads = [threading.Thread(target=find, args=(phone,), daemon=True) for phone in phones]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until_s - time.monotonic()))
+    silent = f"it did not answer within {within_s:g} s: unplug it, or start it anew"
+    return [told.get(phone.id, (_phone(phone, Health.BROKEN, silent),)) for phone in phones]
 
 
 def _supported(phone: Found) -> tuple[Finding, ...]:
-    """What a phone says of itself, and what of the measurement protocol it supports."""
-    from devices.device import DeviceError
-    from devices.phone_support import examine
+    """What a phone says of itself, and what of the measurement protocol it supports.
+
+    A phone that somebody holds is not asked: that would disturb what is being timed.
+    """
+    from devices.device import DeviceBusyError, DeviceError
+    from devices.pool import lease
     from devices.transport import open_transport
     from workspace.errors import InputError
 
@@ -172,25 +204,51 @@ def _supported(phone: Found) -> tuple[Finding, ...]:
         return (_phone(phone, Health.BROKEN, phone.problem),)
     serial = phone.id.removeprefix("adb:")
     try:
-        transport = open_transport(phone.id, serial)
-        try:
-            parts = examine(transport, phone.id, serial)
-        finally:
-            transport.close()
+        with lease(phone.id):
+            transport = open_transport(phone.id, serial)
+            try:
+                return (
+                    _phone(phone, Health.OK, ""),
+                    *_parts(transport, phone.id, serial),
+                    _accepted(phone),
+                )
+            finally:
+                transport.close()
+    except DeviceBusyError as error:
+        return (_phone(phone, Health.OK, f"{error.detail}: ask again then"), _accepted(phone))
     except (DeviceError, InputError) as error:
         return (_phone(phone, Health.BROKEN, str(error)),)
+
+
+def _parts(transport: Transport, device_id: str, serial: str) -> tuple[Finding, ...]:
+    from devices.phone_support import examine
+
     return (
-        _phone(phone, Health.OK, ""),
+        _ready(transport, device_id, serial),
         *(
             Finding(
-                part=f"{phone.id} {part.item}",
+                part=f"{device_id} {part.item}",
                 health=Health.OK if part.supported else Health.MISSING,
                 detail=part.detail,
                 remedy=part.remedy,
             )
-            for part in parts
+            for part in examine(transport, device_id, serial)
         ),
-        _accepted(phone),
+    )
+
+
+def _ready(transport: Transport, device_id: str, serial: str) -> Finding:
+    """Whether the gate would let a session start now."""
+    from devices.android import read_info, read_state
+    from latency.gates import Gate
+
+    unit = read_info(transport, device_id, serial).unit
+    reason = Gate().why_not(unit, read_state(transport))
+    return Finding(
+        part=f"{device_id} ready to be timed",
+        health=Health.MISSING if reason else Health.OK,
+        detail="not now" if reason else "charged and cool, as far as it tells",
+        remedy=reason,
     )
 
 

@@ -1,18 +1,26 @@
-"""A network written as a model file, checked in its runtime, and what is known of it beside it."""
+"""A network written as model files that passed their gates, and what is known of it."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporters.artifact import Artifact, ModelFormat
-from exporters.exporter import ExportError
-from exporters.verify import Parity
-from latency.source import FileSubject, LatencyEstimate, LatencyRequest, LatencySource
+from controller.candidate import FoundLatency
+from delivery.export import Delivery, Plan, deliver, file_json
+from delivery.gates import Gate, GateName
+from delivery.network import Network
+from delivery.timing import Timed, check_latency
+from delivery.work_folder import put, work_folder
+from latency.source import (
+    FileSubject,
+    LatencyEstimate,
+    LatencyRequest,
+    LatencySource,
+    SourceSettings,
+)
 from pocketnas.networks import Found, example_inputs
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
@@ -22,7 +30,10 @@ if TYPE_CHECKING:
 
     from controller.evaluation import Evaluation
     from controller.finish import FrontMember
+    from exporters.artifact import Artifact
     from pocketnas.assembly import Assembly
+    from search_space.architecture import Json
+    from training.task import Task
 
 WEIGHTS = "weights.safetensors"
 """Of a run's best network, in its folder ``best``."""
@@ -33,55 +44,118 @@ UNTRAINED = "untrained: drawn from the architecture's key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """A model file and what was checked.
+    """Files under their final names.
 
     Attributes:
-        artifact: The file.
-        weights: Where its weights are from.
-        parity: Its outputs in the runtime against torch's on random inputs; None for a format
-            that no runtime here runs.
+        delivery: The files, and what their gates found.
+        bundle: The folder that they are bundled in; None if they lie alone.
     """
 
-    artifact: Artifact
-    weights: str
-    parity: Parity | None
+    delivery: Delivery
+    bundle: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What ``pocketnas export --json`` prints."""
-        artifact = self.artifact
+        """What ``pocketnas export --json`` prints: the first file's facts, then all."""
+        delivery = self.delivery
+        files = []
+        for each in delivery.files:
+            gate = delivery.of(GateName.PARITY, each.artifact.path.name)
+            error = None if gate is None else gate.figures["max_error"]
+            files.append({**file_json(each, delivery.network), "max_error": error})
         return {
-            "path": str(artifact.path),
-            "format": artifact.format.value,
-            "sha256": artifact.sha256,
-            "bytes": artifact.path.stat().st_size,
-            "precision": artifact.precision.value,
-            "inputs": [_spec(spec.name, spec.shape, spec.dtype) for spec in artifact.inputs],
-            "outputs": [_spec(spec.name, spec.shape, spec.dtype) for spec in artifact.outputs],
-            "tool": artifact.tool,
-            "weights": self.weights,
-            "max_error": None if self.parity is None else self.parity.max_error,
+            **files[0],
+            "files": files,
+            "gates": [each.to_json() for each in delivery.gates],
+            "not_run": [each.to_json() for each in delivery.not_run],
+            "latencies": [each.to_json() for each in delivery.timed],
+            "bundle": None if self.bundle is None else str(self.bundle),
         }
 
 
-def write_network(found: Found, exporter: str, folder: Path) -> Exported:
-    """Export a network into ``folder``, which is made.
+def export(
+    network: Network,
+    plan: Plan,
+    folder: Path,
+    *,
+    bundle: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Exported:
+    """Write files into ``folder``, or make a bundle of it; all of it or nothing.
 
     Raises:
-        InputError: If there is no such exporter.
-        ExportError: If it cannot be expressed, or its outputs are not torch's.
+        InputError: If the plan or the folder cannot be used.
+        ExportError: If the network cannot be expressed in a format.
+        GateError: If a gate failed; nothing was kept.
+        OperationError: If data, an extra or a device is not there, or the disk is full.
     """
-    from exporters.exporter import create
+    plan.require_possible(network)
+    if bundle:
+        from delivery.bundle import make
 
-    writer = create(exporter)
-    module, weights = _with_weights(found)
+        return Exported(delivery=make(network, plan, folder, say), bundle=folder)
+    is_new = not folder.exists()
+    _make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"the folder {str(folder)!r} cannot be made: {error}"
-        raise InputError(msg) from error
-    artifact = writer.export(module, example_inputs(found.architecture), folder)
-    parity = _checked(module, artifact) if artifact.format is ModelFormat.TFLITE else None
-    return Exported(artifact=artifact, weights=weights, parity=parity)
+        with work_folder(folder) as work:
+            delivery = deliver(network, plan, work, lambda made: made.artifact.path.name, say)
+            files = []
+            for each in delivery.files:
+                target = folder / each.artifact.path.name
+                if not target.is_dir():  # a SavedModel of that content is there
+                    put(each.artifact.path, target)
+                files.append(each.at(target))
+        return Exported(delivery=replace(delivery, files=tuple(files)))
+    except BaseException:
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> Network:
+    """What a command's ARCH is, with its weights and what its run knows of it.
+
+    Args:
+        found: As ``pocketnas.networks.resolve`` gives it.
+        dataset: Name of the task that it is checked on; a run's own where None.
+        name: For people.
+
+    Raises:
+        InputError: If there is no such dataset, or the network does not fit it.
+        OperationError: If torch is not installed.
+    """
+    module, weights = _with_weights(found)
+    facts, searched, own = _of_run(found)
+    if dataset is None:
+        task = own
+    else:
+        from training.task import create
+
+        task = create(dataset)
+    return Network(
+        architecture=found.architecture,
+        head=found.head,
+        module=module,
+        name=name or found.architecture.key,
+        weights=weights,
+        task=task,
+        found=facts,
+        searched=searched,
+    )
+
+
+def settings_of(found: Found) -> SourceSettings:
+    """How files of a network are timed: as its run timed candidates, else by default."""
+    if found.run is None:
+        return SourceSettings()
+    from devices.device import ClockTier, Delegate
+    from pocketnas.runs import load_config
+
+    config = load_config(found.run)
+    return SourceSettings(
+        threads=config.threads,
+        delegate=Delegate(config.delegate),
+        clock_tier=ClockTier(config.clock_tier),
+    )
 
 
 def export_best(
@@ -103,7 +177,8 @@ def export_best(
     say(f"exporting trial {index}, the best")
     target.mkdir(exist_ok=True)
     weights = target / WEIGHTS
-    weights.unlink(missing_ok=True)
+    for stale in (weights, target / "export.json"):
+        stale.unlink(missing_ok=True)
     if not parts.config.train_command and not _is_stand_in(best):
         job = evaluation.job(index, best.candidate.architecture, checkpoint=str(weights))
         evaluation.train(job)
@@ -112,16 +187,23 @@ def export_best(
         architecture = architecture.at(parts.evaluation.timed_size)
     found = Found(architecture=architecture, head=parts.evaluation.head, run=folder, index=index)
     try:
-        exported = write_network(found, parts.config.exporter, target)
+        network = network_of(found, name=f"trial {index}")
+        exported = export(network, Plan(formats=(parts.config.exporter,)), target)
     except OperationError as error:
         say(f"not exported: {error}")
         return
     facts = {"index": index, **exported.to_json(), "latency": None}
-    timed = _timed(parts.source, exported.artifact, parts.config.final_preset)
+    artifact = exported.delivery.files[0].artifact
+    timed = _timed(parts.source, artifact, parts.config.final_preset)
     if timed is not None:
         from pocketnas.latency_text import facts as latency_facts
 
         facts["latency"] = latency_facts(timed)
+        answer = Timed(artifact=artifact, on=parts.source.name, answer=timed)
+        gate = check_latency(artifact, answer, network.searched)
+        if isinstance(gate, Gate):
+            facts["gates"].append(replace(gate, is_warning=True).to_json())
+            say(gate.text if gate.passed else f"warning: {gate.text}")
     write_whole(target / "export.json", json.dumps(facts, indent=1).encode())
 
 
@@ -132,6 +214,14 @@ def read_export(folder: Path) -> dict[str, Any] | None:
         return None
     facts: dict[str, Any] = json.loads(path.read_text())
     return facts
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder {str(folder)!r} cannot be made: {error}"
+        raise InputError(msg) from error
 
 
 def _is_done(folder: Path, index: int) -> bool:
@@ -163,52 +253,51 @@ def _with_weights(found: Found) -> tuple[nn.Module, str]:
     from safetensors.torch import load_file
 
     module.load_state_dict(load_file(path))
-    return module, f"trained: as in the search, trial {found.index} of {found.run}"
+    return module, f"trained: as in the search, trial {found.index} of {found.run.name}"
 
 
-def _checked(module: nn.Module, artifact: Artifact) -> Parity:
-    """Outputs of the file against the module's on a seeded random image.
+def _of_run(found: Found) -> tuple[dict[str, Json], FoundLatency | None, Task | None]:
+    """How a network was found, what it took, and on what it was trained; nothing without a run."""
+    if found.run is None or found.index is None:
+        return {}, None, None
+    from pocketnas.config import ANALYTIC
+    from pocketnas.runs import load_config, open_study
+    from training.task import create
 
-    Raises:
-        ExportError: If they differ by more than the tolerance; the file is removed.
-    """
-    import torch
-
-    from exporters.litert_runtime import LiteRtModel
-    from exporters.verify import channels_last, parity
-
-    generator = torch.Generator().manual_seed(random.Random(0).getrandbits(32))
-    images = [_channels_first(spec.shape) for spec in artifact.inputs]
-    tensors = [torch.randn(shape, generator=generator) for shape in images]
-    module.eval()
-    with torch.no_grad():
-        expected = module(*tensors)
-    outputs = expected if isinstance(expected, tuple) else (expected,)
-    reference = {
-        spec.name: channels_last(value.numpy())
-        for spec, value in zip(artifact.outputs, outputs, strict=True)
+    config = load_config(found.run)
+    study = open_study(found.run, config)
+    candidate = study.candidate(found.index)
+    training = candidate.training
+    facts: dict[str, Json] = {
+        "run": found.run.resolve().name,
+        "trial": found.index,
+        "seed": config.seed,
+        "space": config.space,
+        "algorithm": config.algorithm,
+        "trials": config.trials,
+        "dataset": config.dataset,
+        "target_ms": config.target_ms,
+        "latency_source": config.latency,
+        "created": study.created,
+        "versions": dict(study.versions),
+        "validation_accuracy": None if training is None else training.accuracy,
+        "training_stand_in": "" if training is None else training.stand_in,
     }
-    feeds = {
-        spec.name: channels_last(value.numpy())
-        for spec, value in zip(artifact.inputs, tensors, strict=True)
-    }
-    found = parity(LiteRtModel(artifact.path).run(feeds), reference)
-    if not found.passed:
-        artifact.path.unlink(missing_ok=True)
-        msg = (
-            f"the exported file's outputs differ from torch's by {found.max_error:.2g} of the "
-            f"largest, more than {found.tolerance:g}; it was removed"
-        )
-        raise ExportError(msg)
-    return found
+    at = candidate.architecture if config.size is None else candidate.architecture.at(config.size)
+    is_same = at == found.architecture and found.head == _head_of(found.run)
+    searched = (candidate.final or candidate.latency) if is_same else None
+    is_known = config.dataset != ANALYTIC and not config.train_command
+    task = create(config.dataset) if is_known else None
+    if task is not None and task.head != found.head:
+        task = None
+    return facts, searched, task
 
 
-def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+def _head_of(run: Path) -> object:
+    from pocketnas.assembly import head_of
+    from pocketnas.runs import load_config
 
-
-def _spec(name: str, shape: tuple[int, ...], dtype: str) -> Mapping[str, Any]:
-    return {"name": name, "shape": list(shape), "dtype": dtype}
+    return head_of(load_config(run))
 
 
 def _is_stand_in(best: FrontMember) -> bool:

@@ -21,6 +21,8 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #d8dee6; }
 th:first-child, td:first-child { text-align: left; }
+table.blocks td { font-size: .85em; } table.blocks td:nth-child(4) { width: 30%; }
+.bar { background: #1f6f43; height: .8rem; }
 tr.best { background: #e8f3ec; font-weight: 600; }
 .stand-in { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #d99a00; }
 dl { display: grid; grid-template-columns: 14rem 1fr; gap: .2rem 1rem; } dd { margin: 0; }
@@ -58,6 +60,7 @@ def _page(run: Run) -> str:
         "<h2>The front</h2>",
         _front_table(run),
         _exported(run),
+        _profile(run),
         "<h2>Conditions of the best network's latency</h2>",
         _conditions(run),
         "<h2>Failures</h2>",
@@ -225,6 +228,34 @@ def _exported(run: Run) -> str:
     return (
         f"<p>Exported: trial {exported['index']} as <code>{html.escape(exported['path'])}</code>, "
         f"{exported['bytes']:,} bytes, weights {html.escape(exported['weights'])}.</p>"
+    )
+
+
+def _profile(run: Run) -> str:
+    """A bar for each block of the best network, beside its multiply-adds; nothing if not timed."""
+    profile = run["profile"]
+    if profile is None:
+        return ""
+    head = ("block", "ms", "share", "", "million MACs", "operators")
+    most = max(block["share"] for block in profile["blocks"])
+    rows = []
+    for block in profile["blocks"]:
+        half = block["half_width_ms"]
+        cells = [
+            html.escape(block["name"]),
+            f"{block['ms']:.4g}" + ("" if half is None else f" ± {half:.2g}"),
+            f"{block['share']:.1%}",
+            f'<div class="bar" style="width: {max(0, block["share"] / most):.0%}"></div>',
+            f"{block['macs'] / 1e6:.4g}",
+            html.escape(", ".join(block["operators"])),
+        ]
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    header = "".join(f"<th>{name}</th>" for name in head)
+    told = f"{profile['whole_ms']:.4g} ms on {profile['device']}, by {profile['method']}."
+    labels = " ".join(html.escape(label) + "." for label in profile["labels"])
+    return (
+        f"<h2>Where its time goes</h2><p>{html.escape(told)} {labels}</p>"
+        f'<table class="blocks"><tr>{header}</tr>{"".join(rows)}</table>'
     )
 
 

@@ -30,9 +30,7 @@ def show(
     from latency.protocol import Bench
     from latency.sustained import sustained
 
-    if on != "host" and (not on.startswith("adb:") or on == "adb:any"):
-        msg = f"a sustained curve is one device's, got {on!r}: give --on host or --on adb:SERIAL"
-        raise InputError(msg)
+    require_one_device(on, "a sustained curve")
     artifact = ModelFiles(settings.exporter, settings.precision).of(subject)
     model = ModelFile(path=artifact.path, sha256=artifact.sha256)
     device = open_device(on, settings.recovery)
@@ -59,13 +57,24 @@ def show(
             typer.echo(f"  label: {label}")
 
 
+def require_one_device(on: str, what: str) -> None:
+    """Refuse a source that is none or several.
+
+    Raises:
+        InputError: If ``on`` is not one device.
+    """
+    if on != "host" and (not on.startswith("adb:") or on == "adb:any"):
+        msg = f"{what} is one device's, got {on!r}: give --on host or --on adb:SERIAL"
+        raise InputError(msg)
+
+
 def facts(curve: Curve) -> dict[str, object]:
     """What ``--json`` prints."""
     return {
         "first_minute_ms": curve.first_minute_ms,
         "last_minute_ms": curve.last_minute_ms,
         "points": [asdict(point) for point in curve.points],
-        "labels": [*curve.labels, "sustained: no gate, no pause"],
+        "labels": list(curve.labels),
         "conditions": curve.conditions.flat(),
     }
 

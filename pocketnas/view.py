@@ -47,12 +47,14 @@ def view(folder: Path) -> dict[str, Any]:
         "stand_ins": _stand_ins(summary.trials),
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
-        "exported": _exported(folder),
+        "exported": _kept(folder, "export.json"),
+        "profile": _kept(folder, "profile.json"),
     }
 
 
-def _exported(folder: Path) -> dict[str, Any] | None:
-    path = folder / "best" / "export.json"
+def _kept(folder: Path, name: str) -> dict[str, Any] | None:
+    """What is kept of the run's best network."""
+    path = folder / "best" / name
     if not path.is_file():
         return None
     facts: dict[str, Any] = json.loads(path.read_text())

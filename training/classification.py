@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_space.architecture import Classifier, Head
+from training.task import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +99,11 @@ class TenKindsInGrey:
     def channels(self) -> int:
         """One: grey."""
         return 1
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Pixels in `[-1, 1]`, as ``LabelledImages`` makes them."""
+        return Preprocessing(channels=1, mean=(0.5,), std=(0.5,))
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
         """See ``Task.loss``."""

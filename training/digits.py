@@ -27,6 +27,7 @@ class Digits(TenKindsInGrey):
     """Ten digits; a ``Task``. Images are made larger from 8 x 8, so they have no finer detail."""
 
     name = "digits"
+    labels = tuple(str(digit) for digit in range(10))
 
     @property
     def proxy(self) -> Proxy:

@@ -36,6 +36,18 @@ class FashionMnist(TenKindsInGrey):
     """Ten kinds of clothes; a ``Task``."""
 
     name = "fashion-mnist"
+    labels = (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
 
     @property
     def proxy(self) -> Proxy:

@@ -38,6 +38,29 @@ class Proxy:
     space_options: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """What becomes of an image's pixels before a network sees them.
+
+    Attributes:
+        channels: 1 for grey, 3 for red, green and blue.
+        mean: Subtracted from each channel, pixels being 0 to 1.
+        std: By which it is divided then.
+    """
+
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def words(self, size: int) -> str:
+        """A sentence for people."""
+        kind = "grey" if self.channels == 1 else "red, green, blue"
+        return (
+            f"{size} x {size} pixels, {kind}, resized bilinearly with antialiasing; each byte "
+            f"divided by 255, minus {list(self.mean)}, divided by {list(self.std)}"
+        )
+
+
 class Examples(Protocol):
     """One split of a task at one size."""
 
@@ -59,6 +82,9 @@ class Examples(Protocol):
 
 class Task(Protocol):
     """Data with a loss and a metric.
+
+    A task of images may also have ``labels``, the names of its classes, and ``preprocessing``:
+    they go into bundles.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
     in every process; nothing but ``indices`` and ``generator`` decides a batch.

@@ -8,8 +8,14 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, flush: bool = True) -> None:
     """Write ``content`` so that ``path`` never holds a part of it, whatever happens meanwhile.
+
+    Args:
+        path: Of the file.
+        content: All of it.
+        flush: Whether it is on the disk afterwards; without that a loss of power may leave an
+            empty file, which is for files whose digest is checked and that can be made again.
 
     Raises:
         OSError: If the folder is not writable or the disk is full; ``path`` is as it was.
@@ -18,8 +24,9 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -35,3 +42,16 @@ def sha256_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """Hex digest of the relative paths and the bytes of all files in ``folder``.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix().encode()
+        digest.update(len(name).to_bytes(8) + name + bytes.fromhex(sha256_of(path)))
+    return digest.hexdigest()

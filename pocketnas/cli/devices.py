@@ -10,7 +10,15 @@ import typer
 from pocketnas.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from devices.device import Device
     from devices.pool import Appeared, Changed, Found, Gone
+
+LEASE_WAIT_S = 60.0
+"""How long a command waits for a phone that another process holds."""
+
+LONGEST_POLL_S = 3600.0
 
 app = typer.Typer(
     help="Phones and other devices that can time a model.",
@@ -48,10 +56,10 @@ def watch(
 
     from devices.pool import watch as events
 
-    for event in events(poll_s=poll_s):
+    for event in events(poll_s=_seconds(poll_s)):
         name, found = _event(event)
         if as_json:
-            typer.echo(json.dumps({"event": name, "device": found.id, "problem": found.problem}))
+            typer.echo(json.dumps({"event": name, "device": found.id, **_facts(found)}))
         else:
             typer.echo(f"{name:9} {found.id}  {found.problem or found.description}")
 
@@ -86,12 +94,12 @@ def provision(
     if runner is None and release is None:
         release = DEFAULT_RELEASE
     device_id, name = _named(serial)
-    transport = open_transport(device_id, name)
-    try:
-        with lease(device_id, wait_s=60.0):
+    with lease(device_id, wait_s=LEASE_WAIT_S):
+        transport = open_transport(device_id, name)
+        try:
             found = put(transport, device_id, runner=runner, release=release)
-    finally:
-        transport.close()
+        finally:
+            transport.close()
     if as_json:
         print_json({"device": device_id, **asdict(found)})
         return
@@ -111,8 +119,9 @@ def accept(
 ) -> None:
     """Test whether a phone's latencies may be believed, and keep the result beside its numbers.
 
-    One file under two names, a ladder of widths, pairs of networks 3 % apart in two passes, and
-    whether a heated phone is refused. Exit code 1 if it fails.
+    One file under two names, a ladder of widths, pairs of networks 3 % apart in two passes,
+    whether a heated phone is refused, and whether its settings are as before. The least that it
+    compares takes some minutes however few are given. Exit code 1 if it fails.
     """
     from devices.pool import lease, open_device
     from latency.acceptance import accept as test
@@ -122,27 +131,34 @@ def accept(
     from pocketnas.acceptances import note
 
     device_id = "host" if serial == "host" else _named(serial)[0]
-    device = open_device(device_id)
-    try:
-        with lease(device_id, wait_s=60.0) as held:
-            bench = Bench(device=device, guard=held.require)
-            setup = device.setup(bench.placement)
-            result = test(bench, minutes=minutes, say=lambda part: typer.echo(part, err=True))
-    finally:
-        device.close()
-    report: dict[str, object] = {
-        "conditions": {"device_model": setup.info.model, "runner": setup.runner.name}
-    }
-    stand_ins = [text for text in (setup.info.stand_in, setup.runner.stand_in) if text]
-    report |= {"stand_ins": stand_ins, **result.report()}
-    History(MeasurementStore.shared()).add_acceptance(setup.info.unit, report)
-    note(device_id, setup.info.unit, passed=result.passed)
+    with lease(device_id, wait_s=LEASE_WAIT_S) as held:
+        device = open_device(device_id)
+        try:
+            result = test(
+                Bench(device=device, guard=held.require),
+                minutes=minutes,
+                say=lambda part: typer.echo(part, err=True),
+                settings=_settings_of(device),
+            )
+        finally:
+            device.close()
+    unit, report = result.conditions.setup.info.unit, result.report()
+    History(MeasurementStore.shared()).add_acceptance(unit, report)
+    note(device_id, unit, passed=result.passed)
     if as_json:
         print_json({"device": device_id, **report})
     else:
         _print_acceptance(report)
     if not result.passed:
         raise typer.Exit(1)
+
+
+def _settings_of(device: Device) -> Callable[[], Mapping[str, str]] | None:
+    """Reads what a test changes on a phone; None for what has no settings."""
+    from devices.adb import AdbDevice
+    from devices.phone_support import settings_now
+
+    return (lambda: settings_now(device.transport)) if isinstance(device, AdbDevice) else None
 
 
 @app.command()
@@ -161,14 +177,14 @@ def clean(
     from devices.transport import open_transport
 
     device_id, name = _named(serial)
-    transport = open_transport(device_id, name)
-    try:
-        with lease(device_id, wait_s=60.0):
+    with lease(device_id, wait_s=LEASE_WAIT_S):
+        transport = open_transport(device_id, name)
+        try:
             left = Journal(device_id).read()
             failed = Journal(device_id).put_back(transport)
             removed = PhoneCache(transport, device_id).clean(runner=everything)
-    finally:
-        transport.close()
+        finally:
+            transport.close()
     if as_json:
         put_back = [change.name for change in left]
         print_json(
@@ -216,34 +232,80 @@ def _event(event: Appeared | Gone | Changed) -> tuple[str, Found]:
     return type(event).__name__.lower(), event.found
 
 
+def _facts(found: Found) -> dict[str, str]:
+    return {
+        "kind": found.kind,
+        "description": found.description,
+        "problem": found.problem,
+    }
+
+
+def _seconds(poll_s: float) -> float:
+    """Of a pause that ends: an option's own bounds let through what is no number."""
+    from workspace.errors import InputError
+
+    if not 0.1 <= poll_s <= LONGEST_POLL_S:
+        msg = f"--poll-s takes 0.1 to {LONGEST_POLL_S:g} seconds, got {poll_s!r}"
+        raise InputError(msg)
+    return poll_s
+
+
+_SHOWN = (
+    ("sessions", "sessions of each file"),
+    ("aa_pairs", "pairs of one file under two names"),
+    ("aa_covered", "of these, intervals that hold 1"),
+    ("aa_false_failures", "how often a good phone fails in that"),
+    ("ladder_ms", "ladder, ms"),
+    ("pairs", "pairs 3 % apart"),
+    ("flips", "of these, in another order in pass 2"),
+    ("told_apart", "of these, told apart twice"),
+    ("flips_told_apart", "of these, in another order"),
+    ("heat", "heated phone"),
+    ("settings", "settings that were compared"),
+    ("minutes", "minutes"),
+)
+
+
 def _print_acceptance(report: dict[str, object]) -> None:
     typer.echo("passed" if report["passed"] else "failed")
     for name in ("failed", "stand_ins", "labels"):
         found = report[name]
         for text in found if isinstance(found, list | tuple) else ():
-            typer.echo(f"  {name.rstrip('s')}: {text}")
-    for name in ("aa_pairs", "aa_covered", "ladder_ms", "pairs", "flips", "told_apart", "heat"):
-        typer.echo(f"  {name:12} {report[name]}")
+            typer.echo(f"  {name.removesuffix('s').replace('_', '-')}: {text}")
+    for name, meaning in _SHOWN:
+        typer.echo(f"  {meaning:38} {_shown(report[name])}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"{each:.4g}" for each in value)
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def _list(*, as_json: bool) -> None:
-    from dataclasses import asdict
-
+    from devices.leases import who_holds
     from devices.pool import discover
     from pocketnas.acceptances import last_acceptance
 
     found = discover()
     tests = {device.id: last_acceptance(device.id) for device in found}
+    holders = {device.id: who_holds(device.id) for device in found}
     if as_json:
         rows = [
-            {**asdict(d), "accepted": None if (t := tests[d.id]) is None else t.passed}
-            for d in found
+            {
+                "id": each.id,
+                **_facts(each),
+                "in_use_by": holders[each.id],
+                "accepted": None if (test := tests[each.id]) is None else test.passed,
+            }
+            for each in found
         ]
         print_json({"devices": rows})
         return
     table = []
     for device in found:
-        state, test = device.problem or "ready", tests[device.id]
+        holder, test = holders[device.id], tests[device.id]
+        state = device.problem or (f"in use by {holder}" if holder else "ready")
         told = "never" if test is None else str(test)
         table.append((device.id, device.kind, device.description, state, told))
     print_table(("device", "kind", "what", "state", "accepted"), table)

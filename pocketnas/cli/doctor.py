@@ -10,7 +10,9 @@ from pocketnas.cli.output import AsJson, print_json
 def doctor(*, as_json: AsJson = False) -> None:
     """What works on this machine, what is missing, and how to get it.
 
-    Exit code 1 if something is broken; what is only missing is no failure.
+    For each phone: what of the measurement protocol it supports, and what to do about the rest;
+    nothing on it is changed. Exit code 1 if something is broken; what is only missing is no
+    failure.
     """
     from dataclasses import asdict
 

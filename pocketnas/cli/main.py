@@ -26,6 +26,7 @@ from pocketnas.cli import (
     resume,
     search,
     show,
+    verify,
 )
 from workspace.errors import InputError, OperationError
 
@@ -80,6 +81,7 @@ for command in (
     arch.arch,
     measure.measure,
     export.export,
+    verify.verify,
 ):
     app.command()(command)
 app.add_typer(devices.app, name="devices")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ from pocketnas.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from devices.device import ClockTier, Delegate
-    from latency.source import Subject
+    from exporters.artifact import Precision
+    from latency.source import SourceSettings, Subject
 
 
 def measure(
@@ -42,9 +44,16 @@ def measure(
             help="A phone's clock: T1 one frequency (root), T2 fixed performance mode, T3 free."
         ),
     ] = "T3",
+    precision: Annotated[
+        str, typer.Option(help="Of a network's file: fp32, fp16 or int8 (stand-in scales).")
+    ] = "fp32",
     preset: Annotated[
-        str, typer.Option(help="How hard to try: quick, search or final (five minutes and more).")
-    ] = "search",
+        str | None,
+        typer.Option(
+            help="How hard to try: quick, search or final (five minutes and more).",
+            show_default="search",
+        ),
+    ] = None,
     sessions: Annotated[
         int | None,
         typer.Option(help="Exactly so many process starts.", show_default="until narrow"),
@@ -59,6 +68,9 @@ def measure(
         str | None,
         typer.Option(help="Run without a pause for so long, e.g. 20m, and give the curve."),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Time a network block by block instead.")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Measure again even if the store has an answer.")
     ] = False,
@@ -71,23 +83,40 @@ def measure(
     from latency.source import LatencyRequest, SourceSettings, create
     from pocketnas.latency_text import facts, require_estimate, sentence
 
+    asked = _preset(preset or "search", sessions)
     settings = SourceSettings(
         threads=threads,
         delegate=_delegate(delegate),
         reuse=not fresh,
         clock_tier=_clock_tier(clock_tier),
-        in_app=_in_app(mode),
+        precision=_precision(precision),
+        in_app=_in_app(mode, apk),
         apk="" if apk is None else str(apk),
     )
-    subject = subject_of(model, size=size, classes=classes)
-    if sustained is not None:
+    if on.startswith("table:"):
+        _refuse_for_a_table(settings, sessions)
+    minutes = None if sustained is None else _minutes(sustained)
+    if minutes is not None:
+        _refuse_beside_sustained(preset, sessions, settings)
+    if profile:
+        _refuse_beside_profile(preset, sessions, settings, minutes)
+        from pocketnas.networks import resolve
+        from pocketnas.profiled import show as show_profile
+        from pocketnas.sustained import require_one_device
+
+        require_one_device(on, "a profile")
+        _refuse_file(model)
+        found = resolve(model, size=size, classes=classes)
+        show_profile(found, on, settings, as_json=as_json)
+        return
+    subject = subject_of(model, size=size, classes=classes, precision=settings.precision)
+    if minutes is not None:
         from pocketnas.sustained import show
 
-        show(subject, on, settings, minutes=_minutes(sustained), as_json=as_json)
+        show(subject, on, settings, minutes=minutes, as_json=as_json)
         return
     source = create(on, settings)
     try:
-        asked = preset if sessions is None else f"{preset}/{sessions}"
         request = LatencyRequest(id="measure", subject=subject, preset=asked)
         (answer,) = source.estimate([request])
     finally:
@@ -113,6 +142,16 @@ def _delegate(name: str) -> Delegate:
         raise InputError(msg) from None
 
 
+def _precision(name: str) -> Precision:
+    from exporters.artifact import Precision
+    from workspace.errors import InputError
+
+    if name not in ("fp32", "fp16", "int8"):
+        msg = f"unknown precision {name!r}; there are fp32, fp16 and int8"
+        raise InputError(msg)
+    return Precision(name)
+
+
 def _clock_tier(name: str) -> ClockTier:
     from devices.device import ClockTier
     from workspace.errors import InputError
@@ -124,13 +163,62 @@ def _clock_tier(name: str) -> ClockTier:
         raise InputError(msg) from None
 
 
-def _in_app(mode: str) -> bool:
+def _preset(name: str, sessions: int | None) -> str:
+    """As a request names it: ``search``, or ``search/7`` for a fixed number of sessions."""
+    from latency.presets import exactly, preset
+
+    protocol = preset(name)
+    return name if sessions is None else exactly(protocol, sessions).preset
+
+
+def _in_app(mode: str, apk: Path | None) -> bool:
     from workspace.errors import InputError
 
     if mode not in ("tool", "app"):
         msg = f"unknown mode {mode!r}; there are tool and app"
         raise InputError(msg)
+    if apk is not None and mode != "app":
+        msg = f"--apk {str(apk)!r} is for --mode app, got --mode {mode}"
+        raise InputError(msg)
     return mode == "app"
+
+
+def _refuse_for_a_table(settings: SourceSettings, sessions: int | None) -> None:
+    """A table has its own conditions; nothing runs."""
+    from latency.source import SourceSettings
+    from workspace.errors import InputError
+
+    if sessions is not None or replace(settings, reuse=True) != SourceSettings():
+        msg = (
+            "a table answers under the conditions that it was measured under: leave out "
+            "--threads, --delegate, --clock-tier, --precision, --sessions, --mode"
+        )
+        raise InputError(msg)
+
+
+def _refuse_beside_sustained(
+    preset: str | None, sessions: int | None, settings: SourceSettings
+) -> None:
+    """A curve has sessions of its own."""
+    from workspace.errors import InputError
+
+    if preset is not None or sessions is not None or settings.in_app:
+        msg = "--sustained has sessions of its own: leave out --preset, --sessions and --mode app"
+        raise InputError(msg)
+
+
+def _refuse_beside_profile(
+    preset: str | None, sessions: int | None, settings: SourceSettings, minutes: float | None
+) -> None:
+    """A profile has sessions of its own."""
+    from workspace.errors import InputError
+
+    if preset is not None or sessions is not None or settings.in_app or minutes is not None:
+        msg = (
+            "--profile has sessions of its own: leave out --preset, --sessions, --mode app and "
+            "--sustained"
+        )
+        raise InputError(msg)
 
 
 def _minutes(text: str) -> float:
@@ -144,19 +232,39 @@ def _minutes(text: str) -> float:
     return float(found[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[found[2]]
 
 
-def subject_of(text: str, *, size: int | None, classes: int | None) -> Subject:
+def _refuse_file(text: str) -> None:
+    """Blocks are those of a network; a file has none."""
+    from workspace.errors import InputError
+
+    if _is_file(text):
+        msg = f"--profile takes a network, whose blocks it names; {text!r} is a model file"
+        raise InputError(msg)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a model file is meant, no network."""
+    path = Path(text)
+    return path.suffix in (".tflite", ".onnx") or (path.is_file() and path.suffix != ".json")
+
+
+def subject_of(
+    text: str, *, size: int | None, classes: int | None, precision: Precision
+) -> Subject:
     """The file at ``text``, or the network that it names."""
+    from exporters.artifact import Precision
     from latency.source import FileSubject, NetworkSubject
     from workspace.errors import InputError
 
-    path = Path(text)
-    if path.suffix in (".tflite", ".onnx") or (path.is_file() and path.suffix != ".json"):
+    if _is_file(text):
         from exporters.tflite_file import read
 
-        if size is not None or classes is not None:
-            msg = f"--size and --classes are for a network; the file {text!r} has its own"
+        if size is not None or classes is not None or precision is not Precision.FP32:
+            msg = (
+                "--size, --classes and --precision are for a network; the file "
+                f"{text!r} has its own"
+            )
             raise InputError(msg)
-        return FileSubject(artifact=read(path))
+        return FileSubject(artifact=read(Path(text)))
     from pocketnas.networks import resolve
 
     found = resolve(text, size=size, classes=classes)

@@ -99,6 +99,13 @@ def search(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of the timed network.", show_default="1")
     ] = None,
+    precision: Annotated[
+        Text,
+        typer.Option(
+            help="Of the timed file: fp32, fp16, or int8 (stand-in scales, as fast as real ones).",
+            show_default="fp32",
+        ),
+    ] = None,
     preset: Annotated[
         Text,
         typer.Option(
@@ -181,6 +188,7 @@ def search(
             "window": window,
             "mode": mode,
             "exporter": exporter,
+            "precision": precision,
             "database": database,
         },
     )

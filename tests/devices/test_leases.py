@@ -11,7 +11,7 @@ import pytest
 
 from devices import lease_holders
 from devices.device import DeviceBusyError, DeviceTransientError
-from devices.leases import LeaseLostError, lease
+from devices.leases import LeaseLostError, lease, who_holds
 from workspace.errors import InputError
 
 HOLD = """
@@ -267,3 +267,27 @@ def test_nothing_beats_while_nothing_is_held(tmp_path):
     assert file.read_bytes()[:8] == last
     assert sum(thread.name == "leases" for thread in threading.enumerate()) == 1
     assert lease_holders.EXPIRY_BEATS < 2
+
+
+def test_whoever_holds_a_device_is_named_as_the_lease_names_it():
+    assert who_holds("adb:X") == ""
+    with lease("adb:X"):
+        assert who_holds("adb:X") == f"process {os.getpid()}"
+        with pytest.raises(DeviceBusyError, match=who_holds("adb:X")), lease("adb:X"):
+            pass
+    assert who_holds("adb:X") == ""
+    assert who_holds("adb:Y") == ""
+
+
+def test_one_that_died_holds_nothing():
+    script = "import time; from devices.leases import lease\nwith lease('adb:X'): time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        until_s = time.monotonic() + 20
+        while who_holds("adb:X") != f"process {process.pid}" and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert who_holds("adb:X") == f"process {process.pid}"
+    finally:
+        process.kill()
+        process.wait()
+    assert who_holds("adb:X") == ""

@@ -247,6 +247,13 @@ def test_runs_that_are_all_the_same_are_read(tail):
     assert summary.median_ms == (33.431 if tail else None)
 
 
+def test_a_run_of_under_a_microsecond_is_a_minimum_of_zero():
+    found = statistics_of("count=35161 first=26 curr=1 min=0 max=63 avg=1.02497 std=0")
+    assert (found.min, found.avg, found.max) == (0.0, 1.02497, 63.0)
+    with pytest.raises(UnreadableOutputError):
+        statistics_of("count=35161 first=26 curr=1 min=0 max=63 avg=0 std=0")
+
+
 def test_tables_of_the_profiler_are_not_taken_for_statistics():
     table = "Timings (microseconds): count=50 first=1 curr=1 min=1 max=1 avg=1 std=0\n"
     name = "x/y;" * 200

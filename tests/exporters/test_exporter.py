@@ -9,9 +9,9 @@ def test_ours_is_created_by_name():
     assert isinstance(create("tflite"), TFLiteExporter)
 
 
-@pytest.mark.parametrize("name", ["", "onnx", "TFLite", "tensorflow"])
+@pytest.mark.parametrize("name", ["", "coreml", "TFLite", "int8"])
 def test_an_unknown_name_is_an_input_error(name):
-    with pytest.raises(InputError, match=f"unknown format {name!r}; there is tflite"):
+    with pytest.raises(InputError, match=f"unknown format {name!r}; there are tflite"):
         create(name)
 
 

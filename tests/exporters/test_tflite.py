@@ -9,8 +9,10 @@ pytest.importorskip("torch")
 import timm
 import torch
 from ai_edge_litert import schema_py_generated as schema
+from torch import nn
 
 from exporters.artifact import ModelFormat, Precision
+from exporters.cost import count
 from exporters.exporter import ExportError
 from exporters.litert_runtime import LiteRtModel
 from exporters.testing import (
@@ -25,7 +27,7 @@ from exporters.testing import (
 )
 from exporters.tflite import TFLiteExporter
 from exporters.tflite_file import operators
-from exporters.verify import layout_operators
+from exporters.verify import file_macs, layout_faults, layout_operators
 from search_space import catalog
 from search_space.architecture import Classifier
 from search_space.space import create
@@ -197,3 +199,44 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
         TFLiteExporter().export(
             SmallNetwork(), random_inputs((1, 3, 16, 20)), tmp_path / "nowhere"
         )
+
+
+class Padded(nn.Module):
+    """Convolutions of one image, padded beforehand."""
+
+    def __init__(self, amounts, stride, convolutions):
+        super().__init__()
+        self.pad = nn.ZeroPad2d(amounts)
+        self.convolutions = nn.ModuleList(nn.Conv2d(3, 4, 3, stride) for _ in range(convolutions))
+
+    def forward(self, image):
+        image = self.pad(image)
+        return sum(each(image) for each in self.convolutions)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "stride", "size", "needless"),
+    [
+        ((1, 1, 1, 1), 1, 16, 1),
+        ((0, 1, 0, 1), 2, 16, 1),
+        ((1, 1, 1, 1), 2, 16, 0),
+        ((1, 1, 1, 1), 2, 15, 1),
+        ((2, 2, 2, 2), 1, 16, 0),
+    ],
+)
+def test_a_pad_is_needless_where_same_would_do_it(amounts, stride, size, needless, tmp_path):
+    """Two convolutions read it, so the writer leaves it; one takes it in where it can."""
+    inputs = random_inputs((1, 3, size, size))
+    artifact = TFLiteExporter().export(Padded(amounts, stride, 2), inputs, tmp_path)
+    assert layout_operators(artifact.path) == ("PAD",)
+    assert len(layout_faults(artifact.path)) == needless
+    alone = Padded(amounts, stride, 1)
+    artifact = TFLiteExporter().export(alone, inputs, tmp_path)
+    assert layout_operators(artifact.path) == () if needless else ("PAD",)
+    assert tflite_parity(alone, artifact, inputs).passed
+
+
+def test_the_macs_of_a_file_are_those_of_its_graph(tmp_path):
+    module, inputs = SmallNetwork(), random_inputs((1, 3, 16, 20))
+    artifact = TFLiteExporter().export(module, inputs, tmp_path)
+    assert file_macs(artifact.path) == count(module, inputs).macs

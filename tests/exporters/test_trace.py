@@ -7,8 +7,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from exporters.cost import count
 from exporters.exporter import ExportError, NamedInput
-from exporters.graph import Binary, Convolution, Depthwise, Fused, Mean, Pad, Padding, Pool, Unary
+from exporters.graph import (
+    Binary,
+    Constant,
+    Convolution,
+    Depthwise,
+    Fused,
+    Mean,
+    Pad,
+    Padding,
+    Pool,
+    Reshape,
+    Unary,
+)
 from exporters.testing import random_inputs, randomize, tflite_parity
 from exporters.tflite import write
 from exporters.trace import to_graph
@@ -236,6 +249,41 @@ def squeeze_with_views(m, x):
         lambda _, x: functional.adaptive_avg_pool2d(x, (1, 1)).flatten(1),
         lambda _, x: x.mean((2, 3)).view(x.shape[0], -1),
         lambda m, x: functional.dropout(m.convolution(x), 0.2, m.training),
+        lambda _, x: x * 0.5 + 1,
+        lambda _, x: 1 - x / 3,
+        lambda _, x: 2 / (x * x + 1),
+        lambda _, x: -x,
+        lambda _, x: sum([x, x.tanh()]),
+        lambda m, x: x * m.norm.weight.view(1, 3, 1, 1),
+        lambda m, x: x * torch.sigmoid(m.norm.weight[1]),
+        lambda m, x: x - m.norm.bias.view(3, 1, 1),
+        lambda _, x: x + torch.full((1, 3, 1, 1), 2.0),
+        lambda _, x: torch.cat([x, x.relu(), -x], 1),
+        lambda _, x: torch.cat([x, x], dim=-1),
+        lambda _, x: torch.cat(x.chunk(2, 2), 3),
+        lambda _, x: torch.cat(torch.split(x, [1, 2], 1)[::-1], 1),
+        lambda _, x: x.split(2, 1)[1] + x[:, :1],
+        lambda _, x: x[:, 1:, 2:-2],
+        lambda _, x: functional.interpolate(x, scale_factor=2),
+        lambda _, x: functional.interpolate(x, (8, 10)),
+        lambda _, x: functional.interpolate(x, (7, 33), mode="bilinear"),
+        lambda _, x: functional.interpolate(x, (7, 33), mode="bilinear", align_corners=True),
+        lambda m, x: functional.conv2d(x, m.convolution.weight, m.convolution.bias, 2, 1),
+        lambda m, x: functional.conv2d(x, m.convolution.weight / 3, padding=1).relu(),
+        lambda m, x: functional.linear(x.mean((2, 3)), m.convolution.weight[:, :, 0, 0]),
+        lambda m, x: functional.batch_norm(
+            m.convolution(x), m.norm.running_mean, m.norm.running_var, m.norm.weight, m.norm.bias
+        ),
+        lambda _, x: functional.max_pool2d(x, 3, 2, 1),
+        lambda _, x: functional.avg_pool2d(x, 2),
+        lambda _, x: functional.hardswish(x * 4),
+        lambda _, x: functional.hardsigmoid(x * 4),
+        lambda _, x: functional.gelu(x),
+        lambda _, x: functional.gelu(x, approximate="tanh"),
+        lambda _, x: torch.softmax(x, 1),
+        lambda _, x: x.mean(1, keepdim=True),
+        lambda _, x: x.mean(3, keepdim=True),
+        lambda _, x: x * x.ndim + x.dim(),
         squeeze_with_views,
     ],
 )
@@ -247,8 +295,9 @@ def test_layers_of_every_kind(tmp_path):
     exported(
         nn.Sequential(
             nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3), nn.Hardtanh(0, 6), nn.Identity(), nn.SiLU(),
-            nn.ReLU6(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(),
-            nn.Linear(4, 2),
+            nn.Upsample(scale_factor=2), nn.Hardswish(), nn.Hardsigmoid(), nn.GELU(), nn.Tanh(),
+            nn.Softmax(1), nn.ReLU6(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Dropout(), nn.Linear(4, 2),
         ),
         tmp_path,
     )  # fmt: skip
@@ -305,13 +354,22 @@ def test_an_operator_without_counterpart_is_named_with_its_place_and_line():
     ("forward", "said"),
     [
         (lambda _, x: torch.cumsum(x, 1), "'cumsum'"),
-        (lambda _, x: torch.cat([x, x], 1), "'cat'"),
+        (lambda _, x: torch.cat([x, x.mean((2, 3), keepdim=True)], 1), "follow one another"),
         (lambda _, x: torch.add(x, x, alpha=2), "alpha=2"),
-        (lambda _, x: x * 0.5, "0.5"),
-        (lambda m, x: x * m.norm.weight.view(1, 3, 1, 1), "'norm.weight'"),
+        (lambda _, x: torch.div(x, 2, rounding_mode="floor"), "rounding_mode=floor"),
+        (lambda m, x: x * m.norm.weight.mul_(2).view(1, 3, 1, 1), "changes a parameter"),
+        (lambda _, x: x[:, 0], "[:, 2:5]"),
+        (lambda _, x: functional.conv2d(x, x), "depend on an input"),
+        (lambda _, x: functional.batch_norm(x, None, None, training=True), "statistics"),
+        (lambda _, x: x[:, :, ::2], "step of 1"),
+        (lambda _, x: torch.softmax(x, 2), "over channels has"),
+        (lambda _, x: functional.interpolate(x, (17, 20)), "rounded differently"),
+        (lambda _, x: functional.interpolate(x, scale_factor=1.03), "no whole pixels"),
+        (lambda _, x: functional.interpolate(x, scale_factor=2, mode="bicubic"), "'bicubic'"),
+        (lambda _, x: x + x.dtype, "'dtype'"),
         (lambda _, x: torch.flatten(x, 1), "channels are last"),
         (lambda _, x: x.mean(1), "axes 1"),
-        (lambda _, x: x + torch.ones(3), "no input"),
+        (lambda _, x: x + torch.ones(3), "no common layout"),
         (lambda _, x: x + x.mean((2, 3)), "no common layout"),
         (lambda _, x: functional.pad(x, (1, 1, 1, 1), "reflect"), "'pad'"),
         (lambda m, x: (m.convolution(x), 3), "'output_1' is no tensor"),
@@ -385,3 +443,91 @@ def test_threads_that_trace_at_once_leave_torch_as_it_was():
     assert {len(graph.nodes) for graph in graphs} == {40}
     assert (nn.Module.__call__, nn.Module.__getattr__) == (call, getattr_)
     assert network(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+
+
+def test_tensors_that_a_forward_makes_do_not_stay_in_the_module():
+    module = Branches(lambda _, x: x + torch.full((1, 3, 1, 1), 2.0))
+    before = set(vars(module))
+    to_graph(module, random_inputs(IMAGE))
+    assert set(vars(module)) == before
+
+
+def test_a_constant_is_no_operator_of_the_file(tmp_path):
+    graph = exported(Branches(lambda m, x: m.convolution(x) * 0.5), tmp_path)
+    assert kinds(graph) == [Convolution, Constant, Binary]
+    assert count(Branches(lambda m, x: m.convolution(x) * 0.5), random_inputs(IMAGE)).macs == (
+        3 * 3 * 3 * 3 * 16 * 20
+    )
+
+
+def test_nothing_is_left_of_adding_zero_and_multiplying_by_one(tmp_path):
+    graph = exported(Branches(lambda m, x: m.convolution(x) * 1 + 0.0), tmp_path)
+    assert kinds(graph) == [Convolution]
+
+
+CLIP = (1, 3, 4, 8, 10)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Conv3d(3, 6, (1, 3, 3), padding=(0, 1, 1)),),
+        (nn.Conv3d(3, 6, (3, 1, 1), padding=(1, 0, 0)),),
+        (nn.Conv3d(3, 6, (3, 1, 1), padding=(2, 0, 0), dilation=(2, 1, 1)),),
+        (nn.Conv3d(3, 6, (1, 3, 3), (1, 2, 2), (0, 1, 1)), nn.BatchNorm3d(6), nn.ReLU()),
+        (nn.Conv3d(3, 6, (3, 1, 1), (2, 1, 1), (1, 0, 0)), nn.BatchNorm3d(6), nn.ReLU6()),
+        (nn.Conv3d(3, 3, (1, 3, 3), padding=(0, 1, 1), groups=3), nn.Conv3d(3, 5, 1)),
+        (nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),),
+        (nn.MaxPool3d((2, 1, 1)),),
+        (nn.AvgPool3d((1, 2, 2)),),
+        (nn.AvgPool3d((3, 1, 1), (1, 1, 1), (1, 0, 0)),),
+        (nn.Dropout3d(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, 4)),
+    ],
+    ids=str,
+)
+def test_clips_are_exported_as_images(layers, tmp_path):
+    exported(nn.Sequential(*layers), tmp_path, CLIP)
+
+
+def test_a_block_of_two_plus_one_dimensions_has_one_convolution_each(tmp_path):
+    block = nn.Sequential(
+        nn.Conv3d(3, 6, (1, 3, 3), padding=(0, 1, 1), bias=False), nn.BatchNorm3d(6), nn.ReLU(),
+        nn.Conv3d(6, 5, (3, 1, 1), padding=(1, 0, 0), bias=False), nn.BatchNorm3d(5), nn.ReLU(),
+    )  # fmt: skip
+    graph = exported(block, tmp_path, CLIP)
+    assert kinds(graph) == [Reshape, Convolution, Reshape, Convolution, Reshape]
+    assert [n.operator.fused for n in graph.nodes if isinstance(n.operator, Convolution)] == [
+        Fused.RELU,
+        Fused.RELU,
+    ]
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: x.mean((2, 3, 4)),
+        lambda x: x.mean(2),
+        lambda x: x.mean(2, keepdim=True),
+        lambda x: x.mean((3, 4), keepdim=True),
+        lambda x: torch.cat([x, x], 1),
+        lambda x: torch.cat([x, x], 2)[:, :, 1:5],
+        lambda x: x.reshape(x.shape[0], 3, 4, 80),
+    ],
+)
+def test_functions_of_clips(forward, tmp_path):
+    exported(Branches(lambda _, x: forward(x)), tmp_path, CLIP)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv3d(3, 4, 3),
+        nn.Conv3d(3, 4, (1, 3, 3), padding="same"),
+        nn.MaxPool3d(2),
+        nn.BatchNorm3d(3),
+    ],
+    ids=str,
+)
+def test_layers_over_pixels_and_frames_at_once_are_refused(layer):
+    with pytest.raises(ExportError):
+        to_graph(nn.Sequential(layer), random_inputs(CLIP))

@@ -1,10 +1,18 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from devices.held_changes import Change, Journal
+from devices.leases import lease
+from devices.pool import Found
 from devices.quarantine import report_failure
 from pocketnas.acceptances import last_acceptance, note
+from pocketnas.doctor import Finding, Health, asked
 
 
 @pytest.fixture
@@ -96,42 +104,80 @@ def test_doctor_says_for_each_phone_what_it_supports(pocketnas, phone):
     findings = json.loads(pocketnas("doctor", "--json").out)["findings"]
     parts = {each["part"]: each for each in findings}
     assert parts[phone]["health"] == "ok"
+    assert parts[f"{phone} ready to be timed"]["health"] == "ok"
+    assert parts[f"{phone} exit codes"]["health"] == "ok"
     assert "stand-in" in parts[f"{phone} benchmark_model"]["detail"]
     assert parts[f"{phone} clock tier T1"]["health"] == "missing"
     assert parts[f"{phone} clock tier T1"]["remedy"]
     assert "accept" in parts[f"{phone} acceptance test"]["remedy"]
 
 
+def test_the_list_says_who_uses_a_device(pocketnas):
+    with lease("host"):
+        (host,) = json.loads(pocketnas("devices", "--json").out)["devices"][:1]
+        assert host["in_use_by"] == f"process {os.getpid()}"
+        assert f"in use by process {os.getpid()}" in pocketnas("devices").out
+    (host,) = json.loads(pocketnas("devices", "list", "--json").out)["devices"][:1]
+    assert host["in_use_by"] == ""
+
+
+def test_watch_tells_an_event_a_line_and_ends_with_ctrl_c():
+    command = [sys.executable, "-m", "pocketnas", "devices", "watch", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        event = json.loads(process.stdout.readline())
+        assert (event["event"], event["device"], event["kind"]) == ("appeared", "host", "computer")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--clock-tier", "T9"), "there are T1, T2, T3"),
-        (("--clock-tier", "T1"), "clock is not held"),
-        (("--sessions", "1"), "at least 3 sessions"),
-        (("--mode", "web"), "there are tool and app"),
-        (("--mode", "app"), "only a phone has an app"),
-        (("--sustained", "long"), "such as 20m"),
-        (("--sustained", "0m"), "such as 20m"),
-        (("--sustained", "1s", "--on", "adb:any"), "one device's"),
-    ],
+    "words", [("watch", "--poll-s", "inf"), ("accept", "host", "--minutes", "inf")]
 )
-def test_a_measurement_that_cannot_be_is_refused_in_one_sentence(
-    pocketnas, tiny_model, words, told
-):
-    done = pocketnas("measure", str(tiny_model), *words)
-    assert done.code in (1, 2)
-    assert told in done.err
+def test_a_time_without_an_end_is_refused(pocketnas, words):
+    done = pocketnas("devices", *words)
+    assert done.code == 2
+    assert "got inf" in done.err
 
 
-def test_as_many_sessions_as_were_asked_for(pocketnas, tiny_model):
-    words = ("--preset", "quick", "--sessions", "3", "--json")
-    found = json.loads(pocketnas("measure", str(tiny_model), *words).out)
-    assert (found["preset"], len(found["sessions"])) == ("quick/3", 3)
+def found(name):
+    return Found(id=name, kind="phone", description="a phone")
 
 
-def test_a_sustained_curve_has_points_and_conditions(pocketnas, tiny_model):
-    found = json.loads(pocketnas("measure", str(tiny_model), "--sustained", "1s", "--json").out)
-    assert len(found["points"]) == 1
-    assert found["first_minute_ms"] == found["points"][0]["value_ms"] > 0
-    assert found["conditions"]["device_model"]
-    assert "sustained: no gate, no pause" in found["labels"]
+def test_a_phone_that_does_not_answer_is_told_and_keeps_nobody_waiting():
+    def ask(phone):
+        if phone.id == "adb:silent":
+            time.sleep(5)
+        return (Finding(part=phone.id, health=Health.OK, detail="answers"),)
+
+    started_s = time.monotonic()
+    phones = [found("adb:silent"), found("adb:good")]
+    (silent,), (good,) = asked(phones, ask, within_s=0.3)
+    assert time.monotonic() - started_s < 2
+    assert (silent.part, silent.health) == ("adb:silent", Health.BROKEN)
+    assert "did not answer within 0.3 s" in silent.remedy
+    assert good.health is Health.OK
+
+
+def test_phones_are_asked_at_once():
+    def ask(phone):
+        time.sleep(0.3)
+        return (Finding(part=phone.id, health=Health.OK, detail=""),)
+
+    started_s = time.monotonic()
+    told = asked([found(f"adb:{n}") for n in range(10)], ask, within_s=10)
+    assert time.monotonic() - started_s < 2
+    assert [findings[0].part for findings in told] == [f"adb:{n}" for n in range(10)]
+
+
+@pytest.mark.loopback
+def test_doctor_leaves_a_phone_alone_that_is_in_use(pocketnas, phone):
+    with lease(phone):
+        findings = json.loads(pocketnas("doctor", "--json").out)["findings"]
+    parts = {each["part"]: each for each in findings}
+    assert f"in use by process {os.getpid()}" in parts[phone]["remedy"]
+    assert f"{phone} benchmark_model" not in parts

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import controller
+import delivery
 import devices
 import exporters
 import latency
@@ -19,6 +20,7 @@ import workspace
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     controller,
+    delivery,
     devices,
     exporters,
     latency,

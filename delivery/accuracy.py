@@ -1,0 +1,104 @@
+"""The accuracy of a file in its own runtime, on the test split, against torch's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from delivery.file_gates import runtime_of
+from delivery.gates import Checked, Gate, GateName, NotRun
+from delivery.network import batches, one_by_one, outputs_of
+from exporters.artifact import Artifact, Precision
+from training.task import Split
+
+if TYPE_CHECKING:
+    from delivery.network import Network
+    from search_space.architecture import InputSpec
+    from training.task import Task
+
+DROPS = {
+    Precision.FP32: 0.001,
+    Precision.FP16: 0.001,
+    Precision.DYNAMIC: 0.005,
+    Precision.INT8: 0.005,
+}
+"""How far a file may be below torch; but one example of the split is always allowed."""
+
+
+def accuracy_of_torch(network: Network, task: Task) -> float:
+    """The task's metric of the module on the whole test split.
+
+    Raises:
+        OperationError: If the data is not there.
+    """
+    import torch
+
+    specs = network.architecture.inputs
+    scores, targets = [], []
+    for inputs, target in batches(specs, task, Split.TEST):
+        given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
+        scores.append(next(iter(outputs_of(network, given).values())))
+        targets.append(target)
+    return task.metric(torch.cat(scores), torch.cat(targets))
+
+
+def accuracy_of_file(
+    specs: tuple[InputSpec, ...], task: Task, artifact: Artifact
+) -> tuple[float, int]:
+    """The task's metric of the file in its runtime on the whole test split, and its examples.
+
+    Args:
+        specs: Inputs of the network.
+        task: Whose data.
+        artifact: The file.
+
+    Raises:
+        OperationError: If the data is not there.
+    """
+    import torch
+
+    run, output = runtime_of(artifact), artifact.outputs[0].name
+    scores, targets = [], []
+    for inputs, target in batches(specs, task, Split.TEST):
+        given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
+        scores += [run(feed)[output].astype(np.float32) for feed in one_by_one(artifact, given)]
+        targets.append(target)
+    metric = task.metric(torch.from_numpy(np.concatenate(scores)), torch.cat(targets))
+    return metric, len(scores)
+
+
+def check_accuracy(
+    specs: tuple[InputSpec, ...], task: Task | None, artifact: Artifact, of_torch: float | None
+) -> Checked:
+    """The gate.
+
+    Args:
+        specs: Inputs of the network.
+        task: Whose test split; None for none.
+        artifact: The file.
+        of_torch: Of ``accuracy_of_torch``; None where there is no task.
+    """
+    if task is None or of_torch is None:
+        why = "no dataset was given: --dataset names one"
+        return NotRun(name=GateName.ACCURACY, file=artifact.path.name, why=why)
+    metric, count = accuracy_of_file(specs, task, artifact)
+    limit = max(DROPS[artifact.precision], 1 / count)
+    drop = of_torch - metric
+    return Gate(
+        name=GateName.ACCURACY,
+        file=artifact.path.name,
+        passed=drop <= limit + 1e-9,
+        figures={
+            "accuracy": metric,
+            "torch": of_torch,
+            "drop": drop,
+            "examples": count,
+            "split": f"test split of {task.name}",
+        },
+        limit=limit,
+        text=(
+            f"{metric:.2%} on {count:,} test examples of {task.name}, "
+            f"{-100 * drop:+.2f} points against torch's {of_torch:.2%}"
+        ),
+    )

@@ -1,0 +1,63 @@
+// Classifies pictures with a model of this bundle on Android, by LiteRT.
+//
+// build.gradle.kts:  implementation("com.google.ai.edge.litert:litert:2.1.0")
+// Copy models/@MODEL@ and labels.txt into src/main/assets.
+
+import android.content.Context
+import android.graphics.Bitmap
+import android.graphics.Color
+import com.google.ai.edge.litert.Accelerator
+import com.google.ai.edge.litert.CompiledModel
+import kotlin.math.exp
+
+class Classifier(context: Context) : AutoCloseable {
+    private val labels = context.assets.open("labels.txt").bufferedReader().readLines()
+    private val model = CompiledModel.create(
+        context.assets, "@MODEL@", CompiledModel.Options(Accelerator.CPU),
+    )
+    private val inputs = model.createInputBuffers()
+    private val outputs = model.createOutputBuffers()
+
+    /** The labels with their probabilities, the most probable first. */
+    fun classify(picture: Bitmap): List<Pair<String, Float>> {
+        inputs[0].writeFloat(prepare(picture))
+        model.run(inputs, outputs)
+        val scores = outputs[0].readFloat()
+        val largest = scores.max()
+        val powers = scores.map { exp(it - largest) }
+        val sum = powers.sum()
+        return labels.zip(powers.map { it / sum }).sortedByDescending { it.second }
+    }
+
+    /** SIZE x SIZE x CHANNELS numbers, row by row, the channels of a pixel side by side. */
+    private fun prepare(picture: Bitmap): FloatArray {
+        val scaled = Bitmap.createScaledBitmap(picture, SIZE, SIZE, true)
+        val pixels = IntArray(SIZE * SIZE)
+        scaled.getPixels(pixels, 0, SIZE, 0, 0, SIZE, SIZE)
+        return FloatArray(SIZE * SIZE * CHANNELS) { index ->
+            val colour = if (COLOURS == 1) 0 else index % CHANNELS
+            (intensity(pixels[index / CHANNELS], colour) / 255f - MEAN[colour]) / STD[colour]
+        }
+    }
+
+    private fun intensity(pixel: Int, colour: Int): Float = when {
+        COLOURS == 1 -> 0.299f * Color.red(pixel) + 0.587f * Color.green(pixel) + 0.114f * Color.blue(pixel)
+        colour == 0 -> Color.red(pixel).toFloat()
+        colour == 1 -> Color.green(pixel).toFloat()
+        else -> Color.blue(pixel).toFloat()
+    }
+
+    override fun close() {
+        inputs.forEach { it.close() }
+        outputs.forEach { it.close() }
+        model.close()
+    }
+
+    private companion object {
+        const val SIZE = @SIZE@
+        const val CHANNELS = @CHANNELS@
+        const val COLOURS = @COLOURS@
+        val MEAN = floatArrayOf(@MEAN@)
+        val STD = floatArrayOf(@STD@)
+    }
+}

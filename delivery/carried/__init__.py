@@ -1,0 +1,1 @@
+"""Programs that are copied into bundles; they need nothing of this project."""

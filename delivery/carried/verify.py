@@ -1,0 +1,271 @@
+"""Checks that this bundle is what it was: every byte, and what its models compute.
+
+    pip install -r requirements.txt
+    python verify.py
+
+Hashes need Python alone. The models are run on the kept examples in their runtimes, and network.py
+in torch, where those are installed; what is not installed is said. Exit code 0 if all that was
+checked is well, 1 if anything is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
+NETWORK = "network.py"
+IGNORED = "__pycache__"
+TORCH_TOLERANCE = 1e-4
+
+
+def main(arguments: list[str]) -> int:
+    """Check the bundle that this file lies in, or the one that is named; the exit code."""
+    named = [each for each in arguments if each != "--json"]
+    report = check(Path(named[0]) if named else Path(__file__).resolve().parent)
+    if "--json" in arguments:
+        print(json.dumps(report, indent=1))
+    else:
+        for entry in report["checks"]:
+            print("ok    " if entry["passed"] else "FAILED", entry["file"], entry["text"])
+        for entry in report["not_run"]:
+            print("not checked:", entry["file"], entry["why"])
+    return 0 if report["passed"] else 1
+
+
+def check(bundle: Path) -> dict[str, Any]:
+    """All checks; nothing of the bundle is run or loaded if a byte of it has changed."""
+    changed = changes(bundle)
+    checks = [{"file": name, "passed": False, "text": text} for name, text in changed.items()]
+    not_run: list[dict[str, str]] = []
+    if not changed:
+        files = json.loads((bundle / MANIFEST).read_bytes())["files"]
+        text = f"{len(files) + 2} files have their hashes"
+        checks.append({"file": SUMS, "passed": True, "text": text})
+        _check_outputs(bundle, checks, not_run)
+    passed = all(entry["passed"] for entry in checks)
+    return {
+        "bundle": bundle.name,
+        "passed": passed,
+        "is_unchanged": not changed,
+        "checks": checks,
+        "not_run": not_run,
+    }
+
+
+def changes(bundle: Path) -> dict[str, str]:
+    """Files that are not what they were, and what is wrong; two lists of hashes are compared."""
+    try:
+        sums = _sums(bundle / SUMS)
+    except (OSError, ValueError) as error:
+        return {SUMS: f"cannot be read: {error}"}
+    try:
+        document = json.loads((bundle / MANIFEST).read_bytes())
+        kept = {str(name): str(entry["sha256"]) for name, entry in document["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return {MANIFEST: f"cannot be read: {error}"}
+    found = {
+        path.relative_to(bundle).as_posix(): path
+        for path in sorted(bundle.rglob("*"))
+        if not path.is_dir() and IGNORED not in path.parts
+    }
+    wrong: dict[str, str] = {}
+    for name in sorted({*kept, *sums, MANIFEST}):
+        if not _is_inside(name):
+            wrong[name] = "is no name of a file in a bundle"
+        elif name not in found:
+            wrong[name] = "is missing"
+        else:
+            _compare(name, _digest(found[name]), kept.get(name), sums.get(name), wrong)
+    for name in found:
+        if name not in kept and name not in (MANIFEST, SUMS) and name not in wrong:
+            wrong[name] = "is in no list of the bundle's files"
+    return wrong
+
+
+def _compare(
+    name: str, digest: str, kept: str | None, summed: str | None, wrong: dict[str, str]
+) -> None:
+    """Say which of three is wrong: the file, or one of the two lists."""
+    if name == MANIFEST:
+        if digest != summed:
+            wrong[name] = "has changed: its SHA-256 is another"
+    elif kept == summed:
+        if digest != kept:
+            wrong[name] = "has changed: its SHA-256 is another"
+    elif digest == kept:
+        wrong[SUMS] = f"has changed: it has another hash for {name}"
+    elif digest == summed:
+        wrong[MANIFEST] = f"has changed: it has another hash for {name}"
+    else:
+        wrong[name] = f"has changed, and {MANIFEST} and {SUMS} differ"
+
+
+def _sums(path: Path) -> dict[str, str]:
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64:
+            msg = f"no line of hash and name: {line!r}"
+            raise ValueError(msg)
+        found[name] = digest
+    return found
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_outputs(
+    bundle: Path, checks: list[dict[str, Any]], not_run: list[dict[str, str]]
+) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    try:
+        import numpy
+    except ModuleNotFoundError:
+        not_run.append({"file": "models", "why": "numpy is not installed"})
+        return
+    with numpy.load(bundle / manifest["examples"]["file"], allow_pickle=False) as kept:
+        arrays = dict(kept)
+    inputs = {k.partition(":")[2]: v for k, v in arrays.items() if k.startswith("input:")}
+    outputs = {k.partition(":")[2]: v for k, v in arrays.items() if k.startswith("output:")}
+    for model in manifest["models"]:
+        try:
+            made = run_model(bundle, model, inputs)
+        except ModuleNotFoundError as error:
+            not_run.append({"file": model["file"], "why": f"{error.name} is not installed"})
+            continue
+        checks.append(_compared(model["file"], made, outputs, model["tolerance"], model["format"]))
+    try:
+        made = run_network(bundle, inputs, list(outputs))
+    except ModuleNotFoundError as error:
+        not_run.append({"file": NETWORK, "why": f"{error.name} is not installed"})
+    else:
+        checks.append(_compared(NETWORK, made, outputs, TORCH_TOLERANCE, "torch"))
+
+
+def _compared(
+    file: str, made: dict[str, Any], wanted: dict[str, Any], tolerance: float, kind: str
+) -> dict[str, Any]:
+    """Outputs by name, `[N, …]` each, against torch's, as a share of the largest."""
+    import numpy
+
+    error = 0.0
+    for name, value in wanted.items():
+        expected = value if kind in ("onnx", "torch") else channels_last(value)
+        found = made.get(name)
+        if found is None or found.shape != expected.shape or not numpy.isfinite(found).all():
+            text = f"has no whole output {name!r} of shape {list(expected.shape)}"
+            return {"file": file, "passed": False, "text": text}
+        largest = float(abs(expected).max()) or 1.0
+        difference = abs(found.astype(numpy.float64) - expected).max()
+        error = max(error, float(difference) / largest)
+    text = f"outputs differ from those kept by {error:.2g} of the largest, at most {tolerance:g}"
+    return {"file": file, "passed": error <= tolerance, "text": text, "max_error": error}
+
+
+def run_model(bundle: Path, model: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Outputs `[N, …]` by name of one model of the manifest, run on one example after another."""
+    import numpy
+
+    path = bundle / model["file"]
+    kind = model["format"]
+    run = {"tflite": _litert, "onnx": _onnx, "savedmodel": _tensorflow}[kind](path, model)
+    laid_out = {
+        name: value if kind == "onnx" else channels_last(value) for name, value in inputs.items()
+    }
+    made = []
+    for index in range(len(next(iter(laid_out.values())))):
+        feed = {
+            name: numpy.ascontiguousarray(value[index : index + 1])
+            for name, value in laid_out.items()
+        }
+        made.append(run(feed))
+    return {name: numpy.concatenate([each[name] for each in made]) for name in made[0]}
+
+
+def channels_last(value: Any) -> Any:  # noqa: ANN401 - numpy may be missing
+    """`[N, C, H, W]` as `[N, H, W, C]`; others as they are."""
+    import numpy
+
+    return numpy.ascontiguousarray(numpy.moveaxis(value, 1, -1)) if value.ndim >= 4 else value
+
+
+def _litert(path: Path, model: dict[str, Any]) -> Any:  # noqa: ANN401 - a function
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    if interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner()
+        return lambda feed: {k: v.copy() for k, v in runner(**feed).items()}
+
+    def run(feed: dict[str, Any]) -> dict[str, Any]:
+        for spec, details in zip(model["inputs"], interpreter.get_input_details(), strict=True):
+            interpreter.set_tensor(details["index"], feed[spec["name"]])
+        interpreter.invoke()
+        found = interpreter.get_output_details()
+        return {
+            spec["name"]: interpreter.get_tensor(details["index"])
+            for spec, details in zip(model["outputs"], found, strict=True)
+        }
+
+    return run
+
+
+def _onnx(path: Path, model: dict[str, Any]) -> Any:  # noqa: ANN401 - a function
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [spec["name"] for spec in model["outputs"]]
+    return lambda feed: dict(zip(names, session.run(names, feed), strict=True))
+
+
+def _tensorflow(path: Path, model: dict[str, Any]) -> Any:  # noqa: ANN401, ARG001 - a function
+    import tensorflow
+
+    loaded = tensorflow.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+
+    def run(feed: dict[str, Any]) -> dict[str, Any]:
+        values = {name: tensorflow.constant(value) for name, value in feed.items()}
+        return {name: value.numpy() for name, value in serve(**values).items()}
+
+    run.keep = loaded  # type: ignore[attr-defined] # else its variables go
+    return run
+
+
+def run_network(bundle: Path, inputs: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Outputs `[N, …]` by name of network.py."""
+    import torch
+
+    spec = importlib.util.spec_from_file_location("bundled_network", bundle / NETWORK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = module.load()
+    with torch.no_grad():
+        made = network(*(torch.from_numpy(value) for value in inputs.values()))
+    if isinstance(made, dict):
+        return {name: value.numpy() for name, value in made.items()}
+    values = made if isinstance(made, (tuple, list)) else (made,)
+    return {name: value.numpy() for name, value in zip(names, values, strict=True)}
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    sys.exit(main(sys.argv[1:]))

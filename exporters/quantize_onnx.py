@@ -1,0 +1,87 @@
+"""ONNX files through onnxruntime's quantization; needs the extra ``onnx``."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporters.exporter import ExportError
+from workspace.errors import InputError
+
+if TYPE_CHECKING:
+    from exporters.artifact import Artifact
+    from exporters.quantize import Feeds, Quantization
+
+TOOL = "onnxruntime"
+
+
+class _Samples:
+    """Calibration samples, one after another; onnxruntime's ``CalibrationDataReader``."""
+
+    def __init__(self, samples: Sequence[Feeds]) -> None:
+        self._left: Iterator[dict[str, Any]] = iter([dict(sample) for sample in samples])
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next one; None after the last."""
+        return next(self._left, None)
+
+
+def quantized(
+    artifact: Artifact, to: Quantization, calibration: Sequence[Feeds], *, float_io: bool
+) -> tuple[bytes, str]:
+    """The bytes of the quantized file, and the tool that made them.
+
+    Raises:
+        InputError: If onnxruntime is not installed, or inputs and outputs are to be int8.
+        ExportError: If the tool fails.
+    """
+    from exporters.quantize import Quantization
+
+    if to is Quantization.INT8 and not float_io:
+        msg = "an ONNX file keeps float32 inputs and outputs; only TFLite files can have int8 ones"
+        raise InputError(msg)
+    try:
+        import onnx
+        import onnxruntime.quantization as tools
+    except ModuleNotFoundError as error:
+        msg = f"this needs {TOOL}, which is not installed: pip install 'pocketnas[onnx]'"
+        raise InputError(msg) from error
+    before = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
+            match to:
+                case Quantization.FP16:
+                    model = _half(onnx.load(str(artifact.path)))
+                    made.write_bytes(model.SerializeToString(deterministic=True))
+                case Quantization.DYNAMIC:
+                    tools.quantize_dynamic(
+                        str(artifact.path), str(made), per_channel=True,
+                        weight_type=tools.QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"],
+                    )  # fmt: skip
+                case _:
+                    tools.shape_inference.quant_pre_process(str(artifact.path), str(prepared))
+                    tools.quantize_static(
+                        str(prepared), str(made), _Samples(calibration), per_channel=True,
+                        quant_format=tools.QuantFormat.QDQ, reduce_range=False,
+                        activation_type=tools.QuantType.QInt8, weight_type=tools.QuantType.QInt8,
+                    )  # fmt: skip
+            return made.read_bytes(), f"{TOOL}-{version(TOOL)}"
+    except Exception as error:  # its passes raise anything
+        said = " ".join(str(error).split())[:600]
+        msg = f"{TOOL} cannot quantize {artifact.path.name!r}: {said}"
+        raise ExportError(msg) from error
+    finally:
+        logging.root.setLevel(before)
+
+
+def _half(model: Any) -> Any:  # noqa: ANN401 - untyped library
+    """Weights and arithmetic in half precision; inputs and outputs stay float32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(model, keep_io_types=True)

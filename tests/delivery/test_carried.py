@@ -1,0 +1,84 @@
+"""What bundles carry does what the training did, and needs nothing of ours."""
+
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from delivery.carried import classify, verify
+from delivery.preprocessing import preparation_of
+from training.classification import LabelledImages
+
+CARRIED = Path(verify.__file__).parent
+ALLOWED = {"numpy", "ai_edge_litert", "onnxruntime", "tensorflow", "torch", "PIL"}
+
+
+@pytest.mark.parametrize("size", [16, 8, 5, 28])
+def test_pictures_are_prepared_as_in_training(network, size):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (4, 16, 16), dtype=np.uint8)
+    trained = LabelledImages(pictures, np.zeros(4, np.int64), size)
+    (wanted,), _ = trained.batch(torch.arange(4), None)
+    settings = {**preparation_of(network).to_json(), "size": size}
+    for picture, image in zip(pictures, wanted, strict=True):
+        made = classify.prepare(picture, settings)
+        assert made.dtype == np.float32
+        np.testing.assert_allclose(made[0, :, :, 0], image[0].numpy(), atol=1e-5)
+
+
+def test_colours_are_prepared_as_in_training():
+    rng = np.random.default_rng(1)
+    pictures = rng.integers(0, 256, (1, 20, 12, 3), dtype=np.uint8)
+    trained = LabelledImages(pictures, np.zeros(1, np.int64), 9)
+    (wanted,), _ = trained.batch(torch.arange(1), None)
+    settings = {
+        "is_known": True, "size": 9, "channels": 3, "colours": 3, "scale": 1 / 255,
+        "mean": [0.5] * 3, "std": [0.5] * 3,
+    }  # fmt: skip
+    made = classify.prepare(pictures[0], settings)
+    np.testing.assert_allclose(np.moveaxis(made[0], -1, 0), wanted[0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["npy", "pgm", "ppm", "png"])
+def test_pictures_are_read(kind, tmp_path, monkeypatch):
+    rng = np.random.default_rng(2)
+    shape = (3, 5, 3) if kind == "ppm" else (3, 5)
+    picture = rng.integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / f"picture.{kind}"
+    if kind == "npy":
+        np.save(path, picture)
+    elif kind == "png":
+        image = pytest.importorskip("PIL.Image")
+        image.fromarray(picture).save(path)
+        (tmp_path / "preprocessing.json").write_text('{"colours": 1}')
+        monkeypatch.setattr(classify, "BUNDLE", tmp_path)
+    else:
+        magic = "P6" if kind == "ppm" else "P5"
+        path.write_bytes(f"{magic}\n# a comment\n5 3\n255\n".encode() + picture.tobytes())
+    np.testing.assert_array_equal(classify.read_picture(path), picture)
+
+
+def test_a_picture_of_other_colours_is_refused(network):
+    settings = preparation_of(network).to_json()
+    with pytest.raises(SystemExit, match="grey picture is needed"):
+        classify.prepare(np.zeros((4, 4, 3), np.uint8), settings)
+
+
+@pytest.mark.parametrize("name", ["verify.py", "classify.py"])
+def test_they_import_nothing_that_a_bundles_readme_does_not_name(name):
+    tree = ast.parse((CARRIED / name).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    assert found <= ALLOWED | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "models/../../a", "a\\b", ""])
+def test_names_that_lead_out_of_a_bundle_are_none(name):
+    assert not verify._is_inside(name)

@@ -1,0 +1,41 @@
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+
+from exporters.exporter import create
+from exporters.onnx_runtime import OnnxModel
+from exporters.testing import ExporterContract, SmallNetwork, random_inputs, randomize
+from exporters.to_onnx import OPSET, OnnxExporter
+from workspace.errors import InputError
+
+IMAGE = (1, 3, 16, 20)
+
+
+class TestOnnxExporter(ExporterContract):
+    @pytest.fixture
+    def exporter(self):
+        return OnnxExporter()
+
+    def run(self, artifact, feeds):
+        return OnnxModel(artifact.path).run(feeds)
+
+
+def test_batch_norms_are_folded_and_the_opset_is_stated(tmp_path):
+    import onnx
+
+    module, inputs = SmallNetwork(), random_inputs(IMAGE)
+    randomize(module, inputs)
+    artifact = create("onnx").export(module, inputs, tmp_path)
+    model = onnx.load(str(artifact.path))
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [OPSET]
+    assert artifact.tool.endswith(f"opset {OPSET}")
+    assert artifact.inputs[0].shape == IMAGE
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no ONNX file"):
+        OnnxModel(path)
