@@ -31,7 +31,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
@@ -65,7 +65,7 @@ from latency.source import (
     SourceSettings,
     create,
 )
-from latency.store import MeasurementStore
+from latency.store import MeasurementStore, StoreError, identity_of
 from workspace.errors import InputError, OperationError
 from workspace.home import home
 
@@ -127,6 +127,8 @@ sys.exit(code)
 RUNNER_FAULTS = ("killed-after-warm-up", "garbled", "cut", "megabytes", "ignored-flag")
 PHONE_FAULTS = ("reboot", "disk-full", "file-corrupted", "thermal-status", "battery-low")
 FOLDER = "data/local/tmp/pocketnas"
+NOT_KEPT = "lost: it was answered and is not in the store"
+
 DEADLINE_S = 300.0
 """Of a job, from being given to a worker to its answer: four attempts at a phone that reboots."""
 
@@ -135,6 +137,9 @@ AGAIN_S = 120.0
 
 FAULT_EACH_S, CUT_EACH_S = 7.0, 35.0
 """Between two faults of any phone, and between two of one phone's connection, on average."""
+
+LEAST_RIGHT = 1 / 3
+"""Of all measurements: a phone is gone for good in mid-campaign, and one is locked."""
 
 DISK_MB = 64
 """Of a phone's disk for models."""
@@ -227,7 +232,11 @@ def measured(job: Job, sources: Sources) -> Answer:
         return Answer(index=job.index, right=False, text=answer.text)
     if answer.measurement is None:
         return Answer(index=job.index, right=False, text="a number without a measurement")
-    identity = MeasurementStore.shared().add(answer.measurement)  # its id; it is there already
+    identity = identity_of(answer.measurement)
+    try:
+        MeasurementStore.shared().get(identity)
+    except StoreError as error:
+        return Answer(index=job.index, right=False, text=f"{NOT_KEPT}: {error}")
     return Answer(index=job.index, right=True, text="", identity=identity)
 
 
@@ -442,8 +451,16 @@ def ledger(phone: Phone) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def matches(summary: RunSummary, entry: dict[str, object]) -> bool:
-    """Whether a stored session is what this run took, to the six digits that are printed."""
+def matches(summary: RunSummary, entry: dict[str, object], flags: Sequence[str]) -> bool:
+    """Whether a stored session is what this run took, to the six digits that are printed.
+
+    Args:
+        summary: Of the session.
+        entry: Of a phone's ledger.
+        flags: That the run must have been given.
+    """
+    if not set(flags) <= set(entry["arguments"]):  # type: ignore[call-overload]
+        return False
     times = [float(t) / 1e3 for t in entry["timed_us"]]  # type: ignore[attr-defined]
     mean = statistics.fmean(times)
     return (
@@ -466,10 +483,10 @@ def check(
             if not isinstance(session.samples, RunSummary):
                 wrong += 1
                 continue
-            entry = _entry(free.get(unit, []), measurement.artifact_sha256, session.samples)
+            entry = _entry(free.get(unit, []), measurement, session.samples)
             if entry is not None:
                 free[unit].remove(entry)
-            elif _entry(ledgers.get(unit, []), measurement.artifact_sha256, session.samples):
+            elif _entry(ledgers.get(unit, []), measurement, session.samples):
                 doubled += 1
             else:
                 wrong += 1
@@ -477,9 +494,18 @@ def check(
 
 
 def _entry(
-    entries: list[dict[str, object]], sha256: str, summary: RunSummary
+    entries: list[dict[str, object]], measurement: LatencyMeasurement, summary: RunSummary
 ) -> dict[str, object] | None:
-    return next((e for e in entries if e["sha256"] == sha256 and matches(summary, e)), None)
+    """The entry of the file that was run with the measurement's flags and took just that."""
+    sha256, protocol = measurement.artifact_sha256, measurement.protocol
+    flags = (
+        f"--num_threads={measurement.conditions.setup.threads}",
+        f"--num_runs={protocol.timed_runs}",
+        f"--min_secs={protocol.timed_min_s:g}",
+    )
+    return next(
+        (e for e in entries if e["sha256"] == sha256 and matches(summary, e, flags)), None
+    )
 
 
 def settings_of(phone: Phone) -> dict[str, object]:
@@ -616,7 +642,9 @@ def _figures(
         "measurements": len(campaign.jobs),
         "right": len(identities),
         "failed_stated": dict(Counter(reason(a.text) for a in answers if not a.right)),
-        "lost": len(campaign.jobs) - len(campaign.answers),
+        "lost": len(campaign.jobs)
+        - len(campaign.answers)
+        + sum(answer.text.startswith(NOT_KEPT) for answer in answers),
         "doubled": doubled + campaign.doubled_answers + len(identities) - len(set(identities)),
         "wrong": wrong,
         "hung": campaign.hung,
@@ -626,6 +654,9 @@ def _figures(
         "faults": dict(campaign.injected),
         "connection_faults": dict(proxies),
         "settings_changed": {p.serial: changed(before[p.serial], settings_of(p)) for p in alive},
+        "settings_not_put_back": sum(
+            bool(changed(before[p.serial], settings_of(p))) for p in alive
+        ),
         "leases_free": leases_free(devices),
         "minutes": round(minutes, 1),
         "deadline_s": DEADLINE_S,
@@ -633,7 +664,10 @@ def _figures(
 
 
 def main() -> None:
-    """Print the figures; exit code 1 if anything is wrong, lost, doubled or hung."""
+    """Print the figures; exit code 1 if anything is wrong, lost, doubled, hung or not put back.
+
+    Exit code 1 also if under a third are right: stated failures alone show nothing.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="40 measurements on two phones")
     parser.add_argument("--jobs", type=int, help="how many measurements")
@@ -652,8 +686,9 @@ def main() -> None:
         finally:
             down()
     sys.stdout.write(json.dumps(result) + "\n")
-    bad = [result["lost"], result["doubled"], result["wrong"], result["hung"]]
-    if any(bad) or not result["leases_free"]:
+    names = ("lost", "doubled", "wrong", "hung", "settings_not_put_back")
+    few = LEAST_RIGHT * jobs > float(str(result["right"]))
+    if any(result[name] for name in names) or few or not result["leases_free"]:
         sys.exit(1)
 
 

@@ -38,8 +38,12 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TypedDict
 
+import devices.host
+import devices.host_runner
 import latency.gates
 import latency.interval
+import latency.measurement
+import latency.presets
 import latency.protocol
 import latency.sentinel
 from devices.clock import SimulatedClock
@@ -116,14 +120,24 @@ class Pair(TypedDict):
     tool_ms: list[float]
 
 
+MEASURES = (
+    devices.host,
+    devices.host_runner,
+    latency.gates,
+    latency.interval,
+    latency.measurement,
+    latency.presets,
+    latency.protocol,
+    latency.sentinel,
+)
+"""Modules that make the numbers: with other code, nothing that was kept counts."""
+
+
 class Kept:
     """What was measured so far, in a file named by the code that measured it."""
 
     def __init__(self, folder: Path) -> None:
-        sources = [Path(__file__)] + [
-            Path(str(module.__file__))
-            for module in (latency.gates, latency.interval, latency.protocol, latency.sentinel)
-        ]
+        sources = [Path(__file__)] + [Path(str(module.__file__)) for module in MEASURES]
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
         self._path = folder / f"{digest[:12]}.json"
         self._rows: dict[str, list[Row]] = {}

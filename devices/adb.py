@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 
 from devices.android import Traits, fastest_cores, read_phone, read_state
 from devices.android_hold import Hold, fixed_khz
+from devices.clock import Deadline
 from devices.device import (
     ClockTier,
+    DeviceError,
     DeviceInfo,
     DevicePermanentError,
     DeviceState,
@@ -24,12 +26,14 @@ from devices.device import (
     RunSettings,
     Setup,
 )
+from devices.endings import FROM_OUTSIDE, signal_of
 from devices.energy import Rails, read_rails, spent
 from devices.held_changes import Journal
 from devices.op_profile import OperatorProfile, read_operator_profile
 from devices.phone_cache import FOLDER, PhoneCache
+from devices.phone_wire import DUTIES
 from devices.provision import provisioned_version
-from devices.recovery import RECONNECT, Recovery, recover
+from devices.recovery import RECONNECT, Recovery, await_boot, recover
 from devices.runners import (
     Dialect,
     RequestIgnoredError,
@@ -49,6 +53,9 @@ RUNNERS = (f"{FOLDER}/benchmark_model", "/data/local/tmp/benchmark_model")
 CALL_S = 20.0
 """Deadline of a small call."""
 
+CLEAN_S = 2.0
+"""For removing a result; where the connection is lost, the next one does it."""
+
 TAIL = 2000
 """Characters of what a failed run said that are kept."""
 
@@ -58,9 +65,12 @@ MASK = "POCKETNAS-MASK"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Runner:
+    """The program; ``writes_results`` if it has LiteRT's flag for a result file."""
+
     path: str
     dialect: Dialect
     info: RunnerInfo
+    writes_results: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,20 +161,20 @@ class AdbDevice:
         """See ``Device.hold``."""
         phone = self._known()
         hold = Hold(self._id, lambda: self.transport, phone.traits, self._cores(phone, settings))
-        with hold.held(settings.clock_tier) as labels:
+        with self.letting_go(), hold.held(settings.clock_tier) as labels:
             pinned = () if phone.traits.pins else ("cores: not pinned, it has none of its own",)
             yield (*labels, *pinned)
 
     def state(self) -> DeviceState:
         """See ``Device.state``."""
-        with self._letting_go():
+        with self.letting_go():
             return read_state(self.transport)
 
     def run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
-        """See ``Device.run``."""
+        """See ``Device.run``; its deadline holds from when the phone answers."""
         if not model.path.is_file():
             raise DevicePermanentError(self._id, f"there is no model file {str(model.path)!r}")
-        with self._letting_go():
+        with self.letting_go():
             return self._run(model, settings)
 
     def profile(self, model: ModelFile, settings: RunSettings) -> OperatorProfile:
@@ -173,22 +183,25 @@ class AdbDevice:
         Raises:
             DeviceError: One of its three children; for good where the program writes no table.
         """
-        with self._letting_go():
-            phone, link = self._known(), self._linked()
-            if phone.runner.dialect is not Dialect.TFLITE:
-                msg = f"the {phone.runner.dialect} dialect of benchmark_model writes no table"
-                raise DevicePermanentError(self._id, msg)
-            remote = link.cache.ensure(model, settings.timeout_s)
-            table = f"{FOLDER}/result-{secrets.token_hex(8)}.csv"
-            flags = profile_arguments(phone.runner.dialect, remote, settings, output_file=table)
-            command = (phone.runner.path, *flags)
-            result = self._pinned(self._cores(phone, settings), command, settings.timeout_s)
-            if result.exit_code != 0:
-                raise self._failed(command, result)
-            try:
-                return read_operator_profile(self._result(table).decode(errors="replace"))
-            except ValueError as error:
-                raise self._unusable(DevicePermanentError, str(error), command, result) from error
+        with self.letting_go(), self._result_file("csv") as table:
+            return self._profile(model, settings, table)
+
+    def _profile(self, model: ModelFile, settings: RunSettings, table: str) -> OperatorProfile:
+        phone, link = self._known(), self._linked()
+        if phone.runner.dialect is not Dialect.TFLITE:
+            msg = f"the {phone.runner.dialect} dialect of benchmark_model writes no table"
+            raise DevicePermanentError(self._id, msg)
+        deadline = Deadline.within(settings.timeout_s)
+        remote = link.cache.ensure(model, deadline.left_s)
+        flags = profile_arguments(phone.runner.dialect, remote, settings, output_file=table)
+        command = (phone.runner.path, *flags)
+        result = self._pinned(self._cores(phone, settings), command, deadline.left_s)
+        if result.exit_code != 0:
+            raise self._failed(command, result)
+        try:
+            return read_operator_profile(self._result(table).decode(errors="replace"))
+        except ValueError as error:
+            raise self._unusable(DevicePermanentError, str(error), command, result) from error
 
     def close(self) -> None:
         """See ``Device.close``."""
@@ -196,24 +209,27 @@ class AdbDevice:
         self._let_go()
 
     def _run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
+        if not self._known().runner.writes_results:
+            return self._session(model, settings, "")
+        with self._result_file("pb") as result_file:
+            return self._session(model, settings, result_file)
+
+    def _session(self, model: ModelFile, settings: RunSettings, result_file: str) -> RunRecord:
         phone, setup = self._known(), self.setup(settings)
-        link = self._linked()
-        remote = link.cache.ensure(model, settings.timeout_s)
+        link, deadline = self._linked(), Deadline.within(settings.timeout_s)
+        remote = link.cache.ensure(model, deadline.left_s)
         dialect = phone.runner.dialect
-        result_file = ""
-        if dialect is Dialect.LITERT:
-            result_file = f"{FOLDER}/result-{secrets.token_hex(8)}.pb"
         flags = arguments(dialect, remote, settings, result_file=result_file)
+        command = (phone.runner.path, *flags)
         before, started_at = read_state(link.transport), datetime.now(UTC)
         rails = link.rails()
-        result = self._pinned(setup.cores, (phone.runner.path, *flags), settings.timeout_s)
+        result = self._pinned(setup.cores, command, deadline.left_s)
         energy = spent(rails, link.rails()) if rails.uws else None
         content = self._result(result_file) if result_file and result.exit_code == 0 else b""
         after = read_state(link.transport)
-        command = (phone.runner.path, *flags)
         if result.exit_code != 0:
             failed = self._failed(command, result)
-            if link.cache.is_whole(model, settings.timeout_s):
+            if link.cache.is_whole(model, deadline.left_s):
                 raise failed
             msg = f"the model file was damaged on the phone: {failed.detail}"
             raise self._unusable(DeviceTransientError, msg, command, result)
@@ -256,7 +272,7 @@ class AdbDevice:
 
     def _known(self) -> _Phone:
         """What the phone and its program are; asked once a connection."""
-        with self._letting_go():
+        with self.letting_go():
             link = self._linked()
             if link.phone is None:
                 journal = Journal(self._id)
@@ -293,12 +309,31 @@ class AdbDevice:
             sha256=sha256,
             stand_in=stand_in_of(text),
         )
-        return _Runner(path=path, dialect=dialect, info=info)
+        writes = dialect is Dialect.LITERT and "--result_file_path" in text
+        return _Runner(path=path, dialect=dialect, info=info, writes_results=writes)
+
+    @contextmanager
+    def _result_file(self, ending: str) -> Iterator[str]:
+        """A name on the phone for a result; what lies there is removed at the end, come what may.
+
+        Where the phone is gone, the next connection removes it.
+        """
+        path = f"{FOLDER}/result-{secrets.token_hex(8)}.{ending}"
+        link = self._linked()
+        try:
+            yield path
+        finally:
+            remove = ("rm", "-f", path)
+            try:
+                link.transport.shell(remove, CLEAN_S)
+            except DeviceError:
+                DUTIES.add(self._id, shlex.join(remove))
 
     def _result(self, path: str) -> bytes:
-        content = self.transport.read(path, CALL_S)
-        self.transport.shell(["rm", "-f", path], CALL_S)
-        return content
+        """What the program wrote there; nothing if it wrote nothing."""
+        if self.transport.shell(["test", "-s", path], CALL_S).exit_code != 0:
+            return b""
+        return self.transport.read(path, CALL_S)
 
     def _cores(self, phone: _Phone, settings: RunSettings) -> tuple[int, ...]:
         if not phone.traits.pins:
@@ -311,7 +346,7 @@ class AdbDevice:
         return cores
 
     @contextmanager
-    def _letting_go(self) -> Iterator[None]:
+    def letting_go(self) -> Iterator[None]:
         """After a fault the next call starts on a new connection."""
         try:
             yield
@@ -334,6 +369,16 @@ class AdbDevice:
         return self._link
 
     def _reached(self) -> Transport:
+        """A connection to the phone that came back, once it has booted."""
+        transport = self._answering()
+        try:
+            await_boot(self._id, transport, self._recovery)
+        except DeviceError:
+            transport.close()
+            raise
+        return transport
+
+    def _answering(self) -> Transport:
         try:
             return open_transport(self._id, self._serial)
         except (DeviceTransientError, InputError):
@@ -351,12 +396,16 @@ class AdbDevice:
     def _failed(
         self, command: tuple[str, ...], result: ShellResult
     ) -> DevicePermanentError | DeviceTransientError:
-        """The program ended with an error: of its own accord it will again, killed it may not."""
+        """The program ended with an error: of its own accord it will again, killed it may not.
+
+        A signal that it brings upon itself, such as that of an operator which crashes, is its own.
+        """
         words = (result.stderr or result.stdout).strip()
         lines = [line for line in words.splitlines() if line.startswith("ERROR")] or [words]
-        text = f"benchmark_model ended with {result.exit_code}: {' '.join(lines)[:TAIL]}"
-        killed = result.exit_code > KILLED_FROM
-        kind = DeviceTransientError if killed else DevicePermanentError
+        signal = signal_of(result.exit_code)
+        how = f"{result.exit_code} ({signal})" if signal else f"{result.exit_code}"
+        text = f"benchmark_model ended with {how}: {' '.join(lines)[:TAIL] or 'it said nothing'}"
+        kind = DeviceTransientError if signal in FROM_OUTSIDE else DevicePermanentError
         return self._unusable(kind, text, command, result)
 
     def _unusable(
@@ -374,10 +423,6 @@ class AdbDevice:
             stdout=result.stdout[-TAIL:],
             stderr=result.stderr[-TAIL:],
         )
-
-
-KILLED_FROM = 128
-"""Exit codes above it are a signal's number and this."""
 
 
 def _mask(cores: tuple[int, ...]) -> str:

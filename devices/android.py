@@ -28,6 +28,8 @@ SANE_C = (-30.0, 150.0)
 _INFO = r"""
 prop() { command -v getprop >/dev/null 2>&1 && getprop "$1"; }
 has() { command -v "$1" >/dev/null 2>&1 && echo 1; }
+echo "serial=$(prop ro.serialno)"
+echo "boot_serial=$(prop ro.boot.serialno)"
 echo "model=$(prop ro.product.model)"
 echo "soc=$(prop ro.soc.model)"
 echo "board=$(prop ro.board.platform)"
@@ -108,6 +110,11 @@ def read_info(transport: Transport, device: str, serial: str) -> DeviceInfo:
 def read_phone(transport: Transport, device: str, serial: str) -> tuple[DeviceInfo, Traits]:
     """What the phone is, and what it allows.
 
+    Args:
+        transport: To it.
+        device: Its id, for errors.
+        serial: As adb has it, which tells its unit where the phone does not.
+
     Raises:
         DeviceTransientError: If it does not answer.
     """
@@ -119,7 +126,7 @@ def read_phone(transport: Transport, device: str, serial: str) -> tuple[DeviceIn
     loopback = _loopback(found.get("loopback", ""))
     info = DeviceInfo(
         model=loopback.get("model") or found.get("model") or "unknown",
-        unit=loopback.get("unit") or hashlib.sha256(serial.encode()).hexdigest()[:12],
+        unit=loopback.get("unit") or _unit(found, serial),
         soc=found.get("soc") or found.get("board", ""),
         abi=found.get("abi") or found.get("machine", ""),
         build=found.get("build") or found.get("system", "").strip('"'),
@@ -210,6 +217,21 @@ def _traits(found: Mapping[str, str], text: str, *, own_cores: bool) -> Traits:
         ),
         pins=own_cores and "taskset" in commands,
     )
+
+
+NO_SERIALS = frozenset({"", "unknown", "0123456789ABCDEF"})
+"""What many phones say instead of a serial number."""
+
+
+def _unit(found: Mapping[str, str], serial: str) -> str:
+    """A short hash of the phone's own serial number, however it is reached.
+
+    Only where it tells none it is that of ``serial``, by which adb has it: an address may be
+    another phone's tomorrow.
+    """
+    told = (found.get("serial", "").strip(), found.get("boot_serial", "").strip())
+    own = next((each for each in told if each not in NO_SERIALS), serial)
+    return hashlib.sha256(own.encode()).hexdigest()[:12]
 
 
 def _core(pair: tuple[str, str]) -> int:

@@ -7,7 +7,7 @@ nodes and ignore commands. Only the clock tier that was asked for is a must.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -74,33 +74,30 @@ class Hold:
 
         Raises:
             DeviceError: If the tier cannot be had; the phone is as before then.
+            OperationError: If this computer cannot note what is changed; nothing is changed then.
         """
-        self._journal.put_back(self._transport())  # what a process left that died
+        left = self._journal.put_back(self._transport())  # what a process left that died
         try:
-            yield (*self._quiet(), *self._clock(tier))
+            yield (*left, *self._quiet(), *self._clock(tier))
         finally:
-            self._journal.put_back_quietly(self._transport())
+            self._journal.put_back_quietly(self._transport)
 
     def _quiet(self) -> tuple[str, ...]:
         if not self._traits.sdk:
             return ("quiet: nothing is held, it is no Android",)
-        labels: list[str] = []
-        changes = self._changes(labels)
+        before = self._settings_now() if "settings" in self._traits.commands else {}
+        changes = self._changes(before)
         self._note(changes)
-        labels += self._apply_settings()
-        labels += self._apply_commands(changes)
+        labels = (*self._apply_settings(before), *self._apply_commands(changes))
         return tuple(dict.fromkeys(labels))
 
-    def _changes(self, labels: list[str]) -> tuple[Change, ...]:
+    def _changes(self, before: Mapping[str, str]) -> tuple[Change, ...]:
         """What will be changed, and how it is undone."""
         changes: list[Change] = []
         if "settings" in self._traits.commands:
-            values = self._settings_now()
-            changes += [_undo(setting, values.get(setting.key, "null")) for setting in QUIET]
-            if "input" in self._traits.commands and is_screen_on(values.get(_SCREEN, "")) is False:
-                changes.append(Change(name="screen", undo=("input", "keyevent", "223")))
-        else:
-            labels.append("screen and animations: not held, it has no settings")
+            changes += [_undo(setting, before) for setting in QUIET]
+            if "input" in self._traits.commands and is_screen_on(before.get(_SCREEN, "")) is False:
+                changes.append(Change(name=_SCREEN, undo=("input", "keyevent", "223")))
         if "dumpsys" in self._traits.commands:
             changes.append(Change(name=_IDLE, undo=("dumpsys", "deviceidle", "unforce")))
         if "cmd" in self._traits.commands:
@@ -116,21 +113,36 @@ class Hold:
         told = self._transport().script(f"{lines}; {screen}", CALL_S).stdout
         return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
 
-    def _apply_settings(self) -> list[str]:
+    def _apply_settings(self, before: Mapping[str, str]) -> list[str]:
+        """Fix the settings and wake the screen; labels of what was refused."""
         if "settings" not in self._traits.commands:
-            return []
+            return ["screen and animations: not held, it has no settings"]
         puts = "; ".join(
             f"settings put {s.namespace} {shlex.quote(s.key)} {shlex.quote(s.value)}"
             for s in QUIET
         )
-        wake = "; input keyevent 224" if "input" in self._traits.commands else ""
+        wake, labels = self._wake(before)
         self._transport().script(f"{puts}{wake}", CALL_S)
         now = self._settings_now()
-        return [
-            f"{setting.name}: not held, the phone refuses {setting.key}"
+        refused = [
+            setting
             for setting in QUIET
             if _number(now.get(setting.key, "")) != _number(setting.value)
         ]
+        self._forget(tuple(s.key for s in refused if _undo(s, now) == _undo(s, before)))
+        return labels + [f"{s.name}: not held, the phone refuses {s.key}" for s in refused]
+
+    def _wake(self, before: Mapping[str, str]) -> tuple[str, list[str]]:
+        """The end of a script that wakes the screen, and labels.
+
+        A screen of which it is not known whether it is lit could not be put back: it stays as it
+        is.
+        """
+        if "input" not in self._traits.commands:
+            return "", []
+        if is_screen_on(before.get(_SCREEN, "")) is None:
+            return "", ["screen: not woken, the phone does not tell whether it is on"]
+        return "; input keyevent 224", []
 
     def _apply_commands(self, changes: Sequence[Change]) -> list[str]:
         labels = ["updates: not held, Android has no command for it"]
@@ -139,9 +151,12 @@ class Hold:
                 told = self._run("dumpsys", "deviceidle", "force-idle")
                 if told.exit_code != 0 or "Now forced in" not in told.stdout:
                     labels.append(f"doze: not forced ({_said(told)})")
+                if told.exit_code != 0:
+                    self._forget((change.name,))
             elif change.name == _DEXOPT:
                 told = self._run("cmd", "package", "bg-dexopt-job", "--disable")
                 if told.exit_code != 0:
+                    self._forget((change.name,))
                     labels.append(f"background compilation: not held ({_said(told)})")
         return labels
 
@@ -166,6 +181,8 @@ class Hold:
         told = self._run(*mode, "true")
         refused = ("unknown", "exception", "error", "not supported")
         text = f"{told.stdout} {told.stderr}".lower()
+        if told.exit_code != 0:
+            self._forget(("fixed performance mode",))
         if told.exit_code != 0 or any(word in text for word in refused):
             msg = f"it refuses fixed performance mode ({_said(told)}): use clock tier T3"
             raise DevicePermanentError(self._device, msg)
@@ -189,6 +206,8 @@ class Hold:
                 raise DevicePermanentError(self._device, msg)
             # The range is opened before it is narrowed: a minimum above the maximum is refused.
             undo = (
+                f'[ "$(cat {folder}/scaling_min_freq) $(cat {folder}/scaling_max_freq)" = '
+                f'"{before[0]} {before[1]}" ] && exit 0; '
                 f"echo {before[0]} >{folder}/scaling_min_freq; "
                 f"echo {before[1]} >{folder}/scaling_max_freq; "
                 f"echo {before[0]} >{folder}/scaling_min_freq"
@@ -224,7 +243,16 @@ class Hold:
         return ("sh", "-c", script) if self._traits.root == "adb" else ("su", "-c", script)
 
     def _note(self, changes: tuple[Change, ...]) -> None:
-        self._journal.write((*self._journal.read(), *changes))
+        """Note what is changed next; of what is noted already the first undo is the right one."""
+        noted = self._journal.read()
+        names = {change.name for change in noted}
+        self._journal.write((*noted, *(each for each in changes if each.name not in names)))
+
+    def _forget(self, names: tuple[str, ...]) -> None:
+        """Strike what the phone refused to change: there is nothing to put back."""
+        kept = tuple(change for change in self._journal.read() if change.name not in names)
+        if names:
+            self._journal.write(kept)
 
     def _run(self, *command: str) -> ShellResult:
         return self._transport().shell(command, CALL_S)
@@ -255,12 +283,14 @@ def fixed_khz(device: str, traits: Traits, cores: tuple[int, ...]) -> int:
     return max((khz for khz in common if khz <= bound), default=min(common))
 
 
-def _undo(setting: Setting, before: str) -> Change:
+def _undo(setting: Setting, values: Mapping[str, str]) -> Change:
+    """How the setting gets the value that it has among ``values``."""
     where = (setting.namespace, setting.key)
-    if before.strip() in ("null", ""):
+    value = values.get(setting.key, "null").strip()
+    if value in ("null", ""):
         undo: tuple[str, ...] = ("settings", "delete", *where)
     else:
-        undo = ("settings", "put", *where, before.strip())
+        undo = ("settings", "put", *where, value)
     return Change(name=setting.key, undo=undo)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from devices.adb import AdbDevice
 from devices.app_mode import AppRunner
+from devices.clock import Deadline
 from devices.device import (
     DevicePermanentError,
     DeviceState,
@@ -34,7 +35,7 @@ class AppDevice:
 
     def __init__(self, phone: AdbDevice, apk: Path | None = None) -> None:
         self._phone = phone
-        self._app = AppRunner(phone.transport, phone.id, apk)
+        self._app = AppRunner(lambda: phone.transport, phone.id, apk)
 
     @property
     def id(self) -> str:
@@ -59,9 +60,15 @@ class AppDevice:
         """See ``Device.run``."""
         if not model.path.is_file():
             raise DevicePermanentError(self.id, f"there is no model file {str(model.path)!r}")
-        remote = PhoneCache(self._phone.transport, self.id).ensure(model, settings.timeout_s)
+        with self._phone.letting_go():
+            return self._run(model, settings)
+
+    def _run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
+        cache = PhoneCache(self._phone.transport, self.id)
+        deadline = Deadline.within(settings.timeout_s)
+        remote = cache.ensure(model, deadline.left_s)
         before, started_at = self.state(), datetime.now(UTC)
-        parsed = self._app.run(remote, settings)
+        parsed = self._app.run(remote, replace(settings, timeout_s=deadline.left_s))
         return RunRecord(
             samples=parsed.summary,
             first_ms=parsed.first_ms,

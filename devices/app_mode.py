@@ -4,13 +4,16 @@ An app is scheduled otherwise than a program of the shell: two to three times sl
 phones. The app takes the flags of TensorFlow Lite's tool and logs the lines that the tool prints.
 This was written after Google's description of the app and logs that others published; it was not
 run on a real phone. The screen has to be on and unlocked.
+
+While the app times, the phone is left alone: one ``logcat`` sleeps there until the result is
+logged, and a shell looks every few seconds whether the app lives.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,7 +45,15 @@ TAG = "tflite"
 
 CALL_S = 20.0
 INSTALL_S = 180.0
-POLL_S = 0.5
+WATCH_S = 30.0
+"""How long one call waits for the result; then the log is read, in case it was there before."""
+
+ALIVE_S = 5.0
+"""Between two looks whether the app lives, on the phone."""
+
+PAUSE_S = 5.0
+"""Between two looks at the log, on a phone whose ``logcat`` cannot wait for a line."""
+
 SETTLE_S = 0.3
 """Given to the lines that follow the summary."""
 
@@ -51,22 +62,24 @@ _THREADTIME = re.compile(
 )
 _LEVELS = {"W": "WARN", "E": "ERROR", "F": "ERROR"}
 _OURS = ("Log parameter values verbosely", "Min num runs: [", "Graph: [")
-_END = "INFO: Inference timings in us: "
+_RESULT = "Inference timings in us: "
+_END = f"INFO: {_RESULT}"
 
 
 class AppRunner:
     """The benchmark app on one phone.
 
     Args:
-        transport: To the phone, whose lease the caller holds.
+        transport: Gives the connection to the phone, whose lease the caller holds; it may be
+            another one after a fault.
         device_id: Its id, for errors.
         apk: The app, to be installed where the phone lacks it; None if it is there already.
-        clock: Waits between two looks at the log.
+        clock: Tells when time is up, and waits.
     """
 
     def __init__(
         self,
-        transport: Transport,
+        transport: Callable[[], Transport],
         device_id: str,
         apk: Path | None = None,
         clock: Clock | None = None,
@@ -124,7 +137,7 @@ class AppRunner:
             lines = self._wait(marker, settings.timeout_s)
         finally:
             with suppress(DeviceError):
-                self._transport.shell(["am", "force-stop", PACKAGE], CALL_S)
+                self._transport().shell(["am", "force-stop", PACKAGE], CALL_S)
         return self._read(flags, lines)
 
     def _read(self, flags: tuple[str, ...], lines: list[str]) -> Parsed:
@@ -151,9 +164,9 @@ class AppRunner:
         """What the app logs until it has told its result, has failed, or time is up."""
         until = self._clock.now_s() + timeout_s
         started = False
-        while self._clock.now_s() < until:
-            self._clock.sleep(POLL_S)
-            alive = self._transport.shell(["pidof", PACKAGE], CALL_S).exit_code == 0
+        while (left_s := until - self._clock.now_s()) > 0:
+            self._watch(min(left_s, WATCH_S))
+            alive = self._transport().shell(["pidof", PACKAGE], CALL_S).exit_code == 0
             lines = self._log(marker)
             if any(line.startswith(_END) for line in lines):
                 self._clock.sleep(SETTLE_S)
@@ -163,6 +176,14 @@ class AppRunner:
             started = started or alive
         msg = f"the app told no result within {timeout_s:g} s"
         raise DeviceTransientError(self._device, msg)
+
+    def _watch(self, limit_s: float) -> None:
+        """Wait on the phone until something has happened; where that cannot be, just wait."""
+        began_s = self._clock.now_s()
+        self._transport().script(watch_script(limit_s), limit_s + CALL_S)
+        took_s = self._clock.now_s() - began_s
+        if took_s < SETTLE_S:
+            self._clock.sleep(min(limit_s, PAUSE_S) - took_s)
 
     def _died(self, lines: list[str]) -> DeviceError:
         """The app is gone without a result: for good where it says why, else perhaps not."""
@@ -182,27 +203,27 @@ class AppRunner:
 
     def _installed(self) -> str:
         """Digest of the app's APK; empty if the phone has none."""
-        result = self._transport.shell(["pm", "path", PACKAGE], CALL_S)
+        result = self._transport().shell(["pm", "path", PACKAGE], CALL_S)
         paths = re.findall(r"^package:(\S+\.apk)\s*$", result.stdout, re.MULTILINE)
-        return self._transport.sha256(paths[0], CALL_S) if paths else ""
+        return self._transport().sha256(paths[0], CALL_S) if paths else ""
 
     def _install(self, apk: Path) -> None:
         target = f"{FOLDER}/benchmark.apk"
-        self._transport.push(apk, target, sha256_of(apk), INSTALL_S)
+        self._transport().push(apk, target, sha256_of(apk), INSTALL_S)
         command = ["pm", "install", "-r", "-d", "-g", target]
-        result = self._transport.shell(command, INSTALL_S)
-        self._transport.shell(["rm", "-f", target], CALL_S)
+        result = self._transport().shell(command, INSTALL_S)
+        self._transport().shell(["rm", "-f", target], CALL_S)
         if result.exit_code != 0 or "Success" not in result.stdout:
             msg = f"{apk.name} cannot be installed"
             raise self._refused(msg, command, result)
 
     def _version(self) -> str:
-        result = self._transport.shell(["dumpsys", "package", PACKAGE], CALL_S)
+        result = self._transport().shell(["dumpsys", "package", PACKAGE], CALL_S)
         found = re.search(r"versionName=(\S+)", result.stdout)
         return found[1] if found else ""
 
     def _checked(self, command: list[str], failure: str) -> ShellResult:
-        result = self._transport.shell(command, CALL_S)
+        result = self._transport().shell(command, CALL_S)
         if result.exit_code != 0:
             raise self._refused(failure, command, result)
         return result
@@ -219,6 +240,20 @@ class AppRunner:
             stdout=result.stdout[:2000],
             stderr=result.stderr[:2000],
         )
+
+
+def watch_script(limit_s: float, alive_s: float = ALIVE_S) -> str:
+    """Ends once the app has logged its result, is gone, or time is up.
+
+    The last line of the log at its start is our marker or later, so that an older result is none.
+    """
+    looks = max(1, round(limit_s / alive_s))
+    return (
+        f"logcat -v brief -s {TAG}:V -T 1 -m 1 -e '{_RESULT}' >/dev/null 2>&1 & l=$!\n"
+        f"{{ i=0; while [ $i -lt {looks} ]; do sleep {alive_s:g}; i=$((i+1))\n"
+        f"pidof {PACKAGE} || break; done; kill $l; }} >/dev/null 2>&1 & w=$!\n"
+        "wait $l 2>/dev/null; kill $w 2>/dev/null; :"
+    )
 
 
 def after_marker(log: Iterable[str], marker: str) -> list[str] | None:

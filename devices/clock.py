@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 
 class Clock(Protocol):
@@ -43,3 +44,28 @@ class SimulatedClock:
     def sleep(self, seconds: float) -> None:
         """See ``Clock.sleep``."""
         self._now_s += max(0.0, seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """The end of a call of many steps.
+
+    Attributes:
+        until_s: As this computer's monotonic clock has it.
+    """
+
+    until_s: float
+
+    @classmethod
+    def within(cls, timeout_s: float) -> Self:
+        """So many seconds from now."""
+        return cls(until_s=time.monotonic() + timeout_s)
+
+    @property
+    def left_s(self) -> float:
+        """Never nothing: a step that is late already fails at once, with its reason."""
+        return max(LEAST_S, self.until_s - time.monotonic())
+
+
+LEAST_S = 0.05
+"""What is left after a deadline."""

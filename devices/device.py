@@ -218,7 +218,7 @@ class DeviceState:
     Attributes:
         battery_percent: Charge.
         charging: Whether it is on power.
-        temperature_c: Battery on a phone, package elsewhere.
+        temperature_c: Of the battery.
         thermal_status: Android's thermal service, 0 is none.
         load: One-minute load average.
         core_khz: Current clock of each core.

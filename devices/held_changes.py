@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
 import psutil
 
-from devices.device import DeviceError
+from devices.kept_files import keeping
 from devices.transport import Transport
+from workspace.errors import OperationError
 from workspace.files import write_whole
 from workspace.home import home
 
@@ -65,7 +67,18 @@ class Journal:
         self._device = device
 
     def write(self, changes: tuple[Change, ...]) -> None:
-        """Note ``changes``, which are made next, in this order."""
+        """Note ``changes``, which are made next, in this order; none removes the journal.
+
+        Raises:
+            OperationError: If this computer cannot keep them.
+        """
+        with keeping(self._path):
+            if changes:
+                self._write(changes)
+            elif self._path.exists():
+                self._path.unlink()
+
+    def _write(self, changes: tuple[Change, ...]) -> None:
         content: _Content = {
             "version": VERSION,
             "device": self._device,
@@ -94,21 +107,29 @@ class Journal:
     def put_back(self, transport: Transport) -> tuple[str, ...]:
         """Undo everything noted, the last change first; labels of what could not be.
 
+        What the phone refuses to undo stays noted, for whoever holds it next.
+
         Raises:
             DeviceError: If the phone is gone; the journal stays for the next one.
+            OperationError: If this computer cannot keep what is left.
         """
-        failed = []
-        for change in reversed(self.read()):
-            result = transport.shell(change.undo, CALL_S)
-            if result.exit_code != 0:
-                failed.append(f"{change.name}: could not be put back")
-        self._path.unlink(missing_ok=True)
-        return tuple(failed)
+        changes = self.read()
+        refused = [
+            change
+            for change in reversed(changes)
+            if transport.shell(change.undo, CALL_S).exit_code != 0
+        ]
+        self.write(tuple(reversed(refused)))
+        return tuple(f"{change.name}: could not be put back" for change in refused)
 
-    def put_back_quietly(self, transport: Transport) -> None:
-        """As ``put_back``; where the phone is gone the journal stays, and nothing is raised."""
-        with suppress(DeviceError):
-            self.put_back(transport)
+    def put_back_quietly(self, transport: Callable[[], Transport]) -> None:
+        """As ``put_back``; where the phone is gone the journal stays, and nothing is raised.
+
+        Args:
+            transport: Gives the connection; a phone that is gone may be found so here.
+        """
+        with suppress(OperationError):
+            self.put_back(transport())
 
     def _content(self) -> _Content | None:
         try:

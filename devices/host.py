@@ -79,7 +79,7 @@ class HostDevice:
 
     def state(self) -> DeviceState:
         """See ``Device.state``."""
-        return DeviceState(load=os.getloadavg()[0], temperature_c=_temperature_c())
+        return DeviceState(load=os.getloadavg()[0])  # sensors of a PC are no phone's battery
 
     def run(self, model: ModelFile, settings: RunSettings) -> RunRecord:
         """See ``Device.run``."""
@@ -277,11 +277,3 @@ def _ram_mb() -> int:
     import psutil
 
     return int(psutil.virtual_memory().total // 2**20)
-
-
-def _temperature_c() -> float | None:
-    import psutil
-
-    read = getattr(psutil, "sensors_temperatures", None)
-    readings = [entry.current for group in (read() if read else {}).values() for entry in group]
-    return max(readings, default=None)

@@ -7,6 +7,7 @@ something; a heartbeat is one write of eight bytes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -16,6 +17,8 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from devices.kept_files import keeping
 
 EXPIRY_BEATS = 1.75
 """Heartbeats without a sign of life after which a holder has lost; the rest of the second one is
@@ -46,7 +49,11 @@ class Process:
 
 
 class Holder:
-    """This process, as others see it in ``folder``; ``_Heartbeats`` keeps it."""
+    """This process, as others see it in ``folder``; ``_Heartbeats`` keeps it.
+
+    Raises:
+        OperationError: If its file cannot be written.
+    """
 
     def __init__(self, folder: Path, heartbeat_s: float) -> None:
         self.pid = os.getpid()
@@ -55,13 +62,11 @@ class Holder:
         self.heartbeat_s = heartbeat_s
         self.wanted = 0
         self.next_s = 0.0
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
         content = json.dumps(asdict(_this_process(heartbeat_s))).encode()
-        part = folder / f".{self.name}"
-        self._file = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        os.write(self._file, _BEAT.pack(time.monotonic_ns()) + content)
-        part.rename(folder / self.name)
+        with keeping(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            self._file = _written(folder / self.name, _BEAT.pack(time.monotonic_ns()) + content)
 
     @property
     def is_listed(self) -> bool:
@@ -82,6 +87,21 @@ class Holder:
         self.next_s = now_ns / 1e9 + self.heartbeat_s
         with suppress(OSError):  # who cannot write gives no sign of life, and loses its leases
             os.pwrite(self._file, _BEAT.pack(now_ns), 0)
+
+
+def _written(path: Path, content: bytes) -> int:
+    """An open file of this content, which appears whole or not at all."""
+    part = path.with_name(f".{path.name}")
+    handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    try:
+        if os.write(handle, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        part.rename(path)
+    except BaseException:
+        os.close(handle)
+        part.unlink(missing_ok=True)
+        raise
+    return handle
 
 
 class _Heartbeats:

@@ -29,6 +29,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from devices.device import DeviceBusyError, DeviceTransientError
+from devices.kept_files import keeping
 from devices.lease_holders import Holder, Watch, holder_of_this_process
 from workspace.errors import InputError
 from workspace.home import home
@@ -86,12 +87,18 @@ class Lease:
             raise LeaseLostError(self.device, msg)
 
     def release(self) -> None:
-        """Give it back, unless it was lost; a forked child gives nothing back."""
+        """Give it back, unless it was lost; a forked child gives nothing back.
+
+        Raises:
+            OperationError: If this computer cannot note it.
+        """
         if self._holder.pid != os.getpid():
             return
-        with suppress(FileNotFoundError):
-            os.rename(self._name, f"{self._folder}/{self.token}.{_FREE}")
-        self._holder.leave()
+        try:
+            with keeping(Path(self._folder)), suppress(FileNotFoundError):
+                os.rename(self._name, f"{self._folder}/{self.token}.{_FREE}")
+        finally:
+            self._holder.leave()
 
     @property
     def _name(self) -> str:
@@ -115,24 +122,29 @@ def lease(
     Raises:
         DeviceBusyError: If it is still held then; the text has the holder's process.
         InputError: If ``heartbeat_s`` is not positive.
+        OperationError: If this computer cannot keep a lease.
     """
     if not heartbeat_s > 0:
         msg = f"a heartbeat must be a positive number of seconds, got {heartbeat_s!r}"
         raise InputError(msg)
-    folder = _folder_of(device_id)
-    holder = holder_of_this_process(folder.parent / ".holders", heartbeat_s)
-    holder.enter()
-    try:
-        held = Lease(
-            device_id, _taken(device_id, str(folder), holder, wait_s), str(folder), holder
-        )
-    except BaseException:
-        holder.leave()
-        raise
+    with keeping(home() / "leases"):
+        held = _leased(device_id, wait_s, heartbeat_s)
     try:
         yield held
     finally:
         held.release()
+
+
+def _leased(device_id: str, wait_s: float, heartbeat_s: float) -> Lease:
+    folder = _folder_of(device_id)
+    holder = holder_of_this_process(folder.parent / ".holders", heartbeat_s)
+    holder.enter()
+    try:
+        token = _taken(device_id, str(folder), holder, wait_s)
+    except BaseException:
+        holder.leave()
+        raise
+    return Lease(device_id, token, str(folder), holder)
 
 
 def who_holds(device_id: str) -> str:

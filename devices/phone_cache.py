@@ -12,6 +12,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from devices.clock import Deadline
 from devices.device import DevicePermanentError, DeviceTransientError, ModelFile
 from devices.transport import Transport
 
@@ -88,18 +89,18 @@ class PhoneCache:
             DevicePermanentError: If there is no room for it, with the phone's words.
             DeviceTransientError: If the phone is gone, or what arrived is something else.
         """
-        path = self._path(model)
-        if self._is_there(model, path, timeout_s):
+        path, deadline = self._path(model), Deadline.within(timeout_s)
+        if self._is_there(model, path, deadline.left_s):
             return path
         size = model.path.stat().st_size
         self._make_room(path, size)
         try:
-            self._transport.push(model.path, path, model.sha256, timeout_s)
+            self._transport.push(model.path, path, model.sha256, deadline.left_s)
         except DevicePermanentError as error:
             if not _FULL.search(error.detail) or not self._evict(self._others(path)):
                 raise
-            self._transport.push(model.path, path, model.sha256, timeout_s)
-        if not self._is_there(model, path, timeout_s):
+            self._transport.push(model.path, path, model.sha256, deadline.left_s)
+        if not self._is_there(model, path, deadline.left_s):
             msg = f"{path} was pushed, and is gone or another file"
             raise DeviceTransientError(self._device, msg)
         return path

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from devices.kept_files import keeping
 from workspace.files import write_whole
 from workspace.home import home
 
@@ -73,26 +74,43 @@ def report_failure(device_id: str, reason: str, *, at_once: bool = False) -> Qua
         reason: For people.
         at_once: Don't wait for more failures: it is in a state from which it did not recover, e.g.
             hot for too long, or out of battery.
+
+    Raises:
+        OperationError: If this computer cannot keep it.
     """
     line = json.dumps(asdict(_Failure(at_s=_now_s(), reason=reason[:500], at_once=at_once)))
     path = _file(device_id)
+    with keeping(path):
+        _append(path, line)
+    return quarantined(device_id)
+
+
+def _append(path: Path, line: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(line + "\n")
     if path.stat().st_size > _LONG_FILE:
         kept = path.read_text().splitlines()[-_KEPT_LINES:]
         write_whole(path, "".join(f"{each}\n" for each in kept).encode())
-    return quarantined(device_id)
 
 
 def report_success(device_id: str) -> None:
-    """The device did what it was asked to: its failures are forgotten, a quarantine ends."""
-    with suppress(FileNotFoundError):
-        _file(device_id).unlink()
+    """The device did what it was asked to: its failures are forgotten, a quarantine ends.
+
+    Raises:
+        OperationError: If this computer cannot forget them.
+    """
+    path = _file(device_id)
+    with keeping(path), suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
 
 
 def release(device_id: str) -> bool:
-    """End a quarantine by hand; whether there was one."""
+    """End a quarantine by hand; whether there was one.
+
+    Raises:
+        OperationError: If this computer cannot forget it.
+    """
     was = quarantined(device_id) is not None
     report_success(device_id)
     return was

@@ -22,8 +22,12 @@ from workspace.errors import InputError
 CALL_S = 10.0
 """Deadline of one question to the phone."""
 
+LONG_STARTS = 3
+"""So many times as long as a start may take, a phone runs that has booted for sure."""
+
 _PLACE = re.compile(r"[0-9.-]+:[0-9]+")
 _READY = "getprop sys.boot_completed; cat /proc/sys/kernel/random/boot_id"
+_UPTIME = "cat /proc/uptime"
 
 
 class Answer(Protocol):
@@ -166,6 +170,108 @@ def recover(
     raise DeviceTransientError(device, msg)
 
 
+def await_boot(
+    device: str,
+    connection: Connection,
+    settings: Recovery | None = None,
+    *,
+    clock: Clock | None = None,
+) -> None:
+    """Return once the phone behind a connection has booted: its adb is up before its Android.
+
+    Args:
+        device: Its id, for errors.
+        connection: To it; it stays open.
+        settings: How long its start may take.
+        clock: For waiting.
+
+    Raises:
+        DeviceTransientError: If it has not booted in that time.
+        DeviceError: If it is gone again.
+    """
+    settings = settings or Recovery()
+    _patiently(
+        device,
+        lambda timeout_s: _booted(device, connection, timeout_s, settings),
+        settings.boot_s,
+        settings,
+        clock or WallClock(),
+        (_BootingError,),
+    )
+
+
+class _BootingError(DeviceTransientError):
+    """It answers, and its Android is not up yet."""
+
+
+def _patiently(
+    device: str,
+    ask: Callable[[float], _Ready],
+    limit_s: float,
+    settings: Recovery,
+    clock: Clock,
+    passing: tuple[type[Exception], ...],
+) -> _Ready:
+    """What ``ask`` gives, once it raises nothing of what may pass.
+
+    Args:
+        device: Its id, for errors.
+        ask: Takes the deadline of its question.
+        limit_s: How long to go on asking.
+        settings: How long to wait in between.
+        clock: For waiting.
+        passing: What may pass.
+
+    Raises:
+        DeviceTransientError: If it did not pass in that time.
+    """
+    deadline_s = clock.now_s() + limit_s
+    pause_s = settings.pause_s
+    while True:
+        try:
+            left_s = max(settings.pause_s, deadline_s - clock.now_s())
+            return ask(min(CALL_S, left_s))
+        except passing as error:
+            if clock.now_s() + pause_s >= deadline_s:
+                detail = error.detail if isinstance(error, DeviceError) else str(error)
+                msg = f"not within {limit_s:g} s: {detail}"
+                raise DeviceTransientError(device, msg) from error
+        clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, 5.0)
+
+
+def _booted(device: str, connection: Connection, timeout_s: float, settings: Recovery) -> _Ready:
+    """Which start of a phone this is, if it is over.
+
+    Raises:
+        DeviceTransientError: If it is not, or the phone answers with nothing.
+    """
+    completed, boot_id = _asked(device, connection, timeout_s)
+    if completed in ("1", None) or (not completed and _runs_long(connection, timeout_s, settings)):
+        return _Ready(boot_id=boot_id)
+    msg = f"it is still booting (sys.boot_completed is {completed!r})"
+    raise _BootingError(device, msg)
+
+
+def _asked(device: str, connection: Connection, timeout_s: float) -> tuple[str | None, str]:
+    """What it says of ``sys.boot_completed`` (None if it is no Android), and its boot id."""
+    lines = connection.script(_READY, timeout_s).stdout.splitlines()
+    if not lines or not lines[-1].strip():
+        msg = "it answers, but with nothing"
+        raise DeviceTransientError(device, msg)
+    completed = lines[0].strip() if len(lines) > 1 else None
+    return completed, lines[-1].strip()
+
+
+def _runs_long(connection: Connection, timeout_s: float, settings: Recovery) -> bool:
+    """Whether it has run for far longer than a start takes: what it does not tell it hides."""
+    told = connection.script(_UPTIME, timeout_s).stdout.split()
+    try:
+        return bool(told) and float(told[0]) > LONG_STARTS * settings.boot_s
+    except ValueError:
+        return False
+
+
 class _Ladder:
     """The steps; ``boot_id`` is what the phone last said, empty if it said nothing."""
 
@@ -180,21 +286,14 @@ class _Ladder:
 
     def wait(self, limit_s: float, other_than: str = "") -> _Ready:
         """Reach it, once it has booted, and anew if ``other_than`` is a boot id."""
-        deadline_s = self._clock.now_s() + limit_s
-        pause_s = self._settings.pause_s
-        while True:
-            try:
-                left_s = max(self._settings.pause_s, deadline_s - self._clock.now_s())
-                ready = self._ask(min(CALL_S, left_s), other_than)
-            except (DeviceError, InputError) as error:
-                if self._clock.now_s() + pause_s >= deadline_s:
-                    detail = error.detail if isinstance(error, DeviceError) else str(error)
-                    msg = f"not within {limit_s:g} s: {detail}"
-                    raise DeviceTransientError(self._device, msg) from error
-            else:
-                return ready
-            self._clock.sleep(pause_s)
-            pause_s = min(2 * pause_s, 5.0)
+        return _patiently(
+            self._device,
+            lambda timeout_s: self._ask(timeout_s, other_than),
+            limit_s,
+            self._settings,
+            self._clock,
+            (DeviceError, InputError),
+        )
 
     def reboot(self) -> _Ready:
         """Ask the phone to reboot itself and wait until it has."""
@@ -215,32 +314,20 @@ class _Ladder:
     def _ask(self, timeout_s: float, other_than: str) -> _Ready:
         connection = self._reach()
         try:
-            completed, boot_id = self._asked(connection, timeout_s)
+            ready = _booted(self._device, connection, timeout_s, self._settings)
         finally:
             connection.close()
-        if completed not in ("1", None):
-            msg = f"it is still booting (sys.boot_completed is {completed!r})"
-            raise DeviceTransientError(self._device, msg)
-        if other_than and boot_id == other_than:
+        if other_than and ready.boot_id == other_than:
             msg = "it has not rebooted yet"
             raise DeviceTransientError(self._device, msg)
-        return _Ready(boot_id=boot_id)
+        return ready
 
     def _boot_id_of(self, connection: Connection) -> str:
         try:
-            _, self.boot_id = self._asked(connection, CALL_S)
+            _, self.boot_id = _asked(self._device, connection, CALL_S)
         except DeviceError:
             self.boot_id = ""
         return self.boot_id
-
-    def _asked(self, connection: Connection, timeout_s: float) -> tuple[str | None, str]:
-        """What it says of ``sys.boot_completed`` (None if it is no Android), and its boot id."""
-        lines = connection.script(_READY, timeout_s).stdout.splitlines()
-        if not lines or not lines[-1].strip():
-            msg = "it answers, but with nothing"
-            raise DeviceTransientError(self._device, msg)
-        completed = lines[0].strip() if len(lines) > 1 else None
-        return completed, lines[-1].strip()
 
 
 def power_cycle(serial: str, off_s: float, usb_port: str = "") -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from devices.adb_services import Output
+from devices.clock import Deadline
 from devices.device import DeviceError, DevicePermanentError, DeviceTransientError
 from devices.phone_wire import PhoneWire
 from devices.usb_phones import usb_phones as usb_phones
@@ -145,13 +145,13 @@ class Transport:
             DevicePermanentError: If the phone refuses it (no room, read-only), with its words.
             DeviceTransientError: If the phone is gone, or what arrived is something else.
         """
-        until = time.monotonic() + timeout_s
+        deadline = Deadline.within(timeout_s)
         self._make_room(target, source.stat().st_size, timeout_s)
         part = f"{target}.{secrets.token_hex(4)}.part"
         try:
-            self._wire.push(source, part, mode, _left(until))
-            self._check_arrived(source, part, sha256, _left(until))
-            self._checked(["mv", part, target], _left(until))
+            self._wire.push(source, part, mode, deadline.left_s)
+            self._check_arrived(source, part, sha256, deadline.left_s)
+            self._checked(["mv", part, target], deadline.left_s)
         except DeviceError:
             with suppress(DeviceError):
                 self.shell(["rm", "-f", part], _CLEAN_S)
@@ -209,13 +209,6 @@ class Transport:
 _NO_SUCH_COMMAND = 127
 _CLEAN_S = 1.0
 """For removing a piece of a file at once; where the connection is lost, the next one does it."""
-
-_LEAST_S = 0.05
-
-
-def _left(until: float) -> float:
-    """Until a call's deadline; a call that is late already fails at once, with its reason."""
-    return max(_LEAST_S, until - time.monotonic())
 
 
 def _text(content: bytes) -> str:

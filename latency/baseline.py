@@ -87,7 +87,8 @@ class Baselines:
     def _write(self) -> None:
         if self.path is None:
             return
-        zones = [[*key, rest.temperature_c, rest.at_s] for key, rest in self._known.items()]
+        known = tuple(self._known.items())  # other threads add zones of their devices meanwhile
+        zones = [[*key, rest.temperature_c, rest.at_s] for key, rest in known]
         with suppress(OSError):  # a full disk costs the next process a baseline, no number
             self.path().parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.path(), json.dumps({"version": VERSION, "zones": zones}).encode())

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from queue import SimpleQueue
 from statistics import median
-from typing import Protocol
 
 from devices.device import (
     Device,
-    DeviceBusyError,
     DeviceError,
     DevicePermanentError,
     DeviceTransientError,
@@ -23,7 +23,7 @@ from devices.quarantine import report_failure, report_success
 from exporters.artifact import STAND_IN_INT8, Artifact, Precision
 from latency.gates import Gate, NotReadyError
 from latency.history import History
-from latency.lanes import POOLED_WITHIN, Lane, LaneReport, Lanes
+from latency.lanes import LEASE_WAIT_S, Held, Lane, LaneReport, Lanes, Lease
 from latency.measurement import Conditions, LatencyMeasurement, Statistic, Verdict
 from latency.model_files import ModelFiles
 from latency.presets import preset
@@ -50,33 +50,6 @@ from workspace.errors import OperationError
 LEVEL_SESSIONS = 3
 """Of the sentinel on a unit that has no history yet."""
 
-LEASE_WAIT_S = 600.0
-"""How long to wait for a device that another process holds."""
-
-
-class Held(Protocol):
-    """A lease; see ``devices.leases.Lease``."""
-
-    def require(self) -> None:
-        """Do nothing if it is still ours.
-
-        Raises:
-            DeviceError: If somebody else has the device meanwhile.
-        """
-        ...
-
-
-class Lease(Protocol):
-    """Holds a device for one caller of all processes; see ``devices.pool.lease``."""
-
-    def __call__(self, device_id: str, *, wait_s: float) -> AbstractContextManager[Held]:
-        """Held inside ``with``.
-
-        Raises:
-            DeviceBusyError: On entry, if someone else still holds it after ``wait_s``.
-        """
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
@@ -89,8 +62,9 @@ class _Job:
 class DeviceSource:
     """Measures on one device or several alike; a ``LatencySource``.
 
-    A call takes one free device for all its requests and interleaves their sessions. A device that
-    is gone is left out while there are others, and what it was to time is timed on one of those.
+    The requests of a call are dealt out to the devices, and each interleaves the sessions of its
+    own. A device that is gone is left out while there are others, and what it was to time is timed
+    on one of those.
 
     Args:
         name: The source as text.
@@ -104,9 +78,12 @@ class DeviceSource:
         gate: Says when a device may be timed.
         sentinel: The file that tells whether a device has moved; None for none.
 
+    Attributes:
+        tell: Is told what goes on on each device, for people; from any thread.
+
     Raises:
         InputError: If the devices are not alike; the text names what differs.
-        DeviceError: If one of them does not answer.
+        DeviceError: If none of them answers.
     """
 
     def __init__(
@@ -134,7 +111,9 @@ class DeviceSource:
         self._sentinel = sentinel
         self._history = History(store)
         self._levelling = threading.Lock()
-        self._lanes = Lanes(name, devices, placement, self._gate, self._patience.clock)
+        self.tell: Callable[[str], None] = _nobody
+        clock = self._patience.clock
+        self._lanes = Lanes(name, devices, placement, self._gate, clock, lease)
 
     @property
     def name(self) -> str:
@@ -182,7 +161,34 @@ class DeviceSource:
                 yield stored
             else:
                 jobs.append(job)
-        yield from self._timed(jobs)
+        yield from self._dealt(jobs)
+
+    def _dealt(self, jobs: Sequence[_Job]) -> Iterator[LatencyAnswer]:
+        """Shares of the jobs at once, one for each device, in order of completion."""
+        shares = [jobs[start :: self.lanes] for start in range(self.lanes)]
+        shares = [share for share in shares if share]
+        if len(shares) < 2:
+            yield from self._timed(jobs)
+            return
+        done: SimpleQueue[LatencyAnswer | None] = SimpleQueue()
+
+        def work(share: Sequence[_Job]) -> None:
+            try:
+                for answer in self._timed(share):
+                    done.put(answer)
+            finally:
+                done.put(None)
+
+        with ThreadPoolExecutor(len(shares)) as pool:
+            futures = [pool.submit(work, share) for share in shares]
+            working = len(shares)
+            while working:
+                answer = done.get()
+                working -= answer is None
+                if answer is not None:
+                    yield answer
+            for future in futures:
+                future.result()
 
     def _stored(self, job: _Job) -> LatencyEstimate | None:
         """An earlier measurement on one of the devices."""
@@ -230,14 +236,15 @@ class DeviceSource:
             )
             for job in jobs
         ]
+        left = dict(enumerate(jobs))
         try:
             with self._lease(lane.device.id, wait_s=wait_s) as held:
                 watched = any(c.protocol.sentinel_every for c in candidates)
                 bench = self._bench(lane, held, self._sentinel if watched else None)
                 for result in measure_batch(bench, candidates, seed=_seed(jobs)):
-                    yield jobs[result.index], _still_ours(held, result)
-        except DeviceBusyError as error:
-            yield from ((job, error) for job in jobs)
+                    yield left.pop(result.index), _still_ours(held, result)
+        except DeviceError as error:  # it is taken, or was lost on the way out
+            yield from ((job, error) for job in left.values())
 
     def _bench(self, lane: Lane, held: Held, sentinel: Callable[[], ModelFile] | None) -> Bench:
         return Bench(
@@ -247,9 +254,15 @@ class DeviceSource:
             gate=self._gate,
             sentinel=sentinel() if sentinel else None,
             guard=held.require,
-            on_reading=self._history.add_sentinel,
+            on_reading=self._keep_reading,
             tally=lane.tally,
+            tell=lambda text: self.tell(f"{lane.device.id}: {text}"),
         )
+
+    def _keep_reading(self, conditions: Conditions, sha256: str, value_ms: float) -> None:
+        """A store that refuses costs the history a reading, and no session."""
+        with suppress(OperationError):
+            self._history.add_sentinel(conditions, sha256, value_ms)
 
     def _level(self) -> None:
         """Find out what the sentinel takes on each unit: by its history, else a few sessions."""
@@ -290,7 +303,9 @@ class DeviceSource:
             self._blame(lane, result)
             retryable = not isinstance(result, DevicePermanentError)
             return _failure(job.request, result, retryable=retryable)
-        report_success(lane.device.id)
+        if result.verdict is not Verdict.REJECTED:
+            with suppress(OperationError):  # a full disk costs the quarantine a word
+                report_success(lane.device.id)
         try:
             self._store.add(result)
         except OperationError as error:
@@ -305,7 +320,8 @@ class DeviceSource:
         """A phone that fails again and again, or will not cool, is kept away for a while."""
         if lane.device.id.startswith("adb:") and isinstance(error, DeviceTransientError):
             at_once = isinstance(error, NotReadyError)
-            report_failure(lane.device.id, error.detail, at_once=at_once)
+            with suppress(OperationError):
+                report_failure(lane.device.id, error.detail, at_once=at_once)
 
     def _estimate(
         self, job: _Job, lane: Lane, measurement: LatencyMeasurement, origin: Origin
@@ -332,7 +348,7 @@ class DeviceSource:
         factor = self._lanes.factor(lane)
         if factor is None:
             return 1.0, ("unit: its factor against the others is unknown",)
-        if abs(factor - 1) <= POOLED_WITHIN:
+        if self._lanes.pooled:
             return 1.0, ()
         return factor, (f"unit: divided by its factor {factor:.3f} against the others",)
 
@@ -340,6 +356,10 @@ class DeviceSource:
         """What the device's acceptance test said; nothing if it never had one."""
         accepted = self._history.acceptance(lane.setup.info.unit)
         return () if accepted is None else (accepted.sentence(),)
+
+
+def _nobody(_: str) -> None:
+    """Listens."""
 
 
 def _stated(artifact: Artifact) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ device meanwhile. What a device does not tell cannot be checked; it is labelled 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from devices.clock import Clock
@@ -41,6 +41,8 @@ class Limits:
             A free governor ramps up in the first tenth of a second.
         others_cores: Cores' worth of computing by others, from which on a session on this computer
             is tried again: a busy neighbour on the same core slows it by a third.
+        load: A phone's one-minute load average, from which on it is a label: what its own system
+            counts differs too much from vendor to vendor to refuse it.
         quiet_share: Of a session's runs, the same where that is known: with fewer the runner does
             not find enough of them.
         patience_s: How long to wait for a device to become ready.
@@ -56,8 +58,13 @@ class Limits:
         (ClockTier.FREE, 0.10),
     )
     others_cores: float = 0.15
+    load: float = 8.0
     quiet_share: float = 0.12
     patience_s: float = 600.0
+
+
+def _nobody(_: str) -> None:
+    """Listens."""
 
 
 @dataclass(slots=True)
@@ -85,8 +92,16 @@ class Gate:
         """Why a session may not start now; empty if it may."""
         return next(self._reasons(unit, state), "")
 
-    def wait(self, device: Device, unit: str, clock: Clock) -> float:
+    def wait(
+        self, device: Device, unit: str, clock: Clock, tell: Callable[[str], None] = _nobody
+    ) -> float:
         """Return once the device is ready, the seconds that it took.
+
+        Args:
+            device: To be timed.
+            unit: Which one it is.
+            clock: By which to wait.
+            tell: Is told why it is not ready, at each look.
 
         Raises:
             NotReadyError: If it is not ready in time; the text says why not.
@@ -102,6 +117,7 @@ class Gate:
             waited_s = clock.now_s() - started_s
             if not reason:
                 return waited_s
+            tell(f"waiting: {reason}")
             if waited_s >= self.limits.patience_s or _never(reason):
                 msg = f"it was not ready after {waited_s:.0f} s: {reason}"
                 raise NotReadyError(device.id, msg)
@@ -121,6 +137,10 @@ class Gate:
         before, after = record.before, record.after
         if before.boot_id is not None and after.boot_id not in (None, before.boot_id):
             return "it was rebooted in the session"
+        if before.thermal_status:
+            return f"its thermal status was {before.thermal_status} before the session"
+        if after.power_saver:
+            return "its power saver came on in the session"
         if after.thermal_status:
             return f"its thermal status was {after.thermal_status} after the session"
         if after.temperature_c is not None and after.temperature_c > self.limits.ceiling_c:
@@ -140,6 +160,7 @@ class Gate:
 
     def _why_slow(self, setup: Setup, before: DeviceState, after: DeviceState) -> str:
         total = slow = fastest = 0
+        fixed = setup.clock_tier is ClockTier.FIXED
         for core in setup.cores:  # where the others were is the scheduler's secret
             spent = spent_ticks(core, before, after)
             if not spent:
@@ -147,12 +168,13 @@ class Gate:
             agreed = self._agreed_khz(core, setup, spent, after)
             fastest = max(fastest, agreed)
             total += sum(spent.values())
-            slow += sum(ticks for khz, ticks in spent.items() if khz < agreed)
+            slow += sum(n for khz, n in spent.items() if khz < agreed or (fixed and khz != agreed))
         limit = dict(self.limits.slow_share)[setup.clock_tier]
         if not total or slow / total <= limit:
             return ""
+        where = "not at" if fixed else "below"
         return (
-            f"its cores were below {fastest / 1e6:g} GHz for {slow / total:.0%} of the session, "
+            f"its cores were {where} {fastest / 1e6:g} GHz for {slow / total:.0%} of the session, "
             f"{limit:.0%} are allowed with clock tier {setup.clock_tier}"
         )
 

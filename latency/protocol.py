@@ -28,6 +28,7 @@ from exporters.artifact import Precision
 from latency import sentinel as watch
 from latency.baseline import Baselines
 from latency.gates import Gate, NotReadyError
+from latency.holding import Holding
 from latency.interval import Looks, half_width_share, interval_of_median
 from latency.measurement import (
     Conditions,
@@ -145,6 +146,10 @@ def _nothing() -> None:
     """No lease to check."""
 
 
+def _nobody(_: str) -> None:
+    """Listens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What the sessions of a batch run on.
@@ -159,6 +164,8 @@ class Bench:
         guard: Raises a ``DeviceError`` if the lease was lost.
         on_reading: Told each reading of the sentinel.
         tally: Counts what the device did.
+        holding: What is held of the device; a batch's own.
+        tell: Is told what goes on, for people: each session, and what it waits for.
     """
 
     device: Device
@@ -169,6 +176,8 @@ class Bench:
     guard: Callable[[], None] = _nothing
     on_reading: Callable[[Conditions, str, float], None] | None = None
     tally: Tally = field(default_factory=Tally)
+    holding: Holding | None = None
+    tell: Callable[[str], None] = _nobody
 
 
 def settings_of(protocol: MeasurementProtocol, placement: RunSettings) -> RunSettings:
@@ -216,17 +225,15 @@ def measure_batch(
     """
     if not candidates:
         return
-    with ExitStack() as held:
-
-        def hold() -> tuple[str, ...]:
-            return held.enter_context(bench.device.hold(bench.placement))
-
+    with ExitStack() as stack:
+        holding = Holding(bench.device, bench.placement)
         try:
-            labels = _patiently(bench, hold)
+            _patiently(bench, lambda: stack.enter_context(holding))
         except DeviceError as error:
             yield from (NotMeasured(index=i, error=error) for i in range(len(candidates)))
             return
-        yield from _Batch(bench, candidates, random.Random(seed), labels).results()
+        held = replace(bench, holding=holding)
+        yield from _Batch(held, candidates, random.Random(seed)).results()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,11 +252,11 @@ class _Batch:
         bench: Bench,
         candidates: Sequence[Candidate],
         rng: random.Random,
-        labels: tuple[str, ...],
     ) -> None:
         self._bench = bench
         self._rng = rng
-        self._left = [_Series(i, candidate, labels) for i, candidate in enumerate(candidates)]
+        self._left = [_Series(i, candidate) for i, candidate in enumerate(candidates)]
+        self._charging: bool | None = None
         wanted = [c.protocol for c in candidates if c.protocol.sentinel_every]
         self._every = min((p.sentinel_every for p in wanted), default=0) if bench.sentinel else 0
         self._limit = min((p.sentinel_limit for p in wanted), default=1.0)
@@ -279,7 +286,9 @@ class _Batch:
                     self._left.remove(series)
                     yield failure
                     _require_there(self._bench)
-                elif not self._every:
+                    continue
+                self._note_charger(series)
+                if not self._every:
                     yield from self._committed(series)
             if not self._every:
                 return
@@ -293,9 +302,18 @@ class _Batch:
         for series in tuple(self._left):
             yield from self._committed(series)
 
+    def _note_charger(self, series: _Series) -> None:
+        """Sessions on the charger and off it are not compared: with the other, all begin anew."""
+        charging = series.charging
+        if None not in (charging, self._charging) and charging != self._charging:
+            self._drift.restart()
+            for each in self._left:
+                each.drop(everything=True)
+        self._charging = self._charging if charging is None else charging
+
     def _committed(self, series: _Series) -> Iterator[Result]:
         """The latency of a series if it needs no more sessions."""
-        measurement = series.commit(self._bench.gate, self._drift, self._restless)
+        measurement = series.commit(self._bench, self._drift, self._restless)
         if measurement is not None:
             self._left.remove(series)
             yield Measured(index=series.index, measurement=measurement)
@@ -372,13 +390,18 @@ def reading(bench: Bench, sentinel: ModelFile) -> tuple[float, float]:
 class _Series:
     """The sessions of one candidate so far: those that count, and those the sentinel judges."""
 
-    def __init__(self, index: int, candidate: Candidate, labels: tuple[str, ...]) -> None:
+    def __init__(self, index: int, candidate: Candidate) -> None:
         self.index = index
         self._candidate = candidate
-        self._labels = labels
         self._sessions: list[_Session] = []
         self._pending: list[_Session] = []
         self._conditions: Conditions | None = None
+
+    @property
+    def charging(self) -> bool | None:
+        """Whether the device was on power in the last session; None if it does not tell."""
+        sessions = [*self._sessions, *self._pending]
+        return sessions[-1].record.after.charging if sessions else None
 
     def wants_more(self) -> bool:
         """Whether it needs a session before the sentinel runs again."""
@@ -399,11 +422,15 @@ class _Series:
                 )
             _require_statistic(bench.device, session.record, self._conditions.statistic)
         except SessionRefusedError as error:
-            rejected = self._rejected(bench.gate, str(error.detail))
+            rejected = self._rejected(bench, str(error.detail))
             return rejected or NotMeasured(index=self.index, error=error)
         except DeviceError as error:
             return NotMeasured(index=self.index, error=error)
         self._pending.append(session)
+        value_ms = session_value_ms(session.record, self._conditions.statistic)
+        count = len(self._sessions) + len(self._pending)
+        most = self._candidate.protocol.sessions_max
+        bench.tell(f"session {count} of {most} at most: {value_ms:.4g} ms")
         return None
 
     def drop(self, *, everything: bool) -> None:
@@ -412,7 +439,7 @@ class _Series:
         if everything:
             self._sessions.clear()
 
-    def commit(self, gate: Gate, drift: watch.Drift, restless: str) -> LatencyMeasurement | None:
+    def commit(self, bench: Bench, drift: watch.Drift, restless: str) -> LatencyMeasurement | None:
         """Let the pending sessions count; the latency if no more are needed."""
         self._sessions += self._pending
         self._pending.clear()
@@ -426,21 +453,22 @@ class _Series:
             return None
         verdict = Verdict.STABLE if narrow and not restless else Verdict.UNSTABLE
         reason = restless if narrow else _too_wide(protocol, values)
-        return self._measurement(gate, conditions, factors, verdict, reason)
+        return self._measurement(bench, conditions, factors, verdict, reason)
 
-    def _rejected(self, gate: Gate, reason: str) -> Measured | None:
+    def _rejected(self, bench: Bench, reason: str) -> Measured | None:
         """What there is of it; nothing if there is too little for an interval."""
         self._sessions += self._pending
         self._pending.clear()
         if len(self._sessions) < 2 or self._conditions is None:
             return None
         factors = (1.0,) * len(self._sessions)
-        measurement = self._measurement(gate, self._conditions, factors, Verdict.REJECTED, reason)
+        rejected = Verdict.REJECTED
+        measurement = self._measurement(bench, self._conditions, factors, rejected, reason)
         return Measured(index=self.index, measurement=measurement)
 
     def _measurement(
         self,
-        gate: Gate,
+        bench: Bench,
         conditions: Conditions,
         factors: tuple[float, ...],
         verdict: Verdict,
@@ -457,7 +485,10 @@ class _Series:
             verdict=verdict,
             reason=reason,
             drift=factors if any(factor != 1.0 for factor in factors) else (),
-            labels=(*self._labels, *_disturbances(gate, self._sessions)),
+            labels=(
+                *(bench.holding.labels if bench.holding else ()),
+                *_disturbances(bench.gate, self._sessions),
+            ),
         )
 
 
@@ -494,7 +525,13 @@ def _values(
 def _disturbances(gate: Gate, sessions: Sequence[_Session]) -> tuple[str, ...]:
     """What has to be said of sessions beside which others computed."""
     loud = sum(gate.is_disturbed(session.record) for session in sessions)
-    return (f"computer: others computed beside {loud} of its sessions",) if loud else ()
+    states = [session.record.before for session in sessions]
+    loads = [each.load or 0.0 for each in states if each.battery_percent is not None]
+    heavy = max(loads, default=0.0)
+    return (
+        *((f"computer: others computed beside {loud} of its sessions",) if loud else ()),
+        *((f"load: up to {heavy:.1f} before its sessions",) if heavy > gate.limits.load else ()),
+    )
 
 
 def _conditions(
@@ -562,12 +599,17 @@ def _patiently(bench: Bench, act: Callable[[], Got]) -> Got:
 
 def _run_once(bench: Bench, model: ModelFile, settings: RunSettings) -> _Session:
     setup, clock, tally = bench.device.setup(settings), bench.patience.clock, bench.tally
-    tally.waiting_s += bench.gate.wait(bench.device, setup.info.unit, clock)
+    tally.waiting_s += bench.gate.wait(bench.device, setup.info.unit, clock, bench.tell)
     bench.guard()
     started_s = clock.now_s()
     record = bench.device.run(model, settings)
     ended_s = clock.now_s()
     tally.running_s += ended_s - started_s
+    if bench.holding is not None and bench.holding.is_void(record.before.boot_id):
+        tally.refused += 1
+        bench.holding.renew()
+        what = "it was rebooted before it, and what was held of it is held anew"
+        raise SessionRefusedError(bench.device.id, f"a session does not count: {what}")
     refused = bench.gate.why_refused(setup, record)
     if refused:
         tally.refused += 1

@@ -7,6 +7,7 @@ As text, everywhere the same: ``host`` (this computer), ``adb:SERIAL``, ``adb:an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +20,7 @@ from latency.measurement import LatencyMeasurement, Verdict
 from search_space.architecture import Architecture, Head
 from search_space.space import SearchSpace
 from workspace import plugin
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:  # each source is imported when it is asked for
     from devices.device import Device
@@ -204,7 +205,7 @@ class SourceSettings:
         threads: CPU threads given to the runtime.
         cores: CPU numbers to pin to; empty leaves it to the device.
         delegate: What computes.
-        timeout_s: Limit on one session.
+        timeout_s: Limit on one session; 60 runs of a network that takes three seconds fit in.
         precision: That exported files of networks have; int8 ones have stand-in scales.
         exporter: Which makes files of networks, or ``package.module:NAME``.
         store: Database URL of measurements; empty for the one in ``POCKETNAS_HOME``.
@@ -218,7 +219,7 @@ class SourceSettings:
     threads: int = 1
     cores: tuple[int, ...] = ()
     delegate: Delegate = Delegate.CPU
-    timeout_s: float = 120.0
+    timeout_s: float = 240.0
     precision: Precision = Precision.FP32
     exporter: str = ModelFormat.TFLITE.value
     store: str = ""
@@ -318,7 +319,7 @@ def _devices(text: str, settings: SourceSettings) -> list[Device]:
         if not ready:
             msg = f"{ANY_PHONE!r} needs a phone that is ready; {there}"
             raise InputError(msg)
-        return [_phone(each, settings) for each in ready]
+        return _opened(ready, settings)
     if text in {phone.id for phone in phones}:
         return [_phone(text, settings)]
     why = ""
@@ -333,6 +334,26 @@ def _devices(text: str, settings: SourceSettings) -> list[Device]:
             return [device]
     msg = f"no phone {text!r}{why}; {there}"
     raise InputError(msg)
+
+
+def _opened(ids: list[str], settings: SourceSettings) -> list[Device]:
+    """Those phones that can be opened.
+
+    Raises:
+        DeviceError: If none can.
+    """
+    from devices.quarantine import report_failure
+
+    opened: list[Device] = []
+    for index, device_id in enumerate(ids):
+        try:
+            opened.append(_phone(device_id, settings))
+        except DeviceError as error:
+            if not opened and index == len(ids) - 1:
+                raise
+            with suppress(OperationError):  # a full disk costs the quarantine a word
+                report_failure(device_id, error.detail)
+    return opened
 
 
 def _refuse_app(text: str, settings: SourceSettings) -> None:

@@ -168,6 +168,12 @@ class MeasurementStore:
         return StoreError(f"{self._what} refuses: {error.orig}")
 
 
+def identity_of(measurement: LatencyMeasurement) -> str:
+    """What a store calls it, whether it is in one or not."""
+    records = [record_to_text(record) for record in measurement.sessions]
+    return _digest(_content(measurement), records)
+
+
 def _content(measurement: LatencyMeasurement) -> dict[str, str | float]:
     """The columns of a measurement that its id is the digest of."""
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,14 +34,11 @@ def show(
     require_one_device(on, "a sustained curve")
     artifact = ModelFiles(settings.exporter, settings.precision).of(subject)
     model = ModelFile(path=artifact.path, sha256=artifact.sha256)
-    device = open_device(on, settings.recovery)
-    try:
-        with lease(on, wait_s=60.0) as held:
-            bench = Bench(device=device, placement=settings.placement, guard=held.require)
-            told = _nothing if as_json else _say
-            curve = sustained(bench, model, minutes=minutes, on_point=told)
-    finally:
-        device.close()
+    with lease(on, wait_s=60.0) as held, closing(open_device(on, settings.recovery)) as device:
+        bench = Bench(device=device, placement=settings.placement, guard=held.require)
+        told = _nothing if as_json else _say
+        curve = sustained(bench, model, minutes=minutes, on_point=told)
+    curve = replace(curve, labels=(*curve.labels, *_accepted(curve)))
     if as_json:
         print_json(facts(curve))
     else:
@@ -55,6 +53,15 @@ def show(
                 typer.echo(f"  stand-in: {stand_in}")
         for label in curve.labels:
             typer.echo(f"  label: {label}")
+
+
+def _accepted(curve: Curve) -> tuple[str, ...]:
+    """What the device's acceptance test said; nothing if it never had one."""
+    from latency.history import History
+    from latency.store import MeasurementStore
+
+    found = History(MeasurementStore.shared()).acceptance(curve.conditions.setup.info.unit)
+    return () if found is None else (found.sentence(),)
 
 
 def require_one_device(on: str, what: str) -> None:

@@ -3,8 +3,10 @@
 
 It takes the flags of TensorFlow Lite's tool (2.14.1's dialect), runs the file in LiteRT under
 Python, and prints what that tool prints; each run also appends its raw times to ``ledger.jsonl``
-beside this script. It is copied into the phone, so it imports nothing of this project, and the
-interpreter starts isolated and without ``site`` because every session pays for its start.
+beside this script. Where the phone's scenario or ``POCKETNAS_STANDIN_DIALECT`` says ``litert``, it
+takes the flags of LiteRT's tool, and ends with its text and its result file. It is copied into
+the phone, so it imports nothing of this project, and the interpreter starts isolated and without
+``site`` because every session pays for its start.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import sys
 PACKAGES = "/opt/pocketnas-runner"
 SIMULATED = "/run/android"
 """Where the files of a simulated Android are; absent on a phone that follows no scenario."""
+DIALECT_FILE = os.path.join(SIMULATED, "runner-dialect")
+"""Written where the phone's scenario has a dialect of its own."""
 CORE_SUFFICES = os.path.join(PACKAGES, ".numpy-core-suffices")
 """Written when the phone was built, after LiteRT was tried with numpy's core alone."""
 sys.path.insert(0, PACKAGES)
@@ -22,6 +26,7 @@ sys.path.insert(0, PACKAGES)
 import json  # noqa: E402 - the phone's packages come first
 import math  # noqa: E402
 import resource  # noqa: E402
+import struct  # noqa: E402
 import time  # noqa: E402
 
 TYPE_CHECKING = False
@@ -51,16 +56,33 @@ FLAGS: tuple[tuple[str, Value, str, str], ...] = (
         "report the most memory held (by the stand-in, Python included)",
     ),
     ("graph", "", "Graph", "graph file name"),
-    ("use_xnnpack", True, "Use xnnpack", "apply the XNNPACK delegate (LiteRT's own default)"),
     ("help", False, "Print out all supported flags", "print out all supported flags if true"),
 )
 """Name, default, how the tool calls it when it repeats it, and what ``--help`` says."""
 
-ONLY_DEFAULT: dict[str, str] = {
-    "use_caching": "false",
-    "allow_fp16": "false",
-    "require_full_delegation": "false",
-    "enable_op_profiling": "false",
+OWN_FLAGS: dict[str, tuple[tuple[str, Value, str, str], ...]] = {
+    "tflite": (
+        ("use_xnnpack", True, "Use xnnpack", "apply the XNNPACK delegate (LiteRT's own default)"),
+    ),
+    "litert": (("result_file_path", "", "Result file path", "where to write the result"),),
+}
+"""Of one dialect only."""
+
+ONLY_DEFAULT: dict[str, dict[str, str]] = {
+    "tflite": {
+        "use_caching": "false",
+        "allow_fp16": "false",
+        "require_full_delegation": "false",
+        "enable_op_profiling": "false",
+    },
+    "litert": {
+        "use_cpu": "true",
+        "use_gpu": "false",
+        "use_npu": "false",
+        "require_full_delegation": "false",
+        "use_profiler": "false",
+        "signature_to_run_for": "",
+    },
 }
 """Flags that are obeyed where they ask for nothing; any other value is left unconsumed."""
 
@@ -132,6 +154,20 @@ def litert_version() -> str:
     return "unknown"
 
 
+def dialect() -> str:
+    """``tflite`` or ``litert``: by the environment, else by the phone's scenario."""
+    asked = os.environ.get("POCKETNAS_STANDIN_DIALECT", "")
+    if not asked and os.path.exists(DIALECT_FILE):
+        with open(DIALECT_FILE) as file:
+            asked = file.read().strip()
+    return asked if asked in OWN_FLAGS else "tflite"
+
+
+def flags_here() -> tuple[tuple[str, Value, str, str], ...]:
+    """Those of the dialect."""
+    return (*FLAGS, *OWN_FLAGS[dialect()])
+
+
 def say(line: str) -> None:
     """Print a line at once: who is killed in mid-run has said what went before."""
     sys.stdout.write(line + "\n")
@@ -147,7 +183,8 @@ def parse(argv: list[str]) -> tuple[Flags, set[str], list[str]]:
     Raises:
         BenchmarkFailedError: With the usage, if a value is bad or help is asked for.
     """
-    flags: Flags = {name: default for name, default, _, _ in FLAGS}
+    flags: Flags = {name: default for name, default, _, _ in flags_here()}
+    harmless = ONLY_DEFAULT[dialect()]
     given: set[str] = set()
     unconsumed: list[str] = []
     for argument in argv[1:]:
@@ -155,7 +192,7 @@ def parse(argv: list[str]) -> tuple[Flags, set[str], list[str]]:
         if argument == "--help":
             flags["help"] = True
         elif not argument.startswith("--") or not equals or name not in flags:
-            if not (argument.startswith("--") and ONLY_DEFAULT.get(name) == text):
+            if not (argument.startswith("--") and harmless.get(name) == text):
                 unconsumed.append(argument)
         else:
             try:
@@ -181,9 +218,9 @@ def read(text: str, default: Value) -> Value:
 def usage(program: str) -> str:
     """What the tool says of itself."""
     lines = [stand_in(), f"usage: {program} <flags>", "Flags:"]
-    for name, default, _, text in FLAGS:
+    for name, default, _, text in flags_here():
         lines.append(f"\t{f'--{name}={shown(default)}':<48}\t{kind(default)}\toptional\t{text}")
-    for name, value in ONLY_DEFAULT.items():
+    for name, value in ONLY_DEFAULT[dialect()].items():
         lines.append(
             f"\t{f'--{name}={value}':<48}\tbool\toptional\tno other value in this stand-in"
         )
@@ -209,7 +246,7 @@ def cpp(number: float) -> str:
 
 def echo(flags: Flags, given: set[str]) -> None:
     """Repeat the parameters: those given, or all of them."""
-    for name, _, label, _ in sorted(FLAGS, key=lambda flag: flag[0] not in ECHO_FIRST):
+    for name, _, label, _ in sorted(flags_here(), key=lambda flag: flag[0] not in ECHO_FIRST):
         if name in ECHO_FIRST or name in given or flags["verbose"]:
             value = flags[name]
             text = str(int(value)) if isinstance(value, bool) else shown(value)
@@ -253,7 +290,11 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
             (flags["num_runs"], flags["min_secs"]),
         )
     )
-    report(flags, init_us, warmup, timed, init_kb / 1024, (peak_kb() - memory_kb) / 1024)
+    overall_kb = peak_kb() - memory_kb
+    if dialect() == "litert":
+        report_litert(flags, init_us, warmup, timed, init_kb, overall_kb)
+    else:
+        report(flags, init_us, warmup, timed, init_kb / 1024, overall_kb / 1024)
     keep(graph, content, arguments, init_us, warmup, timed, pace, started_at)
 
 
@@ -275,7 +316,9 @@ def load(litert: Any, graph: str, flags: Flags) -> Any:  # noqa: ANN401 - LiteRT
     """An interpreter with its tensors allocated, delegates applied."""
     threads = int(flags["num_threads"])
     kinds = litert.OpResolverType
-    resolver = kinds.AUTO if flags["use_xnnpack"] else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    resolver = (
+        kinds.AUTO if flags.get("use_xnnpack", True) else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
     try:
         interpreter = litert.Interpreter(
             model_path=graph,
@@ -369,11 +412,9 @@ def statistics_line(times: list[int]) -> str:
         return "count=0"
     if min(times) == max(times):
         return f"count={len(times)} curr={times[-1]}" + ("(all same)" if len(times) > 1 else "")
-    mean = sum(times) / len(times)
-    deviation = math.sqrt(sum((each - mean) ** 2 for each in times) / len(times))
     return (
         f"count={len(times)} first={times[0]} curr={times[-1]} min={min(times)} max={max(times)} "
-        f"avg={cpp(mean)} std={int(deviation)}"
+        f"avg={cpp(mean_of(times))} std={int(deviation_of(times))}"
     )
 
 
@@ -386,7 +427,7 @@ def report(
     overall_mb: float,
 ) -> None:
     """The lines at the end."""
-    warm, inference = (cpp(sum(t) / len(t)) if t else "0" for t in (warmup, timed))
+    warm, inference = (cpp(mean_of(t)) if t else "0" for t in (warmup, timed))
     first = warmup[0] if warmup else 0
     say(
         f"INFO: Inference timings in us: Init: {init_us}, First inference: {first}, "
@@ -404,6 +445,86 @@ def report(
     if flags["report_peak_memory_footprint"]:
         peak_mb = cpp(peak_kb() / 1024)
         say(f"INFO: Overall peak memory footprint (MB) via periodic monitoring: {peak_mb}")
+
+
+def report_litert(
+    flags: Flags,
+    init_us: int,
+    warmup: list[int],
+    timed: list[int],
+    init_kb: int,
+    overall_kb: int,
+) -> None:
+    """The text at the end of LiteRT's tool, and its result file where one is asked for."""
+    lines = [f"Model initialization: {init_us / 1e3:.2f} ms"]
+    if warmup:
+        lines += [
+            f"Warmup (first): {warmup[0] / 1e3:.2f} ms",
+            f"Warmup (avg): {mean_of(warmup) / 1e3:.2f} ms ({len(warmup)} runs)",
+        ]
+    if timed:
+        lines += [
+            f"Inference (avg): {mean_of(timed) / 1e3:.2f} ms ({len(timed)} runs)",
+            f"Inference (min): {min(timed) / 1e3:.2f} ms",
+            f"Inference (max): {max(timed) / 1e3:.2f} ms",
+            f"Inference (std): {deviation_of(timed) / 1e3:.2f}",
+        ]
+    lines += [
+        f"Init footprint: {init_kb / 1024:.2f} MB",
+        f"Overall footprint: {overall_kb / 1024:.2f} MB",
+    ]
+    if flags["report_peak_memory_footprint"]:
+        lines.append(f"Peak memory: {peak_kb() / 1024:.2f} MB")
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    if flags["result_file_path"] and timed:
+        with open(str(flags["result_file_path"]), "wb") as file:
+            file.write(result_message(init_us, warmup, timed, init_kb, overall_kb))
+
+
+def result_message(
+    init_us: int, warmup: list[int], timed: list[int], init_kb: int, overall_kb: int
+) -> bytes:
+    """The proto2 message ``BenchmarkResult`` of LiteRT's tool."""
+    ordered = sorted(timed)
+    p5, median, p95 = (ordered[int(share * (len(ordered) - 1))] for share in (0.05, 0.5, 0.95))
+    spread = (mean_of(timed), ordered[0], ordered[-1], deviation_of(timed), median, p5, p95)
+    first, warm = (warmup[0], mean_of(warmup)) if warmup else (0, 0)
+    latency = [each / 1e3 for each in (*spread, init_us, first, warm)]
+    return (
+        field(1, stand_in().encode())
+        + field(2, b"".join(field(number, value) for number, value in enumerate(latency, 1)))
+        + field(3, field(1, init_kb) + field(2, overall_kb))
+        + field(4, field(2, len(timed)) + field(3, len(warmup)))
+    )
+
+
+def field(number: int, value: float | bytes) -> bytes:
+    """A field of a message: a whole number, a float of 4 bytes, or what has a length."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 5) + struct.pack("<f", value)
+
+
+def varint(value: int) -> bytes:
+    """As protocol buffers write a number that is not negative."""
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*parts, value))
+
+
+def mean_of(times: list[int]) -> float:
+    """Their mean."""
+    return sum(times) / len(times)
+
+
+def deviation_of(times: list[int]) -> float:
+    """Their standard deviation, as of all there are."""
+    mean = mean_of(times)
+    return math.sqrt(sum((each - mean) ** 2 for each in times) / len(times))
 
 
 def keep(

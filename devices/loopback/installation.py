@@ -38,6 +38,7 @@ def install(folder: Path, scenario: Scenario) -> None:
     programs.mkdir()
     _program(_HERE / "android_client.py", folder / "client.py")
     shutil.copyfile(_HERE / "pace.py", folder / "pace.py")
+    (folder / "runner-dialect").write_text(scenario.runner_dialect)
     for name in (*PROGRAMS, *(["su"] if scenario.root else [])):
         if not scenario.hides(name):
             (programs / name).symlink_to("../client.py")

@@ -23,6 +23,8 @@ HIDEABLE = (
     *("dumpsys deviceidle", "dumpsys display"),
 )
 """What a vendor may leave out of a phone."""
+RUNNER_DIALECTS = ("tflite", "litert")
+"""Of the stand-in for benchmark_model."""
 
 
 class Follows(StrEnum):
@@ -189,6 +191,7 @@ class Scenario:
         about: For people.
         seconds_per_second: How many of its seconds pass in a real one, on a loopback phone.
         root: Whether there is ``su``.
+        runner_dialect: Whose flags its benchmark_model has; of ``RUNNER_DIALECTS``.
         fixed_performance_factor: Part of the highest clock that the fixed performance mode holds;
             0 where the phone has no such mode.
         hidden: What the vendor left out; of ``HIDEABLE``.
@@ -202,6 +205,7 @@ class Scenario:
     about: str = ""
     seconds_per_second: float = 1.0
     root: bool = False
+    runner_dialect: str = "tflite"
     fixed_performance_factor: float = 0.8
     hidden: frozenset[str] = frozenset()
     transfer_mb_per_s: float | None = None

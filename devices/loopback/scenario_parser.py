@@ -10,6 +10,7 @@ import tomllib
 
 from devices.loopback.scenario import (
     HIDEABLE,
+    RUNNER_DIALECTS,
     WORST_STATUS,
     Battery,
     Cluster,
@@ -50,6 +51,7 @@ def parse(name: str, text: str) -> Scenario:
         about=table.text("about", default=""),
         seconds_per_second=table.number("seconds_per_second", default=1.0, low=0.01, high=1000),
         root=table.flag("root", default=False),
+        runner_dialect=table.choice("runner_dialect", RUNNER_DIALECTS, default="tflite"),
         fixed_performance_factor=table.number(
             "fixed_performance_factor", default=0.8, low=0.0, high=1.0
         ),

@@ -180,26 +180,27 @@ def clean(
     with lease(device_id, wait_s=LEASE_WAIT_S):
         transport = open_transport(device_id, name)
         try:
-            left = Journal(device_id).read()
+            noted = Journal(device_id).read()
             failed = Journal(device_id).put_back(transport)
+            still = {change.name for change in Journal(device_id).read()}
+            done = [change.name for change in noted if change.name not in still]
             removed = PhoneCache(transport, device_id).clean(runner=everything)
         finally:
             transport.close()
     if as_json:
-        put_back = [change.name for change in left]
         print_json(
             {
                 "device": device_id,
                 "files": removed.files,
                 "bytes": removed.bytes,
-                "put_back": put_back,
+                "put_back": done,
                 "failed": [*failed],
             }
         )
         return
     typer.echo(f"removed {removed.files} files, {removed.bytes / 1e6:.1f} MB")
-    for change in left:
-        typer.echo(f"put back: {change.name}")
+    for change in done:
+        typer.echo(f"put back: {change}")
     for problem in failed:
         typer.echo(problem)
 

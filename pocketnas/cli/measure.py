@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,8 @@ from pocketnas.cli.output import AsJson, print_json
 if TYPE_CHECKING:
     from devices.device import ClockTier, Delegate
     from exporters.artifact import Precision
-    from latency.source import SourceSettings, Subject
+    from latency.measurement import LatencyMeasurement
+    from latency.source import LatencySource, SourceSettings, Subject
 
 
 def measure(
@@ -116,6 +119,7 @@ def measure(
         show(subject, on, settings, minutes=minutes, as_json=as_json)
         return
     source = create(on, settings)
+    _tell_what_goes_on(source)
     try:
         request = LatencyRequest(id="measure", subject=subject, preset=asked)
         (answer,) = source.estimate([request])
@@ -129,6 +133,36 @@ def measure(
     if estimate.measurement is not None:
         for name, value in estimate.measurement.conditions.flat().items():
             typer.echo(f"  {name:18} {value}")
+        for name, text in _beside(estimate.measurement):
+            typer.echo(f"  {name:18} {text}")
+
+
+QUIET_S = 5.0
+"""Between two lines that tell what goes on."""
+
+
+def _tell_what_goes_on(source: LatencySource) -> None:
+    """Lines on stderr now and then, where a device takes its time."""
+    from latency.device_source import DeviceSource
+
+    if not isinstance(source, DeviceSource):
+        return
+    last_s = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= QUIET_S:
+            last_s = time.monotonic()
+            typer.echo(text, err=True)
+
+    source.tell = tell
+
+
+def _beside(measurement: LatencyMeasurement) -> Iterator[tuple[str, str]]:
+    """Other objectives that the sessions told; that there is none is said too."""
+    memory_mb, energy_mj = measurement.peak_memory_mb, measurement.energy_mj
+    yield "peak memory", "not available" if memory_mb is None else f"{memory_mb:.4g} MB"
+    yield "energy", "not available" if energy_mj is None else f"{energy_mj:.4g} mJ a session"
 
 
 def _delegate(name: str) -> Delegate:

@@ -57,8 +57,10 @@ def measurement(*sessions, sha256="a" * 64):
     )
 
 
-def ledger(*shas):
-    return {"unit-FAKE1": [{"sha256": sha, "timed_us": TIMES_US} for sha in shas]}
+def ledger(*shas, threads=1):
+    flags = [f"--num_threads={threads}", "--num_runs=10", "--min_secs=0.1", "--graph=x"]
+    entries = [{"sha256": sha, "timed_us": TIMES_US, "arguments": flags} for sha in shas]
+    return {"unit-FAKE1": entries}
 
 
 def test_sessions_that_equal_an_entry_each_are_right(campaign):
@@ -82,6 +84,11 @@ def test_a_number_that_is_no_entrys_is_wrong(campaign, wrong):
 
 def test_an_entry_of_another_file_is_none_of_its(campaign):
     assert campaign.check([measurement(session())], ledger("b" * 64)) == (1, 0)
+
+
+def test_an_entry_that_ran_with_other_flags_is_none_of_its(campaign):
+    found = [measurement(session())]
+    assert campaign.check(found, ledger("a" * 64, threads=4)) == (1, 0)
 
 
 def test_connection_faults_are_seeded(campaign):

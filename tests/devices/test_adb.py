@@ -1,11 +1,15 @@
 import os
 import re
+import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from devices.adb import MASK, AdbDevice
 from devices.device import DevicePermanentError, DeviceTransientError, RunSettings
+from devices.held_changes import Change, Journal
+from devices.recovery import Recovery
 from devices.testing import QUICK, DeviceContract, FakeWire, file_of
 from devices.transport import ShellResult, Transport
 
@@ -65,6 +69,15 @@ class FakePhone(FakeWire):
         self.output = ShellResult(exit_code=0, stdout=TIMED, stderr="")
         self.mask = ""
         self.written = 0
+        self.help = "\t--use_xnnpack=false\tbool"
+        self.results = {}
+        self.booted = ["1"]
+        self.timeouts_s = []
+
+    def run(self, script, timeout_s):
+        if "--graph=" in script or "tflite" in script:
+            self.timeouts_s.append(timeout_s)
+        return super().run(script, timeout_s)
 
     def reply(self, command):
         if "ro.product.model" in command:
@@ -72,7 +85,12 @@ class FakePhone(FakeWire):
         if command.startswith("sha256sum"):
             return self.digest(command.split()[1])
         if command.endswith("--help"):
-            return ShellResult(exit_code=1, stdout="", stderr="\t--use_xnnpack=false\tbool")
+            return ShellResult(exit_code=1, stdout="", stderr=self.help)
+        if "sys.boot_completed" in command:
+            completed = self.booted.pop(0) if len(self.booted) > 1 else self.booted[0]
+            return ShellResult(exit_code=0, stdout=f"{completed}\nboot\n", stderr="")
+        if command.startswith(("test -s ", "cat ", "rm -f ")):
+            return self.result(*command.split())
         if "--graph=" in command:
             self.runs.append(command)
             mask = self.mask or (command.split()[1] if command.startswith("taskset") else "f")
@@ -81,6 +99,12 @@ class FakePhone(FakeWire):
         if command.startswith(("[ -f ", "stat ")):
             return self.stat(command)
         return ShellResult(exit_code=0, stdout="", stderr="")
+
+    def result(self, program, *words):
+        there = (
+            self.results.pop(words[-1], None) if program == "rm" else self.results.get(words[-1])
+        )
+        return ShellResult(exit_code=int(there is None), stdout=there or "", stderr="")
 
     def stat(self, command):
         there = [path for path in self.pushed if path.partition(".tflite")[0] in command]
@@ -194,6 +218,132 @@ def test_output_that_cannot_be_trusted_is_worth_another_try_on_a_new_connection(
     assert phone.closed
 
 
+def lost(*_):
+    device, msg = "adb:FAKE", "the cable was pulled"
+    raise DeviceTransientError(device, msg)
+
+
+def pull_the_cable(device):
+    with suppress(DeviceTransientError), device.letting_go():
+        lost()
+
+
+def test_after_a_fault_it_waits_for_android_which_is_up_later_than_adb(phone):
+    device = AdbDevice("FAKE")
+    device.setup(QUICK)
+    pull_the_cable(device)
+    phone.booted = ["", "", "1"]
+    device.setup(QUICK)
+    asked = [script for script in phone.scripts if "sys.boot_completed" in script]
+    assert len(asked) == 3
+    assert phone.scripts.index(asked[-1]) < len(phone.scripts) - 1
+
+
+def test_a_phone_that_does_not_boot_is_let_go_with_what_it_says(phone):
+    device = AdbDevice("FAKE", recovery=Recovery(boot_s=0.3, pause_s=0.1))
+    pull_the_cable(device)
+    phone.booted = ["0"]
+    phone.closed = False
+    with pytest.raises(DeviceTransientError, match=r"not within 0\.3 s: it is still booting"):
+        device.setup(QUICK)
+    assert phone.closed
+
+
+def test_a_phone_that_is_lost_while_it_is_held_is_reached_anew(phone, monkeypatch, tmp_path):
+    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path))
+    device = AdbDevice("FAKE")
+    device.setup(QUICK)
+    Journal(device.id).write((Change(name="screen", undo=("input", "keyevent", "223")),))
+    with monkeypatch.context() as patch:
+        patch.setattr(phone, "_answer", lost)
+        with pytest.raises(DeviceTransientError, match="cable was pulled"), device.hold(QUICK):
+            pytest.fail("it was held")
+    assert phone.closed
+    with device.hold(QUICK) as labels:
+        assert labels
+    assert sum("sys.boot_completed" in script for script in phone.scripts) == 1
+    assert Journal(device.id).read() == ()
+
+
+LITERT_HELP = "\t--use_cpu=true\tbool\n\t--signature_to_run_for=\tstring"
+LITERT_TEXT = """Model initialization: 0.80 ms
+Warmup (first): 42.00 ms
+Warmup (avg): 42.00 ms (1 runs)
+Inference (avg): 32.00 ms (3 runs)
+"""
+
+
+@pytest.mark.parametrize("lists_it", [True, False])
+def test_litert_without_a_result_file_is_read_from_its_text(phone, model, lists_it):
+    phone.help = LITERT_HELP + "\n\t--result_file_path=\tstring" * lists_it
+    timed = TIMED[: TIMED.index("INFO: Inference timings")]
+    phone.output = ShellResult(exit_code=0, stdout=timed, stderr=LITERT_TEXT)
+    record = AdbDevice("FAKE").run(model, QUICK)
+    assert record.samples.mean_ms == 32.0
+    assert ("--result_file_path=" in phone.runs[0]) == lists_it
+
+
+def test_what_a_failed_run_wrote_does_not_stay_on_the_phone(phone, model, monkeypatch):
+    phone.help = LITERT_HELP + "\n\t--result_file_path=\tstring"
+    phone.output = ShellResult(exit_code=1, stdout="", stderr="ERROR: no memory\n")
+    reply = phone.reply
+
+    def write(command):
+        if "--result_file_path=" in command:
+            phone.results[re.search(r"--result_file_path=([\w./-]+)", command)[1]] = "half"
+        return reply(command)
+
+    monkeypatch.setattr(phone, "_answer", write)
+    with pytest.raises(DevicePermanentError, match="no memory"):
+        AdbDevice("FAKE").run(model, QUICK)
+    assert phone.results == {}
+    assert sum(script.startswith("rm -f ") for script in phone.scripts) == 1
+
+
+@pytest.mark.parametrize(
+    ("signal", "name", "kind"),
+    [
+        (4, "SIGILL", DevicePermanentError),
+        (6, "SIGABRT", DevicePermanentError),
+        (7, "SIGBUS", DevicePermanentError),
+        (8, "SIGFPE", DevicePermanentError),
+        (9, "SIGKILL", DeviceTransientError),
+        (11, "SIGSEGV", DevicePermanentError),
+        (15, "SIGTERM", DeviceTransientError),
+    ],
+)
+def test_a_crash_is_the_models_own_and_being_killed_is_not(phone, model, signal, name, kind):
+    phone.output = ShellResult(exit_code=128 + signal, stdout="", stderr="")
+    with pytest.raises(kind, match=rf"ended with {128 + signal} \({name}\): "):
+        AdbDevice("FAKE").run(model, QUICK)
+
+
+def test_an_exit_code_that_is_no_signals_is_the_programs_own(phone, model):
+    phone.output = ShellResult(exit_code=255, stdout="", stderr="ERROR: no such flag\n")
+    with pytest.raises(DevicePermanentError, match="ended with 255: ERROR: no such flag"):
+        AdbDevice("FAKE").run(model, QUICK)
+
+
+def test_all_steps_of_a_run_share_one_deadline(phone, model, monkeypatch):
+    reply = phone.reply
+
+    def slow(command):
+        if "--graph=" in command or "sha256sum" in command:
+            time.sleep(0.1)
+        return reply(command)
+
+    monkeypatch.setattr(phone, "_answer", slow)
+    phone.output = ShellResult(exit_code=1, stdout="", stderr="ERROR: broken\n")
+    device = AdbDevice("FAKE")
+    device.setup(QUICK)
+    with pytest.raises(DevicePermanentError):
+        device.run(model, QUICK)
+    long = [seconds for seconds in phone.timeouts_s if seconds > 20]
+    assert len(long) >= 4
+    assert long == sorted(long, reverse=True)
+    assert long[0] - long[-1] >= 0.3
+
+
 @pytest.mark.loopback
 class TestAdbDeviceOnALoopbackPhone(DeviceContract):
     @pytest.fixture
@@ -208,8 +358,6 @@ class TestAdbDeviceOnALoopbackPhone(DeviceContract):
         device.close()
 
     def test_a_shell_call_takes_milliseconds(self, device):
-        import time
-
         times = []
         for _ in range(15):
             started = time.perf_counter()

@@ -56,3 +56,20 @@ def test_a_phone_that_tells_nothing_is_an_error():
 )
 def test_the_mask_is_derived_from_the_clocks(khz, cluster):
     assert fastest_cluster(khz) == cluster
+
+
+def unit(text, serial):
+    return read_info(transport(f"kernel=6.1\n{text}"), "adb:fake", serial).unit
+
+
+def test_a_unit_is_the_same_however_it_is_reached():
+    own = unit("serial=18101FDF6\nboot_serial=other\n", "18101FDF6")
+    assert own == unit("serial=18101FDF6\n", "192.168.1.7:5555")
+    assert own == unit("serial=\nboot_serial=18101FDF6\n", "18101FDF6@10.0.0.1:5037")
+    assert own != unit("serial=18101FDF7\n", "192.168.1.7:5555")
+
+
+def test_a_phone_that_tells_no_serial_number_is_known_by_adbs_name_for_it():
+    one, other = (unit("serial=\nboot_serial=unknown\n", serial) for serial in ("A", "B"))
+    assert one != other
+    assert one == unit("serial=0123456789ABCDEF\n", "A")

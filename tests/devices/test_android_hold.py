@@ -8,6 +8,7 @@ from devices.adb import AdbDevice
 from devices.device import ClockTier, DevicePermanentError, DeviceTransientError, RunSettings
 from devices.held_changes import Change, Journal
 from devices.loopback.phone import down, up
+from devices.recovery import Recovery
 from devices.testing import QUICK, file_of
 
 pytestmark = pytest.mark.loopback
@@ -21,9 +22,9 @@ def phone(loopback_phones):
     loopback_phones(1)
     devices = []
 
-    def bring_up(scenario):
+    def bring_up(scenario, **kwargs):
         (made,) = up(1, scenario=scenario)
-        devices.append(AdbDevice(made.serial))
+        devices.append(AdbDevice(made.serial, **kwargs))
         return devices[-1]
 
     yield bring_up
@@ -145,22 +146,54 @@ def test_the_run_of_a_phone_that_reboots_gives_no_number_and_the_phone_comes_bac
     pytest.fail("it did not come back")
 
 
-def test_a_journal_of_a_living_process_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path))
-    journal = Journal("adb:X")
-    assert not journal.is_left()
-    journal.write((Change(name="screen", undo=("true",)),))
-    assert not journal.is_left()
-    path = next((tmp_path / "held").iterdir())
-    path.write_text(path.read_text().replace('"started": ', '"started": 1'))
-    assert journal.is_left()
+def test_a_phone_that_is_gone_when_its_hold_ends_does_not_hide_the_result(phone):
+    device = phone("plain", recovery=Recovery(reconnect_s=0.5))
+    with device.hold(FREE):
+        noted = Journal(device.id).read()
+        down(device.id.removeprefix("adb:"))
+        with pytest.raises(DeviceTransientError):
+            device.state()
+    assert Journal(device.id).read() == noted != ()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": 9}'])
-def test_a_damaged_journal_is_none(tmp_path, monkeypatch, content):
-    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path))
-    journal = Journal("adb:X")
-    journal.write(())
-    next((tmp_path / "held").iterdir()).write_text(content)
-    assert journal.read() == ()
-    assert not journal.is_left()
+def hiding(tmp_path, *what):
+    """The file of a phone whose vendor left these out."""
+    path = tmp_path / "hiding.toml"
+    path.write_text(f"version = 1\nhidden = {json.dumps(what)}\n")
+    return path
+
+
+def test_a_screen_that_may_be_on_or_off_is_left_so_and_labelled(phone, tmp_path):
+    device = phone(hiding(tmp_path, "dumpsys power"))
+    shown = ("dumpsys", "display")
+    before = device.transport.shell(shown, 5).stdout
+    with device.hold(FREE) as labels:
+        assert "screen: not woken, the phone does not tell whether it is on" in labels
+        assert device.transport.shell(shown, 5).stdout == before
+    known = phone("plain")
+    with known.hold(FREE) as labels:
+        assert "mScreenState=ON" in known.transport.shell(shown, 5).stdout
+        assert not any("not woken" in label for label in labels)
+    assert "mScreenState=OFF" in known.transport.shell(shown, 5).stdout
+
+
+def test_what_the_phone_refused_to_change_is_not_to_be_put_back(phone, tmp_path):
+    device = phone(hiding(tmp_path, "cmd package", "cmd power"))
+    with device.hold(FREE) as labels:
+        assert any("background compilation: not held" in label for label in labels)
+    with (
+        pytest.raises(DevicePermanentError, match="refuses fixed performance mode"),
+        device.hold(RunSettings(clock_tier=ClockTier.SUSTAINED)),
+    ):
+        pytest.fail("it was held")
+    assert Journal(device.id).read() == ()
+
+
+def test_what_could_not_be_put_back_is_a_label_of_the_next_hold(phone):
+    device = phone("plain")
+    stuck = Change(name="a vendor's switch", undo=("false",))
+    Journal(device.id).write((stuck,))
+    for _ in range(2):
+        with device.hold(FREE) as labels:
+            assert labels[0] == "a vendor's switch: could not be put back"
+    assert Journal(device.id).read() == (stuck,)

@@ -1,12 +1,15 @@
 """The benchmark app on a fake phone: no real phone has run it here."""
 
 import hashlib
+import os
+import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from devices.app_mode import ACTIVITY, PACKAGE, AppRunner, after_marker
+from devices.app_mode import ACTIVITY, PACKAGE, AppRunner, after_marker, watch_script
 from devices.clock import SimulatedClock
 from devices.device import (
     Delegate,
@@ -111,7 +114,8 @@ def said(stdout, exit_code=0, stderr=""):
 
 
 def runner_on(phone, apk=None):
-    return AppRunner(Transport("adb:fake", phone), "adb:fake", apk, clock=SimulatedClock())
+    transport = Transport("adb:fake", phone)
+    return AppRunner(lambda: transport, "adb:fake", apk, clock=SimulatedClock())
 
 
 def test_the_figures_are_read_from_the_log_as_the_tool_would_print_them():
@@ -243,3 +247,61 @@ def test_only_the_benchmarks_own_process_after_the_marker_is_listened_to():
     assert after_marker(log, "pocketnas-1") == mine
     assert after_marker(log[:3], "pocketnas-1") == []
     assert after_marker(log, "pocketnas-2") is None
+
+
+def test_the_log_is_read_seldom_while_the_app_times():
+    phone = FakePhone()
+    transport, clock = Transport("adb:fake", phone), SimulatedClock()
+    AppRunner(lambda: transport, "adb:fake", clock=clock).run(MODEL, SETTINGS)
+    looks = sum(script.startswith("logcat -d") for script in phone.scripts)
+    assert looks <= 1 + clock.now_s() / 5 + 1  # the last one is for the lines after the summary
+
+
+def test_it_goes_on_over_the_connection_that_there_is_after_a_fault():
+    phones = [FakePhone(), FakePhone()]
+    transports = [Transport("adb:fake", phone) for phone in phones]
+    runner = AppRunner(lambda: transports[-1], "adb:fake", clock=SimulatedClock())
+    runner.run(MODEL, SETTINGS)
+    transports.reverse()
+    runner.run(MODEL, SETTINGS)
+    assert all(any(script.startswith("am start") for script in phone.scripts) for phone in phones)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs a script in this computer's shell, with stand-ins for Android's programs."""
+    (tmp_path / "alive").touch()
+    until_told = f"while [ ! -e {tmp_path}/told ]; do sleep 0.05; done"
+    programs = {
+        "logcat": f'echo "$@" >{tmp_path}/asked\n{until_told}',
+        "pidof": f"[ -e {tmp_path}/alive ]",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+
+    def start(script):
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        return subprocess.Popen(["sh", "-c", script], env={**os.environ, "PATH": path})
+
+    return start
+
+
+@pytest.mark.parametrize(("name", "happens"), [("told", "touch"), ("alive", "unlink")])
+def test_the_watch_ends_when_the_result_is_logged_or_the_app_is_gone(
+    shell, tmp_path, name, happens
+):
+    began = time.monotonic()
+    watch = shell(watch_script(60, alive_s=0.2))
+    time.sleep(0.5)
+    assert watch.poll() is None
+    getattr(tmp_path / name, happens)()
+    assert watch.wait(10) == 0
+    assert time.monotonic() - began < 10
+    assert "-m 1 -e Inference timings in us: " in (tmp_path / "asked").read_text()
+
+
+def test_the_watch_ends_by_itself_at_its_limit(shell):
+    began = time.monotonic()
+    assert shell(watch_script(0.6, alive_s=0.2)).wait(10) == 0
+    assert 0.5 < time.monotonic() - began < 5

@@ -1,6 +1,7 @@
 import math
 import os
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -98,3 +99,9 @@ def test_the_best_probe_is_kept_for_a_day(tmp_path, monkeypatch):
 def test_a_gpu_is_refused():
     with pytest.raises(DevicePermanentError, match="CPU only"):
         HostDevice().setup(RunSettings(delegate=Delegate.GPU))
+
+
+def test_the_sensors_of_a_computer_are_no_battery_that_could_be_too_hot(monkeypatch):
+    hot = SimpleNamespace(current=60.0, label="Package id 0")
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"coretemp": [hot]}, raising=False)
+    assert HostDevice().state().temperature_c is None

@@ -12,7 +12,7 @@ import pytest
 from devices import lease_holders
 from devices.device import DeviceBusyError, DeviceTransientError
 from devices.leases import LeaseLostError, lease, who_holds
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 HOLD = """
 import sys
@@ -291,3 +291,19 @@ def test_one_that_died_holds_nothing():
         process.kill()
         process.wait()
     assert who_holds("adb:X") == ""
+
+
+def test_a_home_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path / "file" / "home"))
+    told = r"leases' cannot be written \(Not a directory\): make room there or set POCKETNAS_HOME"
+    with pytest.raises(OperationError, match=told), lease("adb:x"):
+        pytest.fail("it was held")
+    assert who_holds("adb:x") == ""
+
+
+def test_a_process_that_cannot_be_written_down_whole_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_holders.os, "write", lambda _, content: len(content) - 1)
+    with pytest.raises(OperationError, match=r"No space left on device"):
+        lease_holders.Holder(tmp_path / "full", 2.0)
+    assert list((tmp_path / "full").iterdir()) == []

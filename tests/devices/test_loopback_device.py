@@ -9,7 +9,7 @@ import pytest
 from devices.adb import AdbDevice
 from devices.device import ModelFile, RunSettings
 from devices.loopback import state
-from devices.loopback.phone import STAND_IN
+from devices.loopback.phone import STAND_IN, up
 
 pytestmark = pytest.mark.loopback
 
@@ -65,3 +65,21 @@ def test_a_model_file_of_megabytes_arrives_whole(device, phone, tiny_model, tmp_
     large.write_bytes(tiny_model.read_bytes() + os.urandom(4 << 20))  # what follows is ignored
     device.run(model_file(large), QUICK)
     assert ledger(phone)[0]["sha256"] == model_file(large).sha256
+
+
+def test_a_phone_with_litert_dialect_gives_its_result_file_in_full(
+    loopback_phones, tmp_path, tiny_model
+):
+    loopback_phones(1)
+    scenario = tmp_path / "litert.toml"
+    scenario.write_text('version = 1\nrunner_dialect = "litert"\n')
+    (phone,) = up(1, scenario=scenario)
+    device = AdbDevice(phone.serial)
+    record = device.run(model_file(tiny_model), QUICK)
+    times = sorted(ledger(phone)[0]["timed_us"])
+    assert device.setup(QUICK).runner.dialect == "litert"
+    assert record.samples.count == len(times) == 5
+    assert record.samples.median_ms == pytest.approx(times[2] / 1e3, rel=1e-6)
+    assert record.samples.mean_ms == pytest.approx(sum(times) / 5e3, rel=1e-6)
+    assert device.transport.script("ls /data/local/tmp/pocketnas", 5).stdout.count("result") == 0
+    device.close()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ def stand_in(tmp_path):
     program = tmp_path / "benchmark_model"
     shutil.copyfile(STAND_IN_PROGRAM, program)
 
-    def run(*flags: str) -> subprocess.CompletedProcess[str]:
+    def run(*flags: str, dialect: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, program.name, *flags],
             cwd=tmp_path,
@@ -35,6 +36,7 @@ def stand_in(tmp_path):
             text=True,
             timeout=60,
             check=False,
+            env={**os.environ, "POCKETNAS_STANDIN_DIALECT": dialect},
         )
 
     return run
@@ -192,6 +194,37 @@ def test_what_it_prints_is_read_like_the_real_tool(stand_in, tiny_model, tmp_pat
     assert parsed.summary.mean_ms == pytest.approx(sum(entry["timed_us"]) / 20e3, rel=1e-5)
     assert parsed.first_ms == entry["warmup_us"][0] / 1e3
     assert "not Google's binary" in stand_in_of(done.stdout)
+
+
+@pytest.mark.parametrize("warmup_runs", [0, 3])
+def test_litert_dialect_ends_with_its_own_text_and_result_file(
+    stand_in, tiny_model, tmp_path, warmup_runs
+):
+    settings = RunSettings(warmup_runs=warmup_runs, warmup_min_s=0, timed_runs=20, timed_min_s=0)
+    asked = arguments(Dialect.LITERT, str(tiny_model), settings, result_file="result.pb")
+    done = stand_in(*asked, dialect="litert")
+    assert done.returncode == 0, done.stderr
+    assert "Inference timings in us" not in done.stdout
+    content = (tmp_path / "result.pb").read_bytes()
+    entry = json.loads((tmp_path / "ledger.jsonl").read_text())
+    exact = parse(Dialect.LITERT, asked, done.stdout, done.stderr, content)
+    mean_ms = sum(entry["timed_us"]) / 20e3
+    assert exact.summary.count == 20
+    assert exact.summary.mean_ms == pytest.approx(mean_ms, rel=1e-6)
+    assert exact.summary.min_ms <= exact.summary.median_ms <= exact.summary.p95_ms
+    assert (exact.first_ms is None) == (warmup_runs == 0)
+    if warmup_runs:
+        text = parse(Dialect.LITERT, asked, done.stdout, done.stderr)
+        assert text.summary.mean_ms == pytest.approx(mean_ms, rel=1e-5)
+        assert text.summary.median_ms is None
+
+
+def test_litert_dialects_help_and_flags_are_its_own(stand_in, tiny_model):
+    said = stand_in("--help", dialect="litert").stderr
+    assert dialect_of(said) is Dialect.LITERT
+    assert "--result_file_path=" in said
+    done = stand_in(f"--graph={tiny_model}", *QUICK, "--use_xnnpack=true", dialect="litert")
+    assert "WARN: Unconsumed cmdline flags: --use_xnnpack=true\n" in done.stdout
 
 
 @pytest.mark.parametrize(

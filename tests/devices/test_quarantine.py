@@ -5,6 +5,7 @@ import pytest
 
 from devices import quarantine
 from devices.quarantine import quarantined, release, report_failure, report_success
+from workspace.errors import OperationError
 
 PHONE = "adb:192.168.1.7:5555"
 
@@ -130,3 +131,13 @@ def test_no_failure_of_another_process_is_lost(tmp_path):
     (file,) = (tmp_path / "quarantine").iterdir()
     assert len(file.read_text().splitlines()) == 50
     assert quarantined(PHONE).failures == quarantine.FAILURES
+
+
+def test_a_home_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(OperationError, match=r"jsonl' cannot be written \(Not a directory\): "):
+        report_failure(PHONE, "USB dropped")
+    report_success(PHONE)  # there is nothing to forget
+    assert quarantined(PHONE) is None
+    assert not release(PHONE)

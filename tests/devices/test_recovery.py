@@ -6,7 +6,7 @@ import pytest
 
 from devices.clock import SimulatedClock
 from devices.device import DeviceTransientError
-from devices.recovery import Recovery, Step, port_of, power_cycle, recover
+from devices.recovery import Recovery, Step, await_boot, port_of, power_cycle, recover
 from workspace.errors import InputError
 
 # As uhubctl 2.x prints it: https://gist.github.com/acassis/65d93269162bc404d93efb04c864f15b
@@ -212,3 +212,40 @@ class Box(FakePhone):
 
 def test_what_is_no_android_needs_no_boot_to_be_completed(clock):
     assert attempt(Box(clock)).by is Step.RECONNECT
+
+
+class Linked(FakePhone):
+    """Reached already; it has run for ``uptime_s``."""
+
+    def __init__(self, clock, uptime_s=5.0, **kwargs):
+        super().__init__(clock, **kwargs)
+        self.uptime_s = uptime_s
+
+    def script(self, text, timeout_s):
+        if text == "cat /proc/uptime":
+            return Said(f"{self.uptime_s + self.clock.now_s():.2f} 1.00\n")
+        return super().script(text, timeout_s)
+
+
+def test_a_phone_whose_adb_answers_is_awaited_until_it_has_booted(clock):
+    await_boot("adb:X", Linked(clock, boots_until_s=20), clock=clock)
+    assert 20 <= clock.now_s() < 26
+
+
+def test_a_phone_that_never_boots_is_given_up_by_its_deadline(clock):
+    phone = Linked(clock, boots_until_s=1e9)
+    with pytest.raises(DeviceTransientError, match=r"not within 60 s: it is still booting"):
+        await_boot("adb:X", phone, Recovery(boot_s=60), clock=clock)
+    assert clock.now_s() <= 60
+
+
+def test_a_phone_that_has_run_for_long_and_hides_whether_it_has_booted_has(clock):
+    await_boot("adb:X", Linked(clock, uptime_s=3600, boots_until_s=1e9), clock=clock)
+    assert clock.now_s() == 0
+    await_boot("adb:X", Box(clock), clock=clock)
+
+
+def test_a_phone_that_is_gone_again_while_it_boots_is_not_waited_for(clock):
+    with pytest.raises(DeviceTransientError, match="did not answer"):
+        await_boot("adb:X", Linked(clock, hangs=True), clock=clock)
+    assert clock.now_s() <= 10

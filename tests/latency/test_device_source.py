@@ -14,8 +14,9 @@ from devices.device import (
 from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import ExportError
 from latency.baseline import Baselines
-from latency.device_source import LEASE_WAIT_S, DeviceSource
+from latency.device_source import DeviceSource
 from latency.gates import Gate
+from latency.lanes import BACK_S, LEASE_WAIT_S, OTHERS_WAIT_S
 from latency.measurement import Statistic, Verdict
 from latency.protocol import Patience
 from latency.source import (
@@ -204,15 +205,18 @@ def test_devices_of_different_conditions_are_refused_with_what_differs(make):
 
 def test_two_devices_are_used_at_once_and_each_by_one_caller(make):
     both = threading.Barrier(2, timeout=10)
+    timing = threading.Event()
 
     @contextmanager
     def lease(_, *, wait_s):
-        assert wait_s == 0
-        both.wait()
+        if timing.is_set():
+            assert wait_s == 0
+            both.wait()
         yield FakeLease()
 
     devices = [FakeDevice("FAKE1"), FakeDevice("FAKE2")]
     source = make(*devices, lease=lease)
+    timing.set()
     assert source.lanes == 2
     threads = [
         threading.Thread(target=ask, args=(source, request(name, id=name)))
@@ -307,16 +311,82 @@ def test_a_file_that_no_device_can_run_is_a_failure_for_good_and_costs_no_device
 
 
 def test_a_device_that_someone_else_holds_may_be_free_later(make):
-    waited = []
+    waited: list[float] = []
 
     def lease(device_id, *, wait_s):
         waited.append(wait_s)
+        if len(waited) <= 2:
+            return free(device_id, wait_s=wait_s)
         raise DeviceBusyError(device_id, "held by process 7")
 
     failure = ask(make(FakeDevice("FAKE1"), FakeDevice("FAKE2"), lease=lease), request())["one"]
     assert failure.retryable
     assert "held by process 7" in failure.text
-    assert waited == [0, LEASE_WAIT_S]
+    assert waited == [OTHERS_WAIT_S, OTHERS_WAIT_S, 0, LEASE_WAIT_S]
+
+
+def test_a_device_is_held_while_it_is_asked_what_it_is(make):
+    holding = []
+
+    @contextmanager
+    def lease(device_id, *, wait_s):
+        holding.append((device_id, wait_s))
+        yield FakeLease()
+        holding.pop()
+
+    class Watched(FakeDevice):
+        def setup(self, settings):
+            assert holding == [(self.id, LEASE_WAIT_S)] or self.ran
+            return super().setup(settings)
+
+    assert make(Watched("FAKE1"), lease=lease).lanes == 1
+
+
+def test_of_several_one_that_does_not_answer_is_left_out_and_reported(make):
+    first, second = FakeDevice("FAKE1"), FakeDevice("FAKE2")
+    first.gone = DeviceTransientError(first.id, "device offline")
+    source = make(first, second)
+    assert source.lanes == 1
+    assert first.closed == 1
+    assert ask(source, request())["one"].source == "adb:FAKE2"
+    with pytest.raises(DeviceTransientError, match="device offline"):
+        make(first)
+
+
+def test_a_device_that_comes_back_is_used_again(make):
+    clock = SimulatedClock()
+    first, second = FakeDevice("FAKE1"), FakeDevice("FAKE2")
+    source = make(first, second, patience=Patience(attempts=1, clock=clock))
+    first.gone = DeviceTransientError(first.id, "device offline")
+    assert ask(source, request("a1"))["one"].source == "adb:FAKE2"
+    assert ask(source, request("a2"))["one"].source == "adb:FAKE2"
+    first.gone = None
+    clock.sleep(BACK_S + 1)
+    found = {ask(source, request(f"b{n}"))["one"].source for n in range(4)}
+    assert found == {"adb:FAKE1", "adb:FAKE2"}
+
+
+def test_the_requests_of_one_call_are_dealt_out_to_all_devices(make):
+    devices = [FakeDevice("FAKE1"), FakeDevice("FAKE2")]
+    answers = ask(make(*devices), *(request(f"a{n}", id=str(n)) for n in range(4)))
+    assert sorted(answers) == ["0", "1", "2", "3"]
+    assert [len({model.sha256 for model in device.ran}) for device in devices] == [2, 2]
+
+
+class Lost(FakeDevice):
+    """A fake that is gone when what it held is to be put back."""
+
+    @contextmanager
+    def hold(self, settings):
+        with super().hold(settings):
+            yield ()
+        raise DeviceTransientError(self.id, "device offline")
+
+
+def test_a_device_that_is_lost_on_the_way_out_costs_no_number(make):
+    answers = ask(make(Lost()), request("a1"), request("a2", id="two"))
+    assert all(isinstance(answer, LatencyEstimate) for answer in answers.values())
+    assert sorted(answers) == ["one", "two"]
 
 
 def test_if_one_is_held_another_one_is_taken(make):

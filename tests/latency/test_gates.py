@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -127,20 +128,39 @@ def test_a_session_below_its_clock_for_too_long_does_not_count(gate, slow, fast,
 
 
 def test_a_fixed_clock_allows_less(gate):
-    from dataclasses import replace
-
     setup = replace(
         FakeDevice().setup(RunSettings(cores=(0,))),
         clock_tier=ClockTier.FIXED,
         clock_khz=2_000_000,
     )
-    assert "below 2 GHz" in gate.why_refused(setup, record(clocked(0, 9), clocked(3, 106)))
+    assert "not at 2 GHz" in gate.why_refused(setup, record(clocked(0, 9), clocked(3, 106)))
     assert gate.why_refused(setup, record(clocked(0, 9), clocked(1, 106))) == ""
 
 
-def test_a_phone_that_slows_down_in_fixed_performance_mode_is_noticed(gate):
-    from dataclasses import replace
+def test_a_clock_above_the_fixed_one_is_not_it_either(gate):
+    setup = replace(
+        FakeDevice().setup(RunSettings(cores=(0,))),
+        clock_tier=ClockTier.FIXED,
+        clock_khz=1_000_000,
+    )
+    said = gate.why_refused(setup, record(clocked(0, 9), clocked(90, 20)))
+    assert "not at 1 GHz" in said
 
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ({"thermal_status": 1}, {}, "thermal status was 1 before"),
+        ({}, {"thermal_status": 2}, "thermal status was 2 after"),
+        ({"power_saver": False}, {"power_saver": True}, "power saver came on"),
+    ],
+)
+def test_what_happened_to_the_phone_beside_a_session_refuses_it(gate, before, after, reason):
+    setup = FakeDevice().setup(RunSettings())
+    assert reason in gate.why_refused(setup, record(DeviceState(**before), DeviceState(**after)))
+
+
+def test_a_phone_that_slows_down_in_fixed_performance_mode_is_noticed(gate):
     setup = replace(FakeDevice().setup(RunSettings(cores=(0,))), clock_tier=ClockTier.SUSTAINED)
     assert gate.why_refused(setup, record(clocked(0, 0), clocked(0, 100))) == ""
     assert "below 2 GHz" in gate.why_refused(setup, record(clocked(0, 100), clocked(100, 100)))

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -213,3 +214,62 @@ def test_a_device_that_is_gone_fails_what_is_left_at_once(tmp_path, patience):
     errors = {r.index: r.error for r in results if isinstance(r, NotMeasured)}
     assert errors == dict.fromkeys(range(4), UNPLUGGED)
     assert slept == [0.5, 1.0]
+
+
+class Changing(FakeDevice):
+    """A fake whose state is another one for each session."""
+
+    def __init__(self, states):
+        super().__init__()
+        self.states, self.holds = states, 0
+
+    def state(self):
+        return self.states[min(len(self.ran), len(self.states) - 1)]
+
+    @contextmanager
+    def hold(self, settings):
+        with super().hold(settings):
+            self.holds += 1
+            yield (f"hold {self.holds}",)
+
+
+def test_a_phone_that_was_rebooted_is_held_anew_and_the_session_does_not_count(tmp_path, patience):
+    # The state before the third session is that of a second start of the system.
+    device = Changing([DeviceState(boot_id="a")] * 3 + [DeviceState(boot_id="b")])
+    found = timed(tmp_path, device, protocol=QUICK, patience=patience[0])
+    assert device.holds == 2
+    assert device.held == 0
+    assert {session.before.boot_id for session in found.sessions} <= {"a", "b"}
+    assert len(device.ran) == len(found.sessions) + 1
+    assert found.labels[:2] == ("hold 1", "hold 2")
+
+
+def test_sessions_on_the_charger_and_off_it_are_not_compared(tmp_path, patience):
+    on, off = DeviceState(charging=True), DeviceState(charging=False)
+    device = Changing([on, on, on, off, off, off, off, off, off, off])
+    found = timed(tmp_path, device, protocol=QUICK, patience=patience[0])
+    assert {session.after.charging for session in found.sessions} == {False}
+
+
+def test_a_phone_with_much_else_to_do_is_labelled(tmp_path):
+    device = Changing([DeviceState(battery_percent=80, load=11.5)])
+    found = timed(tmp_path, device, protocol=QUICK)
+    assert "load: up to 11.5 before its sessions" in found.labels
+
+
+def test_each_session_and_each_wait_is_told(tmp_path, patience):
+    hot, cool = DeviceState(thermal_status=1), DeviceState(thermal_status=0)
+    told: list[str] = []
+
+    class Cools(FakeDevice):
+        looks = 0
+
+        def state(self):
+            self.looks += 1
+            return hot if self.looks == 2 else cool
+
+    timed(tmp_path, Cools(), protocol=QUICK, patience=patience[0], tell=told.append)
+    assert told[0] == "waiting: its thermal status is 1, 0 is needed"
+    assert [text.partition(":")[0] for text in told[1:]] == [
+        f"session {n} of 4 at most" for n in (1, 2, 3)
+    ]
