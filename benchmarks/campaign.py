@@ -503,9 +503,7 @@ def _entry(
         f"--num_runs={protocol.timed_runs}",
         f"--min_secs={protocol.timed_min_s:g}",
     )
-    return next(
-        (e for e in entries if e["sha256"] == sha256 and matches(summary, e, flags)), None
-    )
+    return next((e for e in entries if e["sha256"] == sha256 and matches(summary, e, flags)), None)
 
 
 def settings_of(phone: Phone) -> dict[str, object]:

@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -67,7 +68,13 @@ class Pause(Gate):
 
     pause_s = PAUSE_S
 
-    def wait(self, device: Device, unit: str, clock: Clock) -> float:  # noqa: ARG002 - of all alike
+    def wait(
+        self,
+        device: Device,  # noqa: ARG002 - of all alike
+        unit: str,  # noqa: ARG002
+        clock: Clock,
+        tell: Callable[[str], None] = print,  # noqa: ARG002
+    ) -> float:
         """Sleep, whatever the phone is like."""
         clock.sleep(self.pause_s)
         return self.pause_s

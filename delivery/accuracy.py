@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from delivery.file_gates import runtime_of
+from delivery.file_gates import runtime_of, said
 from delivery.gates import Checked, Gate, GateName, NotRun
 from delivery.network import batches, one_by_one, outputs_of
 from exporters.artifact import Artifact, Precision
 from training.task import Split
+from workspace.errors import OperationError
 
 if TYPE_CHECKING:
     from delivery.network import Network
@@ -82,7 +83,19 @@ def check_accuracy(
     if task is None or of_torch is None:
         why = "no dataset was given: --dataset names one"
         return NotRun(name=GateName.ACCURACY, file=artifact.path.name, why=why)
-    metric, count = accuracy_of_file(specs, task, artifact)
+    try:
+        metric, count = accuracy_of_file(specs, task, artifact)
+    except OperationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what runtimes raise has no common parent
+        return Gate(
+            name=GateName.ACCURACY,
+            file=artifact.path.name,
+            passed=False,
+            figures={"accuracy": None, "torch": of_torch, "split": f"test split of {task.name}"},
+            limit=DROPS[artifact.precision],
+            text=f"it does not run on the test split of {task.name}: {said(error)}",
+        )
     limit = max(DROPS[artifact.precision], 1 / count)
     drop = of_torch - metric
     return Gate(

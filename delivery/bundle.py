@@ -20,6 +20,7 @@ from delivery.card import card, requirements
 from delivery.carried import verify as carried_verify
 from delivery.export import Delivered, Delivery, Plan, Say, deliver, file_json, with_line
 from delivery.file_gates import TOLERANCES
+from delivery.int8_ends import int8_ends
 from delivery.network import Network, compared, outputs_of
 from delivery.preprocessing import UNKNOWN, labels_of, preparation_of
 from delivery.work_folder import put, work_folder
@@ -29,7 +30,9 @@ from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of
 
 if TYPE_CHECKING:
+    from delivery.int8_ends import Scale
     from delivery.preprocessing import Preparation
+    from exporters.artifact import Artifact
     from search_space.architecture import Json
 
 VERSION = 1
@@ -64,6 +67,7 @@ def make(network: Network, plan: Plan, folder: Path, say: Say = lambda _: None) 
         OperationError: If something is not there, the disk is full, or the bundle does not verify.
     """
     _require_free(folder)
+    _require_distinct(plan)
     preparation, labels = preparation_of(network), labels_of(network)
     source = _network_source(network)
     _make_parents(folder)
@@ -86,6 +90,7 @@ def make(network: Network, plan: Plan, folder: Path, say: Say = lambda _: None) 
                 tool=_tool(),
                 preprocessing=words,
                 are_labels_known=labels is not None,
+                snippets=tuple(sorted(each.name for each in (root / "snippets").iterdir())),
             )
             _put(root / "README.md", text)
             _write_lists(_manifest(delivery, made), root)
@@ -114,9 +119,26 @@ def verify(folder: Path) -> tuple[bool, list[str]]:
 def _name(delivered: Delivered) -> str:
     """``network-int8.tflite``; with the exporter where it is not the format's usual one."""
     artifact = delivered.artifact
-    own = delivered.exporter.rpartition(":")[2]
-    by = "" if delivered.exporter in _PLAIN else f"-{own}"
+    by = "" if delivered.exporter in _PLAIN else f"-{_own_name(delivered.exporter)}"
     return f"network-{artifact.precision}{by}.{artifact.format}"
+
+
+def _require_distinct(plan: Plan) -> None:
+    """Refuse two exporters whose files would have one name."""
+    named: dict[str, str] = {}
+    for exporter in plan.formats:
+        own = exporter if exporter in _PLAIN else f"-{_own_name(exporter)}"
+        if own in named:
+            msg = (
+                f"the files of {named[own]!r} and {exporter!r} would have one name in the bundle: "
+                "name one of them, or give its exporter another NAME"
+            )
+            raise InputError(msg)
+        named[own] = exporter
+
+
+def _own_name(exporter: str) -> str:
+    return exporter.rpartition(":")[2]
 
 
 def _moved(delivery: Delivery, folder: Path) -> Delivery:
@@ -180,11 +202,10 @@ def _write_use(
     _put(root / "requirements.txt", "".join(f"{line}\n" for line in requirements(formats)))
     _put(root / "verify.py", (CARRIED / "verify.py").read_text(encoding="utf-8"))
     tflite = [each for each in delivery.files if each.artifact.format is ModelFormat.TFLITE]
-    if tflite:
+    if tflite or ModelFormat.ONNX in formats:
         _put(root / "snippets/classify.py", (CARRIED / "classify.py").read_text(encoding="utf-8"))
     if tflite and preparation:
-        model = tflite[0].artifact.path.name
-        _put(root / "snippets/Classifier.kt", _kotlin(preparation, model))
+        _put(root / "snippets/Classifier.kt", _kotlin(preparation, tflite[0].artifact))
 
 
 def _searched(network: Network) -> Json:
@@ -203,11 +224,21 @@ def _searched(network: Network) -> Json:
     }
 
 
-def _kotlin(preparation: Preparation, model: str) -> str:
+def _kotlin(preparation: Preparation, model: Artifact) -> str:
+    """The snippet for one file; an int8 input is rounded there, an int8 output restored."""
     text = (CARRIED / "Classifier.kt").read_text(encoding="utf-8")
-    pixels = preparation.pixels
+    pixels, ends = preparation.pixels, int8_ends(model)
+    given, scores = ends.get(model.inputs[0].name), ends.get(model.outputs[0].name)
     values = {
-        "MODEL": model,
+        "WRITE": "writeInt8(rounded(prepare(picture)))"
+        if given
+        else "writeFloat(prepare(picture))",
+        "READ": "restored(outputs[0].readInt8())" if scores else "outputs[0].readFloat()",
+        "ROUNDED": _ROUNDED if given else "",
+        "RESTORED": _RESTORED if scores else "",
+        "INPUT": _kotlin_scale("INPUT", given),
+        "OUTPUT": _kotlin_scale("OUTPUT", scores),
+        "MODEL": model.path.name,
         "SIZE": str(preparation.size),
         "CHANNELS": str(preparation.channels),
         "COLOURS": str(pixels.channels),
@@ -217,6 +248,31 @@ def _kotlin(preparation: Preparation, model: str) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+_ROUNDED = """\
+    private fun rounded(numbers: FloatArray) = ByteArray(numbers.size) { index ->
+        (Math.rint((numbers[index] / INPUT_SCALE).toDouble()).toInt() + INPUT_ZERO)
+            .coerceIn(-128, 127).toByte()
+    }
+
+"""
+
+_RESTORED = """\
+    private fun restored(numbers: ByteArray) = FloatArray(numbers.size) { index ->
+        (numbers[index] - OUTPUT_ZERO) * OUTPUT_SCALE
+    }
+
+"""
+
+
+def _kotlin_scale(end: str, scale: Scale | None) -> str:
+    if scale is None:
+        return ""
+    return (
+        f"\n        const val {end}_SCALE = {scale.scale:.9g}f"
+        f"\n        const val {end}_ZERO = {scale.zero_point}"
+    )
 
 
 def _write_examples(network: Network, root: Path) -> None:

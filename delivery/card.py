@@ -20,6 +20,8 @@ PACKAGES = {
 }
 """What runs files of a format; TensorFlow for SavedModels is not asked of everybody."""
 
+_NAMES = {kind: package.partition(">")[0] for kind, package in PACKAGES.items()}
+
 
 def requirements(formats: Sequence[ModelFormat]) -> tuple[str, ...]:
     """What checking and running a bundle's models needs, as pip takes it."""
@@ -28,7 +30,13 @@ def requirements(formats: Sequence[ModelFormat]) -> tuple[str, ...]:
 
 
 def card(
-    delivery: Delivery, *, made: str, tool: str, preprocessing: str, are_labels_known: bool
+    delivery: Delivery,
+    *,
+    made: str,
+    tool: str,
+    preprocessing: str,
+    are_labels_known: bool,
+    snippets: Sequence[str],
 ) -> str:
     """Markdown.
 
@@ -38,6 +46,7 @@ def card(
         tool: By which program.
         preprocessing: In words.
         are_labels_known: Whether the classes have names.
+        snippets: Names of the programs in ``snippets``.
     """
     network = delivery.network
     parts = [
@@ -46,7 +55,7 @@ def card(
         "## Models",
         "\n".join(_models(delivery)),
         "## Use",
-        *_use(delivery, preprocessing, are_labels_known=are_labels_known),
+        *_use(delivery, preprocessing, snippets, are_labels_known=are_labels_known),
         "## Check",
         *_check(delivery),
         "## Latency",
@@ -93,7 +102,9 @@ def _models(delivery: Delivery) -> Iterator[str]:
         )
 
 
-def _use(delivery: Delivery, preprocessing: str, *, are_labels_known: bool) -> Iterator[str]:
+def _use(
+    delivery: Delivery, preprocessing: str, snippets: Sequence[str], *, are_labels_known: bool
+) -> Iterator[str]:
     first = delivery.files[0].artifact
     inputs = "; ".join(f"`{each.name}` {list(each.shape)} {each.dtype}" for each in first.inputs)
     yield (
@@ -106,11 +117,18 @@ def _use(delivery: Delivery, preprocessing: str, *, are_labels_known: bool) -> I
     )
     named = "`labels.txt` names them" if are_labels_known else "nobody has named them"
     yield f"Output: one score for each class, in order; {named}. A softmax makes probabilities."
-    if any(each.artifact.format is ModelFormat.TFLITE for each in delivery.files):
+    ends = (*first.inputs, *first.outputs)
+    if any(each.dtype == "int8" for each in ends):
         yield (
-            "`snippets/classify.py PICTURE` runs a model with `numpy` and `ai-edge-litert`; "
-            "`snippets/Classifier.kt` is the same for Android."
+            "An int8 number stands for `scale * (number - zero_point)`; `manifest.json` has scale "
+            "and zero point of each input and output, and so has the file."
         )
+    if "classify.py" in snippets:
+        kinds = {each.artifact.format: None for each in delivery.files}
+        runtimes = " or ".join(f"`{_NAMES[each]}`" for each in kinds if each in _NAMES)
+        yield f"`snippets/classify.py PICTURE` runs a model with `numpy` and {runtimes}."
+    if "Classifier.kt" in snippets:
+        yield "`snippets/Classifier.kt` is the same for Android."
     yield (
         "`network.py` is the network in torch, and needs torch alone: `load()` gives it with "
         "`weights.safetensors`, for further training, too."

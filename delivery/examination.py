@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from delivery.accuracy import check_accuracy
 from delivery.carried import verify as carried_verify
 from delivery.file_gates import Weight, check_structure
 from delivery.gates import Checked, Gate, GateName, NotRun
-from delivery.timing import Timed, Timers, check_int8_speed, check_latency
+from delivery.network import batches
+from delivery.timing import Place, Timed, Timers, check_int8_speed, check_latency
+from devices.device import ClockTier, Delegate
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
 from latency.source import SourceSettings
 from search_space.architecture import from_json
@@ -109,13 +111,14 @@ def examine(
     Args:
         bundle: The folder.
         dataset: Task whose test split is to be classified again; None for not at all.
-        sources: Where files are to be timed again; those timed there before are compared.
+        sources: Where files are to be timed again, with the threads, delegate and clock tier that
+            the bundle tells of each; those timed there before are compared.
         preset: How hard that tries.
 
     Raises:
         InputError: If it is no bundle, or of a newer version, or there is no such dataset or
             source.
-        OperationError: If it cannot be checked here.
+        OperationError: If it cannot be checked here, or the data of ``dataset`` is not there.
     """
     _require_bundle(bundle)
     answer = _by_its_own_program(bundle)
@@ -131,10 +134,11 @@ def examine(
     gates = [*_structure(manifest, models)]
     if dataset is not None:
         gates += _accuracies(bundle, manifest, models, dataset)
-    with Timers(tuple(sources), SourceSettings(), preset) as timers:
+    document = json.loads((bundle / "latencies.json").read_text(encoding="utf-8"))
+    with Timers(tuple(_places(sources, document["latencies"])), preset) as timers:
         timed = tuple(timers.time(models))
     if sources:
-        gates += _speeds(bundle, models, timed, sources[0])
+        gates += _speeds(manifest, document["latencies"], models, timed, sources[0])
     return Report(
         verified=verified,
         unverified=unverified,
@@ -212,7 +216,7 @@ def _structure(manifest: Mapping[str, Any], models: Sequence[Artifact]) -> Itera
 def _accuracies(
     bundle: Path, manifest: Mapping[str, Any], models: Sequence[Artifact], dataset: str
 ) -> Iterator[Checked]:
-    from training.task import create
+    from training.task import Split, create
 
     task = create(dataset)
     architecture: Architecture = from_json(
@@ -221,6 +225,7 @@ def _accuracies(
     if task.name != manifest["dataset"]:
         msg = f"the bundle's accuracies are on {manifest['dataset']!r}, got --dataset {dataset!r}"
         raise InputError(msg)
+    next(batches(architecture.inputs, task, Split.TEST, count=1))  # the data is there, or we end
     for model in models:
         try:
             yield check_accuracy(architecture.inputs, task, model, manifest["torch_accuracy"])
@@ -228,23 +233,49 @@ def _accuracies(
             yield NotRun(name=GateName.ACCURACY, file=model.path.name, why=str(error))
 
 
+def _places(sources: Sequence[str], latencies: Sequence[Mapping[str, Any]]) -> Iterator[Place]:
+    """Each source as the bundle's files were timed there; as by default where they were not."""
+    for name in dict.fromkeys(sources):
+        told = (each.get("conditions") for each in latencies if each["source"] == name)
+        conditions = next((each for each in told if each), None)
+        yield Place(name=name, settings=_settings(conditions) if conditions else SourceSettings())
+
+
+def _settings(conditions: Mapping[str, Any]) -> SourceSettings:
+    try:
+        return SourceSettings(
+            threads=conditions["threads"],
+            delegate=Delegate(conditions["delegate"]),
+            clock_tier=ClockTier(conditions["clock_tier"]),
+        )
+    except (KeyError, ValueError) as error:
+        msg = f"the bundle's latencies.json tells conditions that are not known here: {error}"
+        raise InputError(msg) from error
+
+
 def _speeds(
-    bundle: Path, models: Sequence[Artifact], timed: Sequence[Timed], chosen: str
+    manifest: Mapping[str, Any],
+    latencies: Sequence[Mapping[str, Any]],
+    models: Sequence[Artifact],
+    timed: Sequence[Timed],
+    chosen: str,
 ) -> Iterator[Checked]:
     """Each file against what the bundle says of it, and int8 against fp32."""
-    document = json.loads((bundle / "latencies.json").read_text(encoding="utf-8"))
     found = {each.artifact.sha256: each for each in timed if each.on == chosen}
     before = {
-        (each["sha256"], each["source"]): _kept(each)
-        for each in document["latencies"]
-        if "median_ms" in each
+        (each["sha256"], each["source"]): _kept(each) for each in latencies if "median_ms" in each
     }
-    fp32 = next((each for each in models if each.precision is Precision.FP32), None)
-    for model in models:
+    exporters = [each["exporter"] for each in manifest["models"]]
+    fp32 = {
+        exporter: model
+        for exporter, model in zip(exporters, models, strict=True)
+        if model.precision is Precision.FP32 and model.format is ModelFormat.TFLITE
+    }
+    for exporter, model in zip(exporters, models, strict=True):
         now = found.get(model.sha256)
         source = getattr(now.answer, "source", "") if now else ""
         yield check_latency(model, now, before.get((model.sha256, source)), "the bundle")
-        whole = None if fp32 is None else found.get(fp32.sha256)
+        whole = found.get(fp32[exporter].sha256) if exporter in fp32 else None
         speed = check_int8_speed(model, now, whole)
         if speed is not None:
             yield speed
@@ -266,8 +297,6 @@ def _kept(entry: Mapping[str, Any]) -> FoundLatency:
 
 def _as_before(manifest: Mapping[str, Any], gates: Sequence[Checked]) -> Iterator[Checked]:
     """What only warned when the bundle was made only warns now."""
-    from dataclasses import replace
-
     warnings = {(each["gate"], each["file"]) for each in manifest["gates"] if each["is_warning"]}
     for each in gates:
         if isinstance(each, Gate) and (each.name.value, each.file) in warnings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +12,18 @@ from typing import TYPE_CHECKING
 from delivery.accuracy import accuracy_of_torch, check_accuracy
 from delivery.file_gates import Weight, bytes_of, check_file, weight_of
 from delivery.gates import Checked, Gate, GateName, NotRun, require, warned
+from delivery.int8_ends import Scale, int8_ends
 from delivery.network import Network, batches, compared, laid_out
-from delivery.timing import Timed, Timers, check_int8_speed, check_latency
+from delivery.timing import Place, Timed, Timers, check_int8_speed, check_latency
 from exporters.artifact import Artifact, ModelFormat
-from exporters.exporter import ExporterName, ExportError, create
+from exporters.exporter import ExporterName, ExportError, NotWrittenError, create
 from exporters.quantize import LEAST_SAMPLES, Quantization, quantize
 from latency.source import SourceSettings
 from training.task import Split
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
+    from exporters.artifact import TensorSpec
     from exporters.quantize import Feeds
     from search_space.architecture import Json
 
@@ -39,7 +42,11 @@ class Plan:
         only_warn: Gates that keep no file from being delivered.
         sources: Where files are timed, the chosen device first; empty for nowhere.
         settings: Of the sources.
+        host_settings: Of this computer, where it has others; None where not.
+        are_named: Whether somebody named the sources; one that nobody named and that does not
+            answer is told, and fails nothing.
         preset: How hard timing tries.
+        float_io: Whether int8 files take and give float32; else int8, which TFLite files can.
     """
 
     formats: tuple[str, ...] = (ExporterName.TFLITE.value,)
@@ -48,19 +55,38 @@ class Plan:
     only_warn: frozenset[GateName] = frozenset()
     sources: tuple[str, ...] = ()
     settings: SourceSettings = field(default_factory=SourceSettings)
+    host_settings: SourceSettings | None = None
+    are_named: bool = True
     preset: str = "search"
+    float_io: bool = True
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The sources, each with its settings."""
+        host = self.host_settings or self.settings
+        return tuple(
+            Place(
+                name=name,
+                settings=host if name == "host" else self.settings,
+                is_named=self.are_named,
+            )
+            for name in self.sources
+        )
 
     def require_possible(self, network: Network) -> None:
         """Do nothing if it can be tried.
 
         Raises:
-            InputError: If a format is unknown, or int8 has nothing to be calibrated on.
+            InputError: If a format is unknown or has no int8 inputs, or int8 has nothing to be
+                calibrated on.
         """
         if not self.formats or not self.quantizations:
             msg = "an export needs a format and a quantization, got none"
             raise InputError(msg)
         for name in self.formats:
             create(name)
+        if not self.float_io:
+            self._require_int8_ends()
         if Quantization.INT8 not in self.quantizations:
             return
         if network.task is None:
@@ -73,6 +99,18 @@ class Plan:
             msg = (
                 f"int8 needs at least {LEAST_SAMPLES} calibration samples, got "
                 f"{self.calibration_samples}"
+            )
+            raise InputError(msg)
+
+    def _require_int8_ends(self) -> None:
+        if Quantization.INT8 not in self.quantizations:
+            asked = ",".join(self.quantizations)
+            msg = f"--int8-io is for int8 files: give --quantize int8, got {asked!r}"
+            raise InputError(msg)
+        if ExporterName.ONNX in self.formats:
+            msg = (
+                "an ONNX file keeps float32 inputs and outputs, only TFLite files can have int8 "
+                "ones: leave out --int8-io, or --format onnx"
             )
             raise InputError(msg)
 
@@ -167,16 +205,23 @@ def deliver(
     Raises:
         InputError: If the plan is impossible; nothing was written.
         ExportError: If a format cannot express the network; the text says where.
+        NotWrittenError: If the disk refuses a file.
         GateError: If a gate fails.
         OperationError: If data, an extra or a device is not there, or the disk is full.
     """
     plan.require_possible(network)
-    with Timers(plan.sources, plan.settings, plan.preset) as timers:
-        try:
-            return _deliver(network, plan, work, name, say, timers)
-        except OSError as error:
-            msg = f"files cannot be written to {str(work.parent)!r}: {error}"
-            raise OperationError(msg) from error
+    with Timers(plan.places, plan.preset) as timers:
+        return _deliver(network, plan, work, name, say, timers)
+
+
+@contextmanager
+def _writing(work: Path) -> Iterator[None]:
+    """Around what writes files into ``work``: a disk that refuses is told as that."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"files cannot be written to {str(work.parent)!r}: {error}"
+        raise OperationError(msg) from error
 
 
 def _deliver(
@@ -184,14 +229,20 @@ def _deliver(
 ) -> Delivery:
     calibration = _Calibration(network, plan.calibration_samples)
     final = work / "final"
-    final.mkdir()
+    with _writing(work):
+        final.mkdir()
     files: list[Delivered] = []
     bases: dict[str, Artifact] = {}
     for exporter in plan.formats:
-        base = _written(network, exporter, work, say)
-        for made in tuple(_quantized(base, plan, calibration, say)):
+        with _writing(work):
+            base = _written(network, exporter, work, say)
+        for made in tuple(_quantized(base, plan, calibration, work, say)):
             target = final / name(made)
-            made.artifact.path.rename(target)
+            if target.exists():
+                say(f"{exporter} writes the very bytes of {target.name}, which is there already")
+                continue
+            with _writing(work):
+                made.artifact.path.rename(target)
             files.append(made.at(target))
             base = files[-1] if made is base else base
             bases[made.artifact.sha256] = base.artifact
@@ -261,6 +312,8 @@ def _written(network: Network, exporter: str, work: Path, say: Say) -> Delivered
     try:
         artifact = create(exporter).export(network.module, network.example_inputs, folder)
         return Delivered(artifact=artifact, exporter=exporter)
+    except NotWrittenError:
+        raise
     except ExportError as error:
         lacking = with_line(error)
         if exporter != ExporterName.TFLITE:
@@ -269,6 +322,8 @@ def _written(network: Network, exporter: str, work: Path, say: Say) -> Delivered
     try:
         second = create(ExporterName.LITERT)
         artifact = second.export(network.module, network.example_inputs, folder)
+    except NotWrittenError:
+        raise
     except ExportError as error:
         msg = f"{lacking}; litert-torch cannot write it either: {error}"
         raise ExportError(msg) from error
@@ -298,7 +353,7 @@ def _torch_folder() -> Path:
 
 
 def _quantized(
-    base: Delivered, plan: Plan, calibration: _Calibration, say: Say
+    base: Delivered, plan: Plan, calibration: _Calibration, work: Path, say: Say
 ) -> Iterator[Delivered]:
     """The file in every number format of the plan."""
     for to in plan.quantizations:
@@ -307,7 +362,14 @@ def _quantized(
         elif base.artifact.format is not ModelFormat.SAVED_MODEL:
             say(f"quantizing {base.exporter} to {to}")
             samples = calibration.of(base.artifact) if to is Quantization.INT8 else ()
-            made = quantize(base.artifact, to, base.artifact.path.parent, calibration=samples)
+            with _writing(work):
+                made = quantize(
+                    base.artifact,
+                    to,
+                    base.artifact.path.parent,
+                    calibration=samples,
+                    float_io=plan.float_io,
+                )
             yield replace(base, artifact=made)
 
 
@@ -325,9 +387,9 @@ def _timed(
     timers: Timers, files: list[Delivered], bases: Mapping[str, Artifact], say: Say
 ) -> Iterator[Timed]:
     """The files, and the fp32 ones that int8 files are to be held against."""
-    if not timers.names:
+    if not timers.places:
         return
-    say(f"timing on {', '.join(timers.names)}")
+    say(f"timing on {', '.join(place.name for place in timers.places)}")
     fp32 = (bases[each.artifact.sha256] for each in files)
     yield from timers.time([*(each.artifact for each in files), *fp32])
 
@@ -353,6 +415,7 @@ def _speeds(
 def file_json(delivered: Delivered, network: Network) -> dict[str, Json]:
     """A file as ``--json`` and manifests have it, without its gates."""
     artifact = delivered.artifact
+    ends = int8_ends(artifact)
     return {
         "path": str(artifact.path),
         "exporter": delivered.exporter,
@@ -360,13 +423,17 @@ def file_json(delivered: Delivered, network: Network) -> dict[str, Json]:
         "sha256": artifact.sha256,
         "bytes": bytes_of(artifact.path),
         "precision": artifact.precision.value,
-        "inputs": [_spec(spec.name, spec.shape, spec.dtype) for spec in artifact.inputs],
-        "outputs": [_spec(spec.name, spec.shape, spec.dtype) for spec in artifact.outputs],
+        "inputs": [_spec(spec, ends.get(spec.name)) for spec in artifact.inputs],
+        "outputs": [_spec(spec, ends.get(spec.name)) for spec in artifact.outputs],
         "tool": artifact.tool,
         "note": delivered.note,
         "weights": network.weights,
     }
 
 
-def _spec(name: str, shape: tuple[int, ...], dtype: str) -> Json:
-    return {"name": name, "shape": [*shape], "dtype": dtype}
+def _spec(spec: TensorSpec, end: Scale | None) -> Json:
+    """An input or output; of an int8 one, what its numbers stand for."""
+    told: dict[str, Json] = {"name": spec.name, "shape": [*spec.shape], "dtype": spec.dtype}
+    if end is not None:
+        told |= {"scale": end.scale, "zero_point": end.zero_point}
+    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from delivery.gates import Checked, Gate, GateName, NotRun
+from delivery.int8_ends import Run, in_floats, int8_ends
 from delivery.network import laid_out, one_by_one, outputs_of
 from exporters.artifact import Artifact, ModelFormat, Precision
 from exporters.exporter import ExportError
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from delivery.network import Examples, Network
     from exporters.graph import Graph
-
-Run = Callable[[Mapping[str, "NDArray[Any]"]], dict[str, "NDArray[Any]"]]
 
 TOLERANCES = {
     Precision.FP32: 1e-4,
@@ -86,7 +85,7 @@ def _sizes(graph: Graph, *parts: str) -> int:
 
 
 def runtime_of(artifact: Artifact) -> Run:
-    """What runs a file here.
+    """What runs a file here, with float32 on both sides.
 
     Raises:
         InputError: If the file cannot be loaded.
@@ -96,7 +95,8 @@ def runtime_of(artifact: Artifact) -> Run:
         case ModelFormat.TFLITE:
             from exporters.litert_runtime import LiteRtModel
 
-            return LiteRtModel(artifact.path).run
+            run, ends = LiteRtModel(artifact.path).run, int8_ends(artifact)
+            return in_floats(run, ends) if ends else run
         case ModelFormat.ONNX:
             from exporters.onnx_runtime import OnnxModel
 
@@ -130,18 +130,46 @@ def check_structure(artifact: Artifact, weight: Weight) -> Iterator[Checked]:
 
 
 def check_parity(network: Network, artifact: Artifact, examples: Examples) -> Gate:
-    """Outputs of the file in its runtime against torch's."""
+    """Outputs of the file in its runtime against torch's; a file that does not run fails.
+
+    Raises:
+        OperationError: If the runtime is not installed.
+    """
     wanted = {
         name: laid_out(artifact.format, value)
         for name, value in outputs_of(network, examples.inputs).items()
     }
+    try:
+        outputs = _outputs(artifact, examples, tuple(wanted))
+        return parity_gate(artifact, outputs, wanted, examples.what)
+    except OperationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what runtimes raise has no common parent
+        return Gate(
+            name=GateName.PARITY,
+            file=artifact.path.name,
+            passed=False,
+            figures={"max_error": None, "inputs": examples.what},
+            limit=TOLERANCES[artifact.precision],
+            text=f"it cannot be compared with torch on {examples.what}: {said(error)}",
+        )
+
+
+def _outputs(
+    artifact: Artifact, examples: Examples, names: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    """Of the file, `[N, …]` each, under the names that torch's have."""
     run = runtime_of(artifact)
     made = [run(feed) for feed in one_by_one(artifact, examples.inputs)]
-    outputs = {
+    return {
         name: np.concatenate([each[spec.name] for each in made])
-        for name, spec in zip(wanted, artifact.outputs, strict=True)
+        for name, spec in zip(names, artifact.outputs, strict=True)
     }
-    return parity_gate(artifact, outputs, wanted, examples.what)
+
+
+def said(error: Exception) -> str:
+    """An exception of a runtime as one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def parity_gate(

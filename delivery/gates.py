@@ -154,5 +154,6 @@ def require(checked: tuple[Checked, ...], consequence: str) -> None:
     failed = [each for each in checked if isinstance(each, Gate) and each.fails]
     if failed:
         said = "; ".join(f"{each.name} of {each.file}: {each.text}" for each in failed)
-        msg = f"{said}; {consequence}"
+        flags = " ".join(dict.fromkeys(f"--warn {each.name}" for each in failed))
+        msg = f"{said}; {consequence} ({flags} would deliver it all the same)"
         raise GateError(msg, checked)

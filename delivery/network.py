@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import NamedInput
 from exporters.verify import channels_last
 from training.task import Split
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from controller.candidate import FoundLatency
     from search_space.architecture import Architecture, Head, InputSpec, Json
     from training.task import Task
+
+T = TypeVar("T")
 
 COMPARED = 16
 """Examples that outputs are compared on."""
@@ -137,17 +140,26 @@ def batches(
     """
     import torch
 
-    found = task.examples(split, specs[0].shape[-1])
+    found = _read(task, lambda: task.examples(split, specs[0].shape[-1]))
     order = torch.arange(len(found))
     if seed is not None:
         order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
     for indices in order[:count].split(BATCH):
-        inputs, targets = found.batch(indices, None)
+        inputs, targets = _read(task, partial(found.batch, indices, None))
         if len(inputs) != len(specs):
             msg = f"{task.name} has {len(inputs)} inputs, the network takes {len(specs)}"
             raise InputError(msg)
         pairs = zip(inputs, specs, strict=True)
         yield tuple(_with_channels(value, spec.shape[0]) for value, spec in pairs), targets
+
+
+def _read(task: Task, read: Callable[[], T]) -> T:
+    """What is read of a task's data; a file that refuses is told as the data's."""
+    try:
+        return read()
+    except OSError as error:
+        msg = f"the data of {task.name} cannot be read: {error}"
+        raise OperationError(msg) from error
 
 
 def _with_channels(images: Tensor, channels: int) -> Tensor:

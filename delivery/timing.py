@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from delivery.gates import Checked, Gate, GateName, NotRun
 from exporters.artifact import Artifact, ModelFormat, Precision
 from latency.account import account
 from latency.source import (
+    ANY_PHONE,
     Decides,
     FileSubject,
     LatencyEstimate,
@@ -38,11 +39,13 @@ class Timed:
         artifact: The file.
         on: The source as text.
         answer: Its latency, or why there is none.
+        is_named: Whether somebody asked for this source; if not, a failure fails nothing.
     """
 
     artifact: Artifact
     on: str
     answer: LatencyEstimate | LatencyFailure
+    is_named: bool = True
 
     def to_json(self) -> dict[str, Json]:
         """As ``latencies.json`` has it: never a number without interval and conditions."""
@@ -68,24 +71,37 @@ class Timed:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A source that files are timed on.
+
+    Attributes:
+        name: As ``--on`` has it.
+        settings: Of the source; an earlier measurement is no answer, whatever they say.
+        is_named: Whether somebody asked for it; if not, it may be missing.
+    """
+
+    name: str
+    settings: SourceSettings = field(default_factory=SourceSettings)
+    is_named: bool = True
+
+
 @dataclass
 class Timers:
     """Sources of latencies, opened before any work is done, the chosen one first.
 
     Args:
-        names: As ``--on`` has them.
-        settings: Of all of them.
+        places: What is opened.
         preset: How hard to try.
 
     Raises:
-        InputError: If one of them is not there, or times no files.
-        DeviceError: If a device does not answer.
+        InputError: If one that somebody named is not there, is several, or times no files.
+        OperationError: If one that somebody named does not answer.
     """
 
-    names: tuple[str, ...]
-    settings: SourceSettings
+    places: tuple[Place, ...]
     preset: str
-    _sources: list[LatencySource] = field(default_factory=list)
+    _sources: list[LatencySource | str] = field(default_factory=list)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Timers:
@@ -93,12 +109,10 @@ class Timers:
 
         preset(self.preset)
         with ExitStack() as opening:
-            for name in self.names:
-                if name.startswith("table:"):
-                    msg = f"{name!r} times no files: --on takes a device"
-                    raise InputError(msg)
-                source = create(name, self.settings)
-                opening.callback(source.close)
+            for place in self.places:
+                source = _opened(place)
+                if not isinstance(source, str):
+                    opening.callback(source.close)
                 self._sources.append(source)
             self._open = opening.pop_all()
         return self
@@ -107,7 +121,11 @@ class Timers:
         self._open.close()
 
     def time(self, artifacts: Sequence[Artifact]) -> Iterator[Timed]:
-        """Each TFLite file on each source; sessions of one source's files are interleaved."""
+        """Each TFLite file on each source; sessions of one source's files are interleaved.
+
+        Raises:
+            InputError: If a source that somebody named times no files.
+        """
         files = {each.sha256: each for each in artifacts if each.format is ModelFormat.TFLITE}
         requests = [
             LatencyRequest(
@@ -118,18 +136,55 @@ class Timers:
             )
             for sha256, artifact in files.items()
         ]
-        for name, source in zip(self.names, self._sources, strict=True):
-            answers = {}
-            try:
-                answers = {each.request_id: each for each in source.estimate(requests)}
-            except OperationError as error:
-                text = str(error)
-                answers = {
-                    request.id: LatencyFailure(request_id=request.id, text=text, retryable=True)
-                    for request in requests
-                }
+        for place, source in zip(self.places, self._sources, strict=True):
+            answers = _answers(place, source, requests)
             for sha256, artifact in files.items():
-                yield Timed(artifact=artifact, on=name, answer=answers[sha256])
+                yield Timed(
+                    artifact=artifact,
+                    on=place.name,
+                    answer=answers[sha256],
+                    is_named=place.is_named,
+                )
+
+
+def _opened(place: Place) -> LatencySource | str:
+    """The source, or why there is none where nobody named it."""
+    name = place.name
+    if name.startswith("table:"):
+        msg = f"{name!r} times no files: --on takes a device"
+        raise InputError(msg)
+    if name == ANY_PHONE:
+        msg = f"{name!r} may be several phones, a file is timed on one: give --on adb:SERIAL"
+        raise InputError(msg)
+    try:
+        return create(name, replace(place.settings, reuse=False))
+    except (InputError, OperationError) as error:
+        if place.is_named:
+            raise
+        return str(error)
+
+
+def _answers(
+    place: Place, source: LatencySource | str, requests: Sequence[LatencyRequest]
+) -> dict[str, LatencyEstimate | LatencyFailure]:
+    """One for each request by id; what a source that gave up had found before is kept."""
+    found: dict[str, LatencyEstimate | LatencyFailure] = {}
+    text = "it gave no answer"
+    if isinstance(source, str):
+        text = source
+    else:
+        try:
+            for each in source.estimate(requests):
+                found[each.request_id] = each
+        except OperationError as error:
+            text = str(error)
+        except InputError as error:
+            if place.is_named:
+                raise
+            text = str(error)
+    missing = (request.id for request in requests if request.id not in found)
+    failed = (LatencyFailure(request_id=each, text=text, retryable=True) for each in missing)
+    return {**found, **{each.request_id: each for each in failed}}
 
 
 def check_latency(
@@ -152,6 +207,8 @@ def check_latency(
     if timed is None:
         return not_run("no device was chosen: --on names one")
     found = timed.answer
+    if isinstance(found, LatencyFailure) and not timed.is_named:
+        return not_run(f"{timed.on}, which nobody named with --on, could not: {found.text}")
     if isinstance(found, LatencyFailure):
         return Gate(
             name=GateName.LATENCY,
@@ -202,7 +259,8 @@ def check_int8_speed(
     Args:
         artifact: Any file.
         timed: Its latency; None if no device was chosen.
-        whole: Of the fp32 file that it was made from, likewise.
+        whole: Of the fp32 TFLite file of the same exporter, likewise; None if there is no such
+            file, too.
 
     Returns:
         None for a file that is not int8.
@@ -210,15 +268,25 @@ def check_int8_speed(
     if artifact.precision is not Precision.INT8:
         return None
     name = artifact.path.name
-    if timed is None or whole is None:
-        why = "devices time TFLite files alone" if artifact.format is ModelFormat.ONNX else ""
-        why = why or "no device was chosen: --on names one"
+
+    def not_run(why: str) -> NotRun:
         return NotRun(name=GateName.INT8_SPEED, file=name, why=why)
+
+    if artifact.format is not ModelFormat.TFLITE:
+        return not_run("devices time TFLite files alone")
+    if timed is None:
+        return not_run("no device was chosen: --on names one")
+    if whole is None:
+        return not_run("there is no fp32 TFLite file of the same exporter to hold it against")
     found, before = timed.answer, whole.answer
-    if isinstance(found, LatencyFailure) or isinstance(before, LatencyFailure):
-        failure = found if isinstance(found, LatencyFailure) else before
-        why = f"a file could not be timed: {getattr(failure, 'text', '')}"
-        return NotRun(name=GateName.INT8_SPEED, file=name, why=why)
+    for answer in (found, before):
+        if isinstance(answer, LatencyFailure):
+            return not_run(f"a file could not be timed: {answer.text}")
+    assert isinstance(found, LatencyEstimate)
+    assert isinstance(before, LatencyEstimate)
+    differing = _unlike(found, before)
+    if differing:
+        return not_run(f"the two files were timed under other conditions ({differing})")
     ratio = found.latency_ms / before.latency_ms
     return Gate(
         name=GateName.INT8_SPEED,
@@ -237,6 +305,16 @@ def check_int8_speed(
         limit=1,
         text=(f"int8 takes {_said(found)}, {ratio:.3f} of fp32's {before.latency_ms:.4g} ms"),
     )
+
+
+def _unlike(found: LatencyEstimate, before: LatencyEstimate) -> str:
+    """What differs of two files' conditions, their precision apart; empty if nothing does."""
+    if found.source != before.source:
+        return f"{before.source} and {found.source}"
+    if found.measurement is None or before.measurement is None:
+        return "" if found.measurement is before.measurement else "unknown ones"
+    differing = before.measurement.conditions.differences(found.measurement.conditions)
+    return "; ".join(f"{name}: {each}" for name, each in differing.items() if name != "precision")
 
 
 def _said(found: LatencyEstimate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from exporters.artifact import Artifact, Precision
 from workspace import plugin
 from workspace.errors import InputError, OperationError
+from workspace.files import write_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
     from torch import Tensor, nn
@@ -17,6 +19,10 @@ if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
 
 class ExportError(OperationError):
     """The module cannot be expressed in the target format; names the operator and where it is."""
+
+
+class NotWrittenError(ExportError):
+    """The folder or the disk refuses a file; no other exporter would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,33 @@ class Exporter(Protocol):
 
         Raises:
             ExportError: If an operator has no counterpart in the format.
+            NotWrittenError: If the folder or the disk refuses the file.
         """
         ...
+
+
+def write_by_digest(
+    content: bytes, directory: Path, suffix: str, *, flush: bool = True
+) -> tuple[Path, str]:
+    """Write a file named after its content, whole or not at all; its path and sha256.
+
+    Args:
+        content: All of it.
+        directory: Must exist.
+        suffix: Of the name, without the dot.
+        flush: Whether it is on the disk afterwards.
+
+    Raises:
+        NotWrittenError: If the folder or the disk refuses it.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = directory / f"{sha256[:16]}.{suffix}"
+    try:
+        write_whole(path, content, flush=flush)
+    except OSError as error:
+        msg = f"{str(path)!r} cannot be written: {error}"
+        raise NotWrittenError(msg) from error
+    return path, sha256
 
 
 class ExporterName(StrEnum):

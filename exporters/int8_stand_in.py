@@ -6,7 +6,7 @@ structure that quantizing gives: int8 weights by output channel, int32 biases, Q
 input and DEQUANTIZE before each output. The file says what it is, and its outputs mean nothing.
 
 Fixed scales are those of the "TensorFlow Lite 8-bit quantization specification" (LOGISTIC,
-SOFTMAX, TANH); operators that move numbers keep the scale of their input.
+SOFTMAX, TANH); operators that move numbers keep the scale of their input. A DIV stays in float32.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from exporters.artifact import STAND_IN_INT8
 from exporters.flatbuffer import FileWriter
 from exporters.graph import (
+    Binary,
+    BinaryKind,
     Concat,
     Constant,
     Convolution,
@@ -38,7 +40,7 @@ from exporters.graph import (
     Unary,
     UnaryKind,
 )
-from exporters.tflite_operators import BUILTIN
+from exporters.tflite_operators import BUILTIN, lowered
 
 INT8_MOST = 127
 
@@ -105,9 +107,29 @@ class StandInInt8Writer(FileWriter):
         return outside
 
     def _add(self, node: Node) -> None:
+        if isinstance(node.operator, Binary) and node.operator.kind is BinaryKind.DIV:
+            self._divide(node)
+            return
         if isinstance(node.operator, Concat):
             node = replace(node, inputs=tuple(self._rescaled(node)))
         super()._add(node)
+
+    def _divide(self, node: Node) -> None:
+        """In float32, as ``quantize`` leaves it: runtimes of 2023 have no int8 DIV."""
+        builtin, options, _ = lowered(node, self._graph.shapes[node.output])
+        read = []
+        for tensor in node.inputs:
+            read.append(self._float(node, tensor))
+            self._append(BUILTIN.DEQUANTIZE, 2, [tensor], read[-1], schema.DequantizeOptionsT())
+        made = self._float(node, node.output)
+        self._append(builtin, 1, read, made, options)
+        self._append(BUILTIN.QUANTIZE, 1, [made], node.output, schema.QuantizeOptionsT())
+
+    def _float(self, node: Node, tensor: int) -> int:
+        """A new float32 tensor of the same shape."""
+        name = f"{self._part(node, self._names[tensor])}.float"
+        self._tensors.append(self._tensor(name, self._graph.shapes[tensor]))
+        return len(self._tensors) - 1
 
     def _rescaled(self, node: Node) -> Iterator[int]:
         """The inputs in the scale of the output, which the runtime wants of them."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import io
 import tempfile
 import warnings
@@ -23,10 +22,9 @@ from torch import nn
 
 from exporters.artifact import Artifact, ModelFormat
 from exporters.child import in_child
-from exporters.exporter import ExportError, NamedInput
+from exporters.exporter import ExportError, NamedInput, NotWrittenError, write_by_digest
 from exporters.walk import named_outputs
 from workspace.errors import OperationError
-from workspace.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,16 +50,28 @@ class LiteRtTorchExporter:
             raise OperationError(msg)
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "network.pt2"
+            saved = _saved(module, inputs)
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    torch.export.save(program_of(module, inputs), str(part))
-            except Exception as error:  # torch.export raises anything
-                said = " ".join(str(error).split())[:600]
-                msg = f"torch.export cannot trace {type(module).__name__}: {said}"
-                raise ExportError(msg) from error
+                part.write_bytes(saved)
+            except OSError as error:
+                msg = f"{str(part)!r} cannot be written: {error}"
+                raise NotWrittenError(msg) from error
             content = in_child(convert, part)
         return _written(content, [given.name for given in inputs], directory)
+
+
+def _saved(module: nn.Module, inputs: tuple[NamedInput, ...]) -> bytes:
+    """The bytes of torch.export's program; in memory, since it ends the process on a full disk."""
+    saved = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.export.save(program_of(module, inputs), saved)
+    except Exception as error:  # torch.export raises anything
+        said = " ".join(str(error).split())[:600]
+        msg = f"torch.export cannot trace {type(module).__name__}: {said}"
+        raise ExportError(msg) from error
+    return saved.getvalue()
 
 
 def program_of(module: nn.Module, inputs: tuple[NamedInput, ...]) -> torch.export.ExportedProgram:
@@ -76,6 +86,7 @@ def convert(path: Path) -> bytes:
 
     Raises:
         ExportError: If litert-torch fails.
+        NotWrittenError: If the disk refuses what it goes through.
     """
     warnings.simplefilter("ignore")
     program = torch.export.load(str(path))
@@ -87,6 +98,7 @@ def converted(program: torch.export.ExportedProgram) -> bytes:
 
     Raises:
         ExportError: If litert-torch fails.
+        NotWrittenError: If the disk refuses what it goes through.
     """
     import litert_torch
 
@@ -97,6 +109,9 @@ def converted(program: torch.export.ExportedProgram) -> bytes:
             part = Path(folder) / "model.tflite"
             made.export(str(part))
             return part.read_bytes()
+    except OSError as error:
+        msg = f"litert-torch's file cannot be written to {tempfile.gettempdir()!r}: {error}"
+        raise NotWrittenError(msg) from error
     except Exception as error:  # its passes raise anything
         said = " ".join(str(error).split())[:600]
         msg = f"litert-torch cannot convert the network: {said}"
@@ -135,13 +150,7 @@ def to_channels_first(value: Tensor) -> Tensor:
 def _written(content: bytes, names: list[str], directory: Path) -> Artifact:
     from exporters.litert_runtime import LiteRtModel
 
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = directory / f"{sha256[:16]}.tflite"
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        msg = f"{str(path)!r} cannot be written: {error}"
-        raise ExportError(msg) from error
+    path, sha256 = write_by_digest(content, directory, "tflite")
     model = LiteRtModel(path)
     by_name = {spec.name: spec for spec in model.inputs}
     return Artifact(

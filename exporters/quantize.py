@@ -10,7 +10,6 @@ TFLite files go through Google's ai-edge-quantizer, ONNX files through onnxrunti
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
-from exporters.exporter import ExportError
+from exporters.exporter import ExportError, NotWrittenError, write_by_digest
 from workspace.errors import InputError
-from workspace.files import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,9 +65,10 @@ def quantize(
         float_io: For ``INT8``, whether inputs and outputs stay float32, quantized inside.
 
     Raises:
-        InputError: If the format cannot be quantized so, the samples are too few or do not fit,
-            or the extra is not installed.
-        ExportError: If the tool fails, or the file cannot be written.
+        InputError: If the format cannot be quantized so, or the samples are too few or do not fit.
+        OperationError: If the extra is not installed.
+        ExportError: If the tool fails.
+        NotWrittenError: If the folder or the disk refuses the file.
     """
     if to is Quantization.NONE:
         return artifact
@@ -93,6 +92,14 @@ def quantize(
     return _written(artifact, to, directory, content, tool)
 
 
+def failure(tool: str, artifact: Artifact, error: Exception) -> ExportError:
+    """What a tool's exception means: it lacks something, or the disk refuses its files."""
+    said = " ".join(str(error).split())[:600] or type(error).__name__
+    msg = f"{tool} cannot quantize {artifact.path.name!r}: {said}"
+    is_refused = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    return NotWrittenError(msg) if is_refused else ExportError(msg)
+
+
 def check_samples(artifact: Artifact, calibration: Sequence[Feeds]) -> None:
     """Refuse calibration samples that are too few, or not what the file takes.
 
@@ -113,14 +120,12 @@ def check_samples(artifact: Artifact, calibration: Sequence[Feeds]) -> None:
 def _written(
     artifact: Artifact, to: Quantization, directory: Path, content: bytes, tool: str
 ) -> Artifact:
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = directory / f"{sha256[:16]}.{artifact.format}"
+    path, sha256 = write_by_digest(content, directory, artifact.format.value)
     try:
-        write_whole(path, content)
-    except OSError as error:
-        msg = f"{str(path)!r} cannot be written: {error}"
-        raise ExportError(msg) from error
-    inputs, outputs = _specs(path, artifact)
+        inputs, outputs = _specs(path, artifact)
+    except ExportError:
+        path.unlink()
+        raise
     return replace(
         artifact,
         path=path,
@@ -136,7 +141,11 @@ Specs = tuple[TensorSpec, ...]
 
 
 def _specs(path: Path, artifact: Artifact) -> tuple[Specs, Specs]:
-    """As the file itself tells them, in the order of the artifact."""
+    """As the file itself tells them, in the order of the artifact.
+
+    Raises:
+        ExportError: If they have other names.
+    """
     if artifact.format is ModelFormat.TFLITE:
         from exporters.litert_runtime import LiteRtModel
 
@@ -152,4 +161,8 @@ def _specs(path: Path, artifact: Artifact) -> tuple[Specs, Specs]:
 
 def _in_order(before: Specs, after: Specs) -> Specs:
     by_name = {spec.name: spec for spec in after}
-    return tuple(by_name[spec.name] for spec in before)
+    wanted = [spec.name for spec in before]
+    if by_name.keys() != set(wanted):
+        msg = f"quantizing renamed {', '.join(wanted)} to {', '.join(by_name)}: no file was kept"
+        raise ExportError(msg)
+    return tuple(by_name[name] for name in wanted)

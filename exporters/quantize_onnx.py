@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporters.exporter import ExportError
-from workspace.errors import InputError
+from exporters.quantize import Quantization, failure
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from exporters.artifact import Artifact
-    from exporters.quantize import Feeds, Quantization
+    from exporters.quantize import Feeds
 
 TOOL = "onnxruntime"
 
@@ -36,11 +36,11 @@ def quantized(
     """The bytes of the quantized file, and the tool that made them.
 
     Raises:
-        InputError: If onnxruntime is not installed, or inputs and outputs are to be int8.
+        InputError: If inputs and outputs are to be int8.
+        OperationError: If the extra is not installed.
         ExportError: If the tool fails.
+        NotWrittenError: If the disk refuses what it goes through.
     """
-    from exporters.quantize import Quantization
-
     if to is Quantization.INT8 and not float_io:
         msg = "an ONNX file keeps float32 inputs and outputs; only TFLite files can have int8 ones"
         raise InputError(msg)
@@ -49,7 +49,7 @@ def quantized(
         import onnxruntime.quantization as tools
     except ModuleNotFoundError as error:
         msg = f"this needs {TOOL}, which is not installed: pip install 'pocketnas[onnx]'"
-        raise InputError(msg) from error
+        raise OperationError(msg) from error
     before = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:
@@ -73,9 +73,7 @@ def quantized(
                     )  # fmt: skip
             return made.read_bytes(), f"{TOOL}-{version(TOOL)}"
     except Exception as error:  # its passes raise anything
-        said = " ".join(str(error).split())[:600]
-        msg = f"{TOOL} cannot quantize {artifact.path.name!r}: {said}"
-        raise ExportError(msg) from error
+        raise failure(TOOL, artifact, error) from error
     finally:
         logging.root.setLevel(before)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporters.exporter import ExportError
-from workspace.errors import InputError
+from exporters.quantize import Quantization, failure
+from exporters.tflite_file import read_operators
+from workspace.errors import OperationError
 
 if TYPE_CHECKING:
     from exporters.artifact import Artifact
-    from exporters.quantize import Feeds, Quantization
+    from exporters.quantize import Feeds
 
 TOOL = "ai-edge-quantizer"
 
@@ -25,17 +28,16 @@ def quantized(
     """The bytes of the quantized file, and the tool that made them.
 
     Raises:
-        InputError: If the extra is not installed.
+        OperationError: If the extra is not installed.
         ExportError: If the tool fails.
+        NotWrittenError: If the disk refuses what it goes through.
     """
     try:
         from ai_edge_quantizer import quantizer
     except ModuleNotFoundError as error:
         msg = f"this needs {TOOL}, which is not installed: pip install 'pocketnas[quantize]'"
-        raise InputError(msg) from error
+        raise OperationError(msg) from error
 
-    tool = quantizer.Quantizer(str(artifact.path))
-    _configure(tool, to, float_io=float_io)
     said = io.StringIO()
     try:
         with (
@@ -44,26 +46,37 @@ def quantized(
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")  # of all tensors that calibration keeps
+            tool = quantizer.Quantizer(str(artifact.path))
+            _configure(tool, to, artifact.path, float_io=float_io)
             scales = None
             if tool.need_calibration:
                 data = {"serving_default": [dict(sample) for sample in calibration]}
                 scales = tool.calibrate(data, num_threads=1)
             made = tool.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
-    except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-        msg = f"{TOOL} cannot quantize {artifact.path.name!r}: {' '.join(str(error).split())}"
-        raise ExportError(msg) from error
+    except Exception as error:  # its passes raise anything
+        raise failure(TOOL, artifact, error) from error
     return bytes(made.quantized_model), f"{TOOL}-{version(TOOL)}"
 
 
-def _configure(tool: Any, to: Quantization, *, float_io: bool) -> None:  # noqa: ANN401 - untyped
+def _configure(
+    tool: Any,  # noqa: ANN401 - untyped
+    to: Quantization,
+    path: Path,
+    *,
+    float_io: bool,
+) -> None:
     from ai_edge_quantizer import qtyping, quantizer
 
-    from exporters.quantize import Quantization
-
-    every = qtyping.TFLOperationName.ALL_SUPPORTED
+    names = qtyping.TFLOperationName
+    every = names.ALL_SUPPORTED
     match to:
         case Quantization.DYNAMIC:
             tool.add_dynamic_config(regex=".*", operation_name=every, num_bits=8)
+            # Runtimes of 2023 read one scale of these weights and compute nonsense with many.
+            tool.add_dynamic_config(
+                regex=".*", operation_name=names.FULLY_CONNECTED, num_bits=8,
+                granularity=qtyping.QuantGranularity.TENSORWISE,
+            )  # fmt: skip
         case Quantization.FP16:
             half = qtyping.TensorQuantizationConfig(
                 num_bits=16, dtype=qtyping.TensorDataType.FLOAT
@@ -79,9 +92,20 @@ def _configure(tool: Any, to: Quantization, *, float_io: bool) -> None:  # noqa:
             tool.add_static_config(
                 regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8
             )
-            if float_io:
-                names = qtyping.TFLOperationName
-                for end in (names.INPUT, names.OUTPUT):
-                    tool.update_quantization_recipe(
-                        ".*", end, algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE
-                    )
+            never = quantizer.AlgorithmName.NO_QUANTIZE
+            # Runtimes of 2023 have no int8 DIV; the tool fails at the number that PADV2 puts in.
+            ends = (names.INPUT, names.OUTPUT) if float_io else ()
+            for name in (names.DIV, names.PADV2, *ends):
+                tool.update_quantization_recipe(".*", name, algorithm_key=never)
+            for made in _maxima_of_padded(path):
+                scope = f"(^|;){re.escape(made)}(;|$)"
+                tool.update_quantization_recipe(scope, names.MAX_POOL_2D, algorithm_key=never)
+
+
+def _maxima_of_padded(path: Path) -> Iterator[str]:
+    """What pools make that read a PADV2: the lowest float in it has no int8 number."""
+    found = read_operators(path)
+    padded = {each.makes[0] for each in found if each.name == "PADV2"}
+    for each in found:
+        if each.name == "MAX_POOL_2D" and each.reads[0] in padded:
+            yield each.output_name

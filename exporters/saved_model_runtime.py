@@ -12,13 +12,15 @@ import numpy as np
 
 from exporters.artifact import TensorSpec
 from exporters.to_tensorflow import SIGNATURE, require_tensorflow, tensorflow
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEADLINE_S = 300.0
 """Of loading, and of each run."""
+
+_DIED = "the process in which TensorFlow runs the SavedModel died"
 
 
 class SavedModel:
@@ -29,7 +31,7 @@ class SavedModel:
 
     Raises:
         InputError: If TensorFlow does not take it; the text has its words.
-        OperationError: If TensorFlow is not installed.
+        OperationError: If TensorFlow is not installed, dies or does not answer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,8 +52,12 @@ class SavedModel:
 
         Raises:
             ValueError: If a name, shape or type does not fit.
+            OperationError: If its process has died or does not answer.
         """
-        self._connection.send(dict(feeds))
+        try:
+            self._connection.send(dict(feeds))
+        except OSError as error:
+            raise OperationError(_DIED) from error
         found = self._answer()
         if isinstance(found, str):
             raise ValueError(found)
@@ -62,15 +68,16 @@ class SavedModel:
         try:
             if self._connection.poll(DEADLINE_S):
                 return self._connection.recv()
-        except EOFError:
-            return "its process died"
-        return f"no answer within {DEADLINE_S:g} s"
+        except (EOFError, OSError) as error:
+            raise OperationError(_DIED) from error
+        msg = f"TensorFlow did not answer for the SavedModel within {DEADLINE_S:g} s"
+        raise OperationError(msg)
 
 
 def _serve(connection: Connection, path: str) -> None:
     """Load, tell the specs, then run what comes until the other end is closed."""
-    library = tensorflow()
     try:
+        library = tensorflow()
         loaded = library.saved_model.load(path)
         serve = loaded.signatures[SIGNATURE]
     except Exception as error:  # noqa: BLE001 - told to whoever asked

@@ -6,15 +6,13 @@ bytes, which XNNPACK reads in place.
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporters.artifact import STAND_IN_INT8, Artifact, ModelFormat, Precision, TensorSpec
-from exporters.exporter import ExportError, NamedInput
+from exporters.exporter import NamedInput, write_by_digest
 from exporters.graph import Graph
-from workspace.files import write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,18 +46,13 @@ def write(graph: Graph, directory: Path, precision: Precision = Precision.FP32) 
     """Write ``graph`` as a file named after its content; its inputs and outputs are float32.
 
     Raises:
-        ExportError: If the folder cannot be written to, or the precision cannot be written.
+        ExportError: If the precision cannot be written.
+        NotWrittenError: If the folder or the disk refuses the file.
     """
     from exporters.flatbuffer import serialize
 
     content = serialize(graph, precision)
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = directory / f"{sha256[:16]}.tflite"
-    try:
-        write_whole(path, content, flush=False)
-    except OSError as error:
-        msg = f"{str(path)!r} cannot be written: {error}"
-        raise ExportError(msg) from error
+    path, sha256 = write_by_digest(content, directory, "tflite", flush=False)
     return Artifact(
         path=path,
         format=ModelFormat.TFLITE,

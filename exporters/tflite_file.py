@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,9 @@ class FileOperator:
         name: E.g. ``"CONV_2D"``.
         shapes: Of its inputs, in order; empty for an input that is left out.
         output: Shape of its first output.
+        output_name: Of the tensor.
         options: As the schema has them; None for operators without.
-        constants: The numbers of constant int32 inputs, by position.
+        constants: The numbers of constant int32 inputs, and of those of one number, by position.
         reads: Its inputs' numbers in the file.
         makes: Its outputs' numbers.
     """
@@ -78,8 +80,9 @@ class FileOperator:
     name: str
     shapes: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
+    output_name: str
     options: Any
-    constants: Mapping[int, NDArray[np.int32]]
+    constants: Mapping[int, NDArray[Any]]
     reads: tuple[int, ...]
     makes: tuple[int, ...]
 
@@ -115,16 +118,22 @@ def _operator(schema: Any, model: Any, graph: Any, name: str, operator: Any) -> 
         found = () if tensor < 0 else graph.tensors[tensor].shape
         return tuple(int(length) for length in (() if found is None else found))
 
+    kinds = schema.TensorType
+    types = {kinds.INT32: "int32", kinds.FLOAT32: "float32", kinds.INT8: "int8"}
     constants = {}
     for position, number in enumerate(operator.inputs):
         tensor = graph.tensors[number]
         data = model.buffers[tensor.buffer].data if number >= 0 else None
-        if data is not None and tensor.type == schema.TensorType.INT32:
-            constants[position] = np.frombuffer(bytes(data), np.int32).reshape(shape(number))
+        if data is None or tensor.type not in types:
+            continue
+        dtype = np.dtype(types[tensor.type])
+        if tensor.type == kinds.INT32 or len(data) == dtype.itemsize:
+            constants[position] = np.frombuffer(bytes(data), dtype).reshape(shape(number))
     return FileOperator(
         name=name,
         shapes=tuple(shape(int(number)) for number in operator.inputs),
         output=shape(int(operator.outputs[0])),
+        output_name=(graph.tensors[operator.outputs[0]].name or b"").decode(errors="replace"),
         options=operator.builtinOptions,
         constants=constants,
         reads=tuple(int(number) for number in operator.inputs),
@@ -164,15 +173,20 @@ def _parsed(path: Path) -> tuple[Any, Any]:
 
 
 def _precision(schema: Any, model: Any) -> Precision:  # noqa: ANN401 - generated without types
-    """What most of its weights are kept as."""
-    sizes: dict[int, int] = {}
-    for tensor in model.subgraphs[0].tensors:
+    """What most of its weights are kept as; int8 ones with no int8 activations are dynamic."""
+    kinds, graph = schema.TensorType, model.subgraphs[0]
+    ends = {*map(int, graph.inputs), *map(int, graph.outputs)}
+    kept: Counter[int] = Counter()
+    inside, outside = set[int](), set[int]()
+    for number, tensor in enumerate(graph.tensors):
         data = model.buffers[tensor.buffer].data
         if data is not None:
-            sizes[tensor.type] = sizes.get(tensor.type, 0) + len(data)
-    largest = max(sizes, key=lambda kind: sizes[kind], default=schema.TensorType.FLOAT32)
-    return {
-        schema.TensorType.FLOAT16: Precision.FP16,
-        schema.TensorType.INT8: Precision.INT8,
-        schema.TensorType.UINT8: Precision.INT8,
-    }.get(largest, Precision.FP32)
+            kept[tensor.type] += len(data)
+        else:
+            (outside if number in ends else inside).add(tensor.type)
+    (largest, _), *_ = kept.most_common(1) or [(kinds.FLOAT32, 0)]
+    if largest in (kinds.INT8, kinds.UINT8):
+        is_float = kinds.FLOAT32 in inside | outside
+        is_whole = not inside.isdisjoint({kinds.INT8, kinds.UINT8, kinds.INT16})
+        return Precision.DYNAMIC if is_float and not is_whole else Precision.INT8
+    return Precision.FP16 if largest == kinds.FLOAT16 else Precision.FP32

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import warnings
 from importlib.metadata import version
@@ -14,10 +13,9 @@ import torch
 from torch import nn
 
 from exporters.artifact import Artifact, ModelFormat, TensorSpec
-from exporters.exporter import ExportError, NamedInput
+from exporters.exporter import ExportError, NamedInput, write_by_digest
 from exporters.walk import named_outputs
 from workspace.errors import OperationError
-from workspace.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,15 +47,9 @@ class OnnxExporter:
             msg += "pip install 'pocketnas[onnx]'"
             raise OperationError(msg) from error
         del onnxscript  # torch imports it by itself
-        model = _exported(_ByName(copy.deepcopy(module).eval(), inputs), inputs)
+        model = _exported(_by_name(module, inputs), inputs)
         content = _whole(onnx, model)
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = directory / f"{sha256[:16]}.onnx"
-        try:
-            write_whole(path, content)
-        except OSError as error:
-            msg = f"{str(path)!r} cannot be written: {error}"
-            raise ExportError(msg) from error
+        path, sha256 = write_by_digest(content, directory, "onnx")
         return Artifact(
             path=path,
             format=ModelFormat.ONNX,
@@ -80,6 +72,22 @@ class _ByName(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return tuple(named_outputs(self.module(*inputs)).values())
+
+
+def _by_name(module: nn.Module, inputs: tuple[NamedInput, ...]) -> _ByName:
+    """A copy in eval mode.
+
+    Raises:
+        ExportError: If it cannot be copied, or its ``forward`` fails on the inputs.
+    """
+    try:
+        return _ByName(copy.deepcopy(module).eval(), inputs)
+    except Exception as error:  # forward is the user's and may raise anything
+        said = " ".join(str(error).split())[:600] or type(error).__name__
+        msg = (
+            f"{type(module).__name__} cannot be run on the inputs that it is exported for: {said}"
+        )
+        raise ExportError(msg) from error
 
 
 def _exported(module: _ByName, inputs: tuple[NamedInput, ...]) -> Any:  # noqa: ANN401 - untyped

@@ -6,7 +6,6 @@ crashes.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from exporters.artifact import Artifact, ModelFormat, TensorSpec
 from exporters.child import in_child
-from exporters.exporter import ExportError, NamedInput
+from exporters.exporter import ExportError, NamedInput, NotWrittenError, write_by_digest
 from workspace.errors import OperationError
-from workspace.files import sha256_of_folder, write_whole
+from workspace.files import sha256_of_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +52,7 @@ class SavedModelExporter:
                 (work / "model").rename(path)
         except OSError as error:
             msg = f"a SavedModel cannot be written to {str(directory)!r}: {error}"
-            raise ExportError(msg) from error
+            raise NotWrittenError(msg) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return _artifact(graph, path, ModelFormat.SAVED_MODEL, sha256)
@@ -73,13 +72,7 @@ class TensorFlowLiteExporter:
         graph = _graph(module, inputs)
         require_tensorflow()
         content = in_child(convert, graph)
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = directory / f"{sha256[:16]}.tflite"
-        try:
-            write_whole(path, content)
-        except OSError as error:
-            msg = f"{str(path)!r} cannot be written: {error}"
-            raise ExportError(msg) from error
+        path, sha256 = write_by_digest(content, directory, "tflite")
         return _artifact(graph, path, ModelFormat.TFLITE, sha256)
 
 
@@ -88,26 +81,64 @@ def convert(graph: Graph) -> bytes:
 
     Raises:
         ExportError: If the converter fails.
+        NotWrittenError: If the disk refuses what it goes through.
     """
-    library = tensorflow()
-    with tempfile.TemporaryDirectory() as folder:
-        save(graph, Path(folder) / "model")
-        converter = library.lite.TFLiteConverter.from_saved_model(
-            str(Path(folder) / "model"), signature_keys=[SIGNATURE]
-        )
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            save(graph, Path(folder) / "model")
+            converter = tensorflow().lite.TFLiteConverter.from_saved_model(
+                str(Path(folder) / "model"), signature_keys=[SIGNATURE]
+            )
             return bytes(converter.convert())
-        except Exception as error:  # its passes raise anything
-            said = " ".join(str(error).split())[:600]
-            msg = f"TensorFlow's converter cannot convert the network: {said}"
-            raise ExportError(msg) from error
+    except Exception as error:  # its passes raise anything
+        msg = "TensorFlow's converter cannot convert the network"
+        raise _failure(msg, error) from error
 
 
 def save(graph: Graph, folder: Path) -> None:
-    """Write ``graph`` as a SavedModel with one signature; for a process of its own."""
+    """Write ``graph`` as a SavedModel with one signature; for a process of its own.
+
+    Raises:
+        ExportError: If TensorFlow does not take the graph.
+        NotWrittenError: If the folder or the disk refuses the files.
+    """
+    try:
+        library = tensorflow()
+        module, concrete = _served(library, graph)
+        library.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+        (folder / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number
+    except Exception as error:  # TensorFlow raises anything
+        msg = "TensorFlow cannot save the network"
+        raise _failure(msg, error) from error
+
+
+_REFUSALS = frozenset(
+    f"{name}Error"
+    for name in (
+        "FailedPrecondition",
+        "NotFound",
+        "OutOfRange",
+        "PermissionDenied",
+        "ResourceExhausted",
+        "Unknown",
+    )
+)
+"""What TensorFlow makes of errno when a folder or disk refuses a file."""
+
+
+def _failure(what: str, error: Exception) -> ExportError:
+    """Ours for whatever was raised: TensorFlow's own cannot be unpickled without TensorFlow."""
+    if isinstance(error, ExportError):
+        return error
+    said = " ".join(str(error).split())[:600] or type(error).__name__
+    is_refused = isinstance(error, OSError) or type(error).__name__ in _REFUSALS
+    return NotWrittenError(f"{what}: {said}") if is_refused else ExportError(f"{what}: {said}")
+
+
+def _served(library: Any, graph: Graph) -> tuple[Any, Any]:  # noqa: ANN401 - untyped library
+    """A module that computes ``graph``, and its function for the signature."""
     from exporters.graph_tensorflow import compute
 
-    library = tensorflow()
     specs = [
         library.TensorSpec(graph.shapes[tensor], library.float32, name=name)
         for name, tensor in graph.inputs
@@ -118,9 +149,7 @@ def save(graph: Graph, folder: Path) -> None:
 
     module = library.Module()
     module.serve = library.function(serve, input_signature=specs, autograph=False)
-    concrete = module.serve.get_concrete_function()
-    library.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
-    (folder / "fingerprint.pb").unlink(missing_ok=True)  # holds a random number
+    return module, module.serve.get_concrete_function()
 
 
 def _graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import re
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,13 +66,9 @@ def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
     _check(inputs)
     whole = nn.Sequential(module) if _Tracer().is_leaf_module(module, "") else module
     with _TRACING, in_eval_mode(module), _as_it_was(whole), torch.no_grad():
+        noted = _noted(whole, type(module).__name__)
         try:
-            traced = _Tracer().trace(whole)
-        except Exception as error:  # forward is the user's and may raise anything
-            msg = f"{type(module).__name__} cannot be traced: {error}"
-            raise ExportError(msg) from error
-        try:
-            return Walk(whole, inputs).graph(traced)
+            return Walk(whole, inputs).graph(noted)
         except NodeError as error:
             place = ", ".join((type(module).__name__, *error.layer, *_line(whole, error.node)))
             msg = f"{place}: {error}"
@@ -82,14 +79,40 @@ def traced(module: nn.Module) -> fx.Graph:
     """``module`` in eval mode as torch.fx notes it, torch's layers as single operators.
 
     Raises:
-        ExportError: If it cannot be traced.
+        ExportError: If it cannot be traced; the text has the line of ``forward``.
     """
     with _TRACING, in_eval_mode(module), _as_it_was(module), torch.no_grad():
-        try:
-            return _Tracer().trace(module)
-        except Exception as error:  # forward is the user's and may raise anything
-            msg = f"{type(module).__name__} cannot be traced: {error}"
-            raise ExportError(msg) from error
+        return _noted(module, type(module).__name__)
+
+
+def _noted(module: nn.Module, name: str) -> fx.Graph:
+    """What torch.fx notes.
+
+    Raises:
+        ExportError: If it cannot be traced. Its cause is one of ours too: the line is told.
+    """
+    try:
+        return _followed(module)
+    except ExportError as error:
+        msg = f"{name} cannot be traced: {error}"
+        raise ExportError(msg) from error
+
+
+def _followed(module: nn.Module) -> fx.Graph:
+    try:
+        return _Tracer().trace(module)
+    except Exception as error:  # forward is the user's and may raise anything
+        said = " ".join(str(error).split()) or type(error).__name__
+        msg = " ".join((said, *(f"({line})" for line in _line_of_forward(error))))
+        raise ExportError(msg) from error
+
+
+def _line_of_forward(error: Exception) -> Iterator[str]:
+    """``FILE:LINE`` of the innermost ``forward`` outside torch that an exception came through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.name == "forward" and not frame.filename.startswith(_TORCH):
+            yield f"{Path(frame.filename).name}:{frame.lineno}"
+            return
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 """Largest difference of outputs, as a share of the largest output."""
 
-_WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
+_WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"})
 
 LAYOUT_OPERATORS = frozenset({"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD"})
 """Operators that move numbers about without computing, which a good export does without."""
@@ -77,32 +77,47 @@ def layout_operators(path: Path) -> tuple[str, ...]:
 def layout_faults(path: Path) -> tuple[str, ...]:
     """Layout operators of a TFLite file that a good export does without, a sentence each.
 
-    A PAD is none where what follows pads by amounts that are neither SAME nor VALID.
+    A PAD is none where what reads it could not pad so by itself.
 
     Raises:
         InputError: If it is no TFLite file.
     """
     found = read_operators(path)
-    faults = []
-    for index, operator in enumerate(found):
-        if operator.name not in LAYOUT_OPERATORS:
-            continue
-        if operator.name != "TRANSPOSE":
-            readers = [each for each in found if operator.makes[0] in each.reads]
-            if not any(_could_pad_itself(operator, reader) for reader in readers):
-                continue
-        faults.append(f"operator {index} is a {operator.name} of {operator.shapes[0]}")
-    return tuple(faults)
+    return tuple(
+        f"operator {index} is a {operator.name} of {operator.shapes[0]}"
+        for index, operator in enumerate(found)
+        if operator.name in LAYOUT_OPERATORS
+        and (operator.name == "TRANSPOSE" or _is_needless(operator, found))
+    )
+
+
+def _is_needless(pad: FileOperator, found: Sequence[FileOperator]) -> bool:
+    """Whether the file computes the same without ``pad``: nothing added, or all readers could."""
+    amounts = pad.constants.get(1)
+    if amounts is None:
+        return False
+    if not amounts.any():
+        return True
+    readers = [each for each in found if pad.makes[0] in each.reads]
+    return bool(readers) and all(_could_pad_itself(pad, reader) for reader in readers)
 
 
 def _could_pad_itself(pad: FileOperator, reader: FileOperator) -> bool:
-    """Whether SAME on the image before ``pad`` is what the two do."""
-    amounts = pad.constants.get(1)
-    if amounts is None or amounts.shape != (4, 2) or reader.name not in _WINDOWED:
+    """Whether ``reader`` with SAME on the image before ``pad`` is what the two do.
+
+    The mean of an average pool leaves out what SAME adds, and counts what a PAD does.
+    """
+    from ai_edge_litert.schema_py_generated import Padding
+
+    amounts, options = pad.constants[1], reader.options
+    if reader.name not in _WINDOWED or reader.reads[0] != pad.makes[0]:
         return False
-    options = reader.options
+    if options.padding != Padding.VALID or not _fills_as_same(pad, reader):
+        return False
+    if amounts.shape != (4, 2) or amounts[0].any() or amounts[3].any():
+        return False
     window: tuple[int, ...]
-    if reader.name.endswith("POOL_2D"):
+    if reader.name == "MAX_POOL_2D":
         window, gaps = (options.filterHeight, options.filterWidth), (1, 1)
     else:
         window = reader.shapes[1][1:3]
@@ -115,6 +130,17 @@ def _could_pad_itself(pad: FileOperator, reader: FileOperator) -> bool:
         if (total // 2, total - total // 2) != tuple(amounts[1 + axis]):
             return False
     return True
+
+
+def _fills_as_same(pad: FileOperator, reader: FileOperator) -> bool:
+    """Whether ``pad`` adds what SAME would: zeros, or what no maximum takes."""
+    if reader.name != "MAX_POOL_2D":
+        return pad.name == "PAD"
+    value = pad.constants.get(2)
+    if pad.name != "PADV2" or value is None:
+        return False
+    limits = np.finfo(value.dtype) if value.dtype.kind == "f" else np.iinfo(value.dtype)
+    return bool((value <= limits.min).all())
 
 
 def file_macs(path: Path) -> int:

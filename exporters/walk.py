@@ -57,7 +57,7 @@ class Walk:
         """The whole module.
 
         Raises:
-            NodeError: If an operator has no counterpart.
+            NodeError: If an operator has no counterpart, or fails.
             ExportError: If the inputs or the whole do not fit.
         """
         for node in traced.nodes:
@@ -65,6 +65,10 @@ class Walk:
                 self._values[node] = self._value(node)
             except ExportError as error:
                 raise NodeError(str(error), node.name, _layer_of(node)) from error
+            except Exception as error:  # sizes and buffers are computed as the user wrote it
+                said = " ".join(str(error).split()) or type(error).__name__
+                text = f"operator {_name_of(node)!r} fails: {said}"
+                raise NodeError(text, node.name, _layer_of(node)) from error
         if self._inputs:
             taken = len(self._named)
             msg = f"the module takes {taken} inputs, {taken + len(self._inputs)} were given"
@@ -153,6 +157,11 @@ def named_outputs(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a fo
     if len(given) == 1:
         return {"output": given[0]}
     return {f"output_{index}": value for index, value in enumerate(given)}
+
+
+def _name_of(node: fx.Node) -> str:
+    """Of what a node calls, for people."""
+    return str(getattr(node.target, "__name__", node.target))
 
 
 def _layer_of(node: fx.Node) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from controller.search import Mode, SearchSettings
 from devices.device import ClockTier, Delegate
 from devices.recovery import RECONNECT
 from exporters.artifact import Precision
+from exporters.exporter import ExporterName
 from latency import source as latency_source
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
@@ -195,6 +196,7 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
 def _source(config: SearchConfig) -> LatencySource:
     from exporters.exporter import create as create_exporter
 
+    _require_timed(config)
     if plugin.is_reference(config.exporter) or config.exporter != "tflite":
         create_exporter(config.exporter, Precision(config.precision))
     settings = SourceSettings(
@@ -210,3 +212,19 @@ def _source(config: SearchConfig) -> LatencySource:
         ),
     )
     return latency_source.create(config.latency, settings)
+
+
+def _require_timed(config: SearchConfig) -> None:
+    """Do nothing if devices time what the exporter writes; a table needs no files.
+
+    Raises:
+        InputError: If it writes something else than TFLite.
+    """
+    on_devices = config.latency == "host" or config.latency.startswith("adb:")
+    if on_devices and config.exporter in (ExporterName.ONNX, ExporterName.SAVED_MODEL):
+        known = f"{ExporterName.TFLITE}, {ExporterName.LITERT} and {ExporterName.TENSORFLOW}"
+        msg = (
+            f"exporter {config.exporter!r} writes no TFLite files, as {config.latency!r} times; "
+            f"{known} do; 'pocketnas export RUN:best --format {config.exporter}' makes others"
+        )
+        raise InputError(msg)

@@ -49,20 +49,26 @@ class Finding:
 
 
 _CORE = ("ai-edge-litert", "adb-shell", "sqlalchemy", "numpy")
+_TRAIN = ("torch", "torchvision", "timm", "optuna", "plotly", "safetensors", "scikit-learn")
 _EXTRAS = {
-    "train": ("torch", "torchvision", "timm", "optuna", "scikit-learn"),
-    "export": ("torch", "flatbuffers"),
+    "train": ("to train candidates and write reports", _TRAIN),
+    "export": ("to write TFLite files", ("torch", "flatbuffers")),
+    "onnx": ("to write ONNX files", ("torch", "onnx", "onnxruntime", "onnxscript")),
+    "quantize": ("to quantize TFLite files", ("ai-edge-quantizer", "flatbuffers")),
+    "litert": ("to write TFLite files with operators that ours lacks", ("litert-torch",)),
+    "tensorflow": ("to write SavedModels and use TensorFlow's converter", ("tensorflow",)),
 }
+"""Of ``pyproject.toml``: what each is for, and its packages."""
 
 
 def examine() -> tuple[Finding, ...]:
     """Look at every part, importing none of the heavy ones and changing nothing."""
     return (
         _python(),
-        _packages("core", _CORE, "pip install pocketnas"),
+        _packages("core", "to time files on devices", _CORE, "pip install pocketnas"),
         *(
-            _packages(f"extra '{extra}'", names, f"pip install 'pocketnas[{extra}]'")
-            for extra, names in _EXTRAS.items()
+            _packages(f"extra '{extra}'", purpose, names, f"pip install 'pocketnas[{extra}]'")
+            for extra, (purpose, names) in _EXTRAS.items()
         ),
         _home(),
         _processor(),
@@ -80,7 +86,7 @@ def _python() -> Finding:
     )
 
 
-def _packages(part: str, names: tuple[str, ...], remedy: str) -> Finding:
+def _packages(part: str, purpose: str, names: tuple[str, ...], remedy: str) -> Finding:
     found, missing = [], []
     for name in names:
         try:
@@ -88,9 +94,9 @@ def _packages(part: str, names: tuple[str, ...], remedy: str) -> Finding:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        detail = f"not installed: {', '.join(missing)}"
+        detail = f"{purpose}; not installed: {', '.join(missing)}"
         return Finding(part=part, health=Health.MISSING, detail=detail, remedy=remedy)
-    return Finding(part=part, health=Health.OK, detail=", ".join(found))
+    return Finding(part=part, health=Health.OK, detail=f"{purpose}; {', '.join(found)}")
 
 
 def _home() -> Finding:

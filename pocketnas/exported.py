@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.candidate import FoundLatency
-from delivery.export import Delivery, Plan, deliver, file_json
-from delivery.gates import Gate, GateName
+from delivery.export import Delivered, Delivery, Plan, deliver, file_json
+from delivery.gates import GateName, NotRun
 from delivery.network import Network
 from delivery.timing import Timed, check_latency
 from delivery.work_folder import put, work_folder
 from latency.source import (
+    ANY_PHONE,
     FileSubject,
     LatencyEstimate,
     LatencyRequest,
@@ -23,7 +26,7 @@ from latency.source import (
 )
 from pocketnas.networks import Found, example_inputs
 from workspace.errors import InputError, OperationError
-from workspace.files import write_whole
+from workspace.files import sha256_of, sha256_of_folder, write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,12 +34,19 @@ if TYPE_CHECKING:
     from controller.evaluation import Evaluation
     from controller.finish import FrontMember
     from exporters.artifact import Artifact
+    from exporters.quantize import Quantization
     from pocketnas.assembly import Assembly
     from search_space.architecture import Json
     from training.task import Task
 
-WEIGHTS = "weights.safetensors"
-"""Of a run's best network, in its folder ``best``."""
+WEIGHTS = "weights-{index}.safetensors"
+"""Of a run's best network, in its folder ``best``; whose they are is in the name."""
+
+OLD_WEIGHTS = "weights.safetensors"
+"""The same in older runs, where ``export.json`` says whose they are."""
+
+HOST = "host"
+"""This computer, as a source is named."""
 
 UNTRAINED = "untrained: drawn from the architecture's key"
 """What is said of weights that no training has touched."""
@@ -98,13 +108,9 @@ def export(
     try:
         with work_folder(folder) as work:
             delivery = deliver(network, plan, work, lambda made: made.artifact.path.name, say)
-            files = []
-            for each in delivery.files:
-                target = folder / each.artifact.path.name
-                if not target.is_dir():  # a SavedModel of that content is there
-                    put(each.artifact.path, target)
-                files.append(each.at(target))
-        return Exported(delivery=replace(delivery, files=tuple(files)))
+            aside = work / "aside"
+            files = _put_all(delivery.files, folder, aside)
+        return Exported(delivery=replace(delivery, files=files))
     except BaseException:
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
@@ -120,7 +126,7 @@ def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> N
         name: For people.
 
     Raises:
-        InputError: If there is no such dataset, or the network does not fit it.
+        InputError: If there is no such dataset, or the network does not fit it or its weights.
         OperationError: If torch is not installed.
     """
     module, weights = _with_weights(found)
@@ -141,6 +147,27 @@ def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> N
         found=facts,
         searched=searched,
     )
+
+
+def own_source(found: Found) -> str | None:
+    """The device that a network's run timed candidates on; None where that is no one device."""
+    if found.run is None:
+        return None
+    from pocketnas.runs import load_config
+
+    name = load_config(found.run).latency
+    is_device = name == HOST or (name.startswith("adb:") and name != ANY_PHONE)
+    return name if is_device else None
+
+
+def host_settings_of(found: Found) -> SourceSettings:
+    """How files are timed on this computer: by its CPU, clock free, unless the run did so too."""
+    settings = settings_of(found)
+    if own_source(found) == HOST:
+        return settings
+    from devices.device import ClockTier, Delegate
+
+    return replace(settings, delegate=Delegate.CPU, clock_tier=ClockTier.FREE)
 
 
 def settings_of(found: Found) -> SourceSettings:
@@ -168,7 +195,8 @@ def export_best(
     """Export a run's best network into its folder ``best``, and time the very file.
 
     Its weights are those of its short training, which is done again to have them: the search keeps
-    none. What was found is kept in ``best/export.json``.
+    none. It is exported in the precision that candidates were timed in, and in fp32. What was
+    found is kept in ``best/export.json``.
     """
     target = folder / "best"
     index = best.candidate.index
@@ -176,8 +204,8 @@ def export_best(
         return
     say(f"exporting trial {index}, the best")
     target.mkdir(exist_ok=True)
-    weights = target / WEIGHTS
-    for stale in (weights, target / "export.json"):
+    weights = target / WEIGHTS.format(index=index)
+    for stale in (*target.glob("weights*.safetensors"), target / "export.json"):
         stale.unlink(missing_ok=True)
     if not parts.config.train_command and not _is_stand_in(best):
         job = evaluation.job(index, best.candidate.architecture, checkpoint=str(weights))
@@ -188,11 +216,11 @@ def export_best(
     found = Found(architecture=architecture, head=parts.evaluation.head, run=folder, index=index)
     try:
         network = network_of(found, name=f"trial {index}")
-        exported = export(network, Plan(formats=(parts.config.exporter,)), target)
+        exported, left_out = _export_in(network, parts, target, say)
     except OperationError as error:
         say(f"not exported: {error}")
         return
-    facts = {"index": index, **exported.to_json(), "latency": None}
+    facts = {"index": index, **exported.to_json(), "left_out": left_out, "latency": None}
     artifact = exported.delivery.files[0].artifact
     timed = _timed(parts.source, artifact, parts.config.final_preset)
     if timed is not None:
@@ -201,10 +229,48 @@ def export_best(
         facts["latency"] = latency_facts(timed)
         answer = Timed(artifact=artifact, on=parts.source.name, answer=timed)
         gate = check_latency(artifact, answer, network.searched)
-        if isinstance(gate, Gate):
+        facts["not_run"] = [
+            each
+            for each in facts["not_run"]
+            if (each["gate"], each["file"]) != (GateName.LATENCY, artifact.path.name)
+        ]
+        if isinstance(gate, NotRun):
+            facts["not_run"].append(gate.to_json())
+        else:
             facts["gates"].append(replace(gate, is_warning=True).to_json())
             say(gate.text if gate.passed else f"warning: {gate.text}")
     write_whole(target / "export.json", json.dumps(facts, indent=1).encode())
+
+
+def _export_in(
+    network: Network, parts: Assembly, target: Path, say: Callable[[str], None]
+) -> tuple[Exported, dict[str, str]]:
+    """The files in a search's precision and in fp32, and why the first is missing if it is."""
+    from exporters.quantize import Quantization
+
+    whole = Plan(formats=(parts.config.exporter,))
+    wanted = {"int8": Quantization.INT8, "fp16": Quantization.FP16}.get(parts.config.precision)
+    if wanted is None:
+        return export(network, whole, target), {}
+    why = _impossible(wanted, network)
+    if not why:
+        try:
+            plan = replace(whole, quantizations=(wanted, Quantization.NONE))
+            return export(network, plan, target), {}
+        except (InputError, OperationError) as error:
+            why = str(error)
+    say(f"not exported as {wanted}: {why}")
+    return export(network, whole, target), {wanted.value: why}
+
+
+def _impossible(wanted: Quantization, network: Network) -> str:
+    """Why a number format has no file; empty if nothing speaks against it."""
+    if wanted != "int8" or network.task is not None:
+        return ""
+    return (
+        "the search timed int8 files with stand-in scales, which are for timing alone, and the "
+        "run has no data to calibrate real ones on"
+    )
 
 
 def read_export(folder: Path) -> dict[str, Any] | None:
@@ -224,6 +290,56 @@ def _make(folder: Path) -> None:
         raise InputError(msg) from error
 
 
+def _put_all(files: tuple[Delivered, ...], folder: Path, aside: Path) -> tuple[Delivered, ...]:
+    """Every file under its final name in ``folder``, or none.
+
+    Args:
+        files: Named after their content.
+        folder: Where they go.
+        aside: Not there yet; takes what has such a name and another content.
+
+    Raises:
+        OperationError: If one cannot be put; the folder is as it was.
+    """
+    put_now: list[Path] = []
+    try:
+        aside.mkdir()
+        for each in files:
+            target = folder / each.artifact.path.name
+            if _is_there(each.artifact, target):
+                continue
+            if target.exists():
+                target.rename(aside / target.name)
+            put_now.append(target)
+            put(each.artifact.path, target)
+    except BaseException as error:
+        for target in put_now:
+            _take_back(target, aside / target.name)
+        if not isinstance(error, OSError):
+            raise
+        msg = f"files cannot be written to {str(folder)!r}: {error}"
+        raise OperationError(msg) from error
+    return tuple(each.at(folder / each.artifact.path.name) for each in files)
+
+
+def _is_there(artifact: Artifact, target: Path) -> bool:
+    """Whether the very content is under its final name already."""
+    if target.is_dir():
+        return sha256_of_folder(target) == artifact.sha256
+    return target.is_file() and sha256_of(target) == artifact.sha256
+
+
+def _take_back(target: Path, before: Path) -> None:
+    """Remove what was put, and put back what had its name."""
+    with suppress(OSError):
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+        if before.exists():
+            before.rename(target)
+
+
 def _is_done(folder: Path, index: int) -> bool:
     path = folder / "export.json"
     return path.is_file() and json.loads(path.read_text()).get("index") == index
@@ -240,20 +356,48 @@ def _timed(source: LatencySource, artifact: Artifact, preset: str) -> LatencyEst
 
 
 def _with_weights(found: Found) -> tuple[nn.Module, str]:
-    """The module, with the weights that its run kept where it is the run's best."""
+    """The module, with the weights that its run kept where it is the run's best.
+
+    Raises:
+        InputError: If it ends in something else than they do, or they cannot be read.
+        OperationError: If torch is not installed.
+    """
     example_inputs(found.architecture)  # says what is missing where torch is
     module = found.architecture.build(found.head)
     if found.run is None or found.index is None:
         return module, UNTRAINED
-    path = found.run / "best" / WEIGHTS
-    kept = read_export(found.run)
-    is_best = kept is None or kept["index"] == found.index
-    if not path.is_file() or not is_best:
+    path = _kept_weights(found.run, found.index)
+    if path is None:
         return module, UNTRAINED
+    own = _head_of(found.run)
+    if found.head != own:
+        msg = (
+            f"trial {found.index} of {str(found.run)!r} was trained to end in {own}, "
+            f"{found.head} was asked for: leave out --classes"
+        )
+        raise InputError(msg)
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    module.load_state_dict(load_file(path))
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        said = " ".join(str(error).split())[:300]
+        msg = f"{str(path)!r} has no weights for trial {found.index}: {said}"
+        raise InputError(msg) from error
     return module, f"trained: as in the search, trial {found.index} of {found.run.name}"
+
+
+def _kept_weights(run: Path, index: int) -> Path | None:
+    """Where a trial's weights are; None if the run kept none of it."""
+    folder = run / "best"
+    named = folder / WEIGHTS.format(index=index)
+    if named.is_file():
+        return named
+    kept = read_export(run)
+    is_its = kept is not None and kept["index"] == index
+    old = folder / OLD_WEIGHTS
+    return old if is_its and old.is_file() else None
 
 
 def _of_run(found: Found) -> tuple[dict[str, Json], FoundLatency | None, Task | None]:

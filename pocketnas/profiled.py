@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from exporters.graph import Graph
 
 PROFILE = "profile.json"
-"""In the folder ``best`` of a run, of its best network."""
+"""In the folder ``best`` of a run, of its best network, whose ``index`` it holds."""
 
 
 def show(found: Found, on: str, settings: SourceSettings, *, as_json: bool) -> None:
@@ -34,7 +35,7 @@ def show(found: Found, on: str, settings: SourceSettings, *, as_json: bool) -> N
     """
     profile = _profile(found, on, settings)
     facts = {"device": on, **profile.to_json()}
-    kept = _keep(found, facts)
+    kept = keep(found, facts)
     if as_json:
         print_json(facts)
         return
@@ -92,15 +93,22 @@ def _graph(found: Found) -> Graph:
     return to_graph(found.architecture.build(found.head), inputs)
 
 
-def _keep(found: Found, facts: dict[str, object]) -> Path | None:
-    """Beside the export of the run's best network, if it is that."""
+def keep(found: Found, facts: Mapping[str, object]) -> Path | None:
+    """Write a profile's facts beside the export of its run's best network, if it is of that.
+
+    Returns:
+        Where; None for another network, or the same at another size or with another head.
+    """
     from pocketnas.exported import read_export
+    from pocketnas.runs import trial_of
 
     if found.run is None:
         return None
     exported = read_export(found.run)
     if exported is None or exported["index"] != found.index:
         return None
+    if found != trial_of(found.run, f"{found.index}"):
+        return None
     path = found.run / "best" / PROFILE
-    write_whole(path, json.dumps(facts, indent=1).encode())
+    write_whole(path, json.dumps({"index": found.index, **facts}, indent=1).encode())
     return path

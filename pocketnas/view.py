@@ -13,6 +13,7 @@ from controller.finish import FrontMember
 from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
+from exporters.artifact import STAND_IN_INT8, Precision
 from workspace.errors import InputError
 
 
@@ -48,7 +49,7 @@ def view(folder: Path) -> dict[str, Any]:
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),
-        "profile": _kept(folder, "profile.json"),
+        "profile": _profile(folder, summary.best),
     }
 
 
@@ -59,6 +60,14 @@ def _kept(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     facts: dict[str, Any] = json.loads(path.read_text())
     return facts
+
+
+def _profile(folder: Path, best: FrontMember | None) -> dict[str, Any] | None:
+    """Of the best network of today; one of an earlier best is not told."""
+    kept = _kept(folder, "profile.json")
+    if kept is None or best is None or kept.get("index") != best.candidate.index:
+        return None
+    return kept
 
 
 def _trial(candidate: Candidate) -> dict[str, Any]:
@@ -124,4 +133,6 @@ def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:
         if isinstance(conditions, dict):
             for name in ("device_stand_in", "runner_stand_in"):
                 found[str(conditions.get(name, ""))] = None
+            if conditions.get("precision") == Precision.INT8:  # before anything is calibrated
+                found[STAND_IN_INT8] = None
     return [text for text in found if text]

@@ -20,9 +20,9 @@ class Classifier(context: Context) : AutoCloseable {
 
     /** The labels with their probabilities, the most probable first. */
     fun classify(picture: Bitmap): List<Pair<String, Float>> {
-        inputs[0].writeFloat(prepare(picture))
+        inputs[0].@WRITE@
         model.run(inputs, outputs)
-        val scores = outputs[0].readFloat()
+        val scores = @READ@
         val largest = scores.max()
         val powers = scores.map { exp(it - largest) }
         val sum = powers.sum()
@@ -40,7 +40,7 @@ class Classifier(context: Context) : AutoCloseable {
         }
     }
 
-    private fun intensity(pixel: Int, colour: Int): Float = when {
+@ROUNDED@@RESTORED@    private fun intensity(pixel: Int, colour: Int): Float = when {
         COLOURS == 1 -> 0.299f * Color.red(pixel) + 0.587f * Color.green(pixel) + 0.114f * Color.blue(pixel)
         colour == 0 -> Color.red(pixel).toFloat()
         colour == 1 -> Color.green(pixel).toFloat()
@@ -58,6 +58,6 @@ class Classifier(context: Context) : AutoCloseable {
         const val CHANNELS = @CHANNELS@
         const val COLOURS = @COLOURS@
         val MEAN = floatArrayOf(@MEAN@)
-        val STD = floatArrayOf(@STD@)
+        val STD = floatArrayOf(@STD@)@INPUT@@OUTPUT@
     }
 }

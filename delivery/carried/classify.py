@@ -1,11 +1,11 @@
 """Classifies a picture with one of the models of this bundle.
 
-    pip install ai-edge-litert numpy
+    pip install -r requirements.txt
     python snippets/classify.py PICTURE [MODEL]
 
 PICTURE is a binary PGM or PPM file, or a NumPy file of `[H, W]` or `[H, W, 3]` uint8; where Pillow
-is installed, any that it reads. MODEL is one of the .tflite files in models/; the first one where
-it is left out.
+is installed, any that it reads. MODEL is one of the .tflite or .onnx files in models/; the first
+one where it is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print(__doc__, file=sys.stderr)
         return 2
-    model = Path(arguments[1]) if len(arguments) > 1 else sorted(BUNDLE.glob("models/*.tflite"))[0]
+    kept = [*sorted(BUNDLE.glob("models/*.tflite")), *sorted(BUNDLE.glob("models/*.onnx"))]
+    model = Path(arguments[1]) if len(arguments) > 1 else kept[0]
     labels = (BUNDLE / "labels.txt").read_text(encoding="utf-8").splitlines()
     probabilities = classify(model, read_picture(Path(arguments[0])))
     for index in np.argsort(-probabilities)[:3]:
@@ -36,17 +37,41 @@ def main(arguments: list[str]) -> int:
 
 def classify(model: Path, picture: Any) -> Any:  # noqa: ANN401 - numpy is not typed everywhere
     """Probabilities `[classes]` of a picture `[H, W]` or `[H, W, 3]` uint8."""
+    settings = json.loads((BUNDLE / "preprocessing.json").read_text(encoding="utf-8"))
+    run = by_onnxruntime if model.suffix == ".onnx" else by_litert
+    scores = run(model, prepare(picture, settings))
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum()
+
+
+def by_litert(model: Path, image: Any) -> Any:  # noqa: ANN401 - numpy is not typed everywhere
+    """Scores `[classes]` of an image `[1, H, W, C]`; int8 ends are rounded and restored."""
     from ai_edge_litert.interpreter import Interpreter
 
-    settings = json.loads((BUNDLE / "preprocessing.json").read_text(encoding="utf-8"))
     interpreter = Interpreter(model_path=str(model))
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()
-    interpreter.set_tensor(given["index"], prepare(picture, settings))
+    if given["dtype"] == np.int8:
+        scale, zero_point = given["quantization"]
+        image = np.clip(np.rint(image / scale) + zero_point, -128, 127).astype(np.int8)
+    interpreter.set_tensor(given["index"], image)
     interpreter.invoke()
-    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    powers = np.exp(scores - scores.max())
-    return powers / powers.sum()
+    made = interpreter.get_output_details()[0]
+    scores = interpreter.get_tensor(made["index"])[0]
+    if made["dtype"] == np.int8:
+        scale, zero_point = made["quantization"]
+        scores = (scores.astype(np.float32) - zero_point) * scale
+    return scores
+
+
+def by_onnxruntime(model: Path, image: Any) -> Any:  # noqa: ANN401 - numpy is not typed everywhere
+    """Scores `[classes]` of an image `[1, H, W, C]`, which the file takes channels first."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    first = np.ascontiguousarray(np.moveaxis(image, -1, 1))
+    return session.run(None, {given.name: first})[0][0]
 
 
 def prepare(picture: Any, settings: Any) -> Any:  # noqa: ANN401 - numpy is not typed everywhere

@@ -4,16 +4,19 @@
     python verify.py
 
 Hashes need Python alone. The models are run on the kept examples in their runtimes, and network.py
-in torch, where those are installed; what is not installed is said. Exit code 0 if all that was
-checked is well, 1 if anything is not.
+in torch, in a process of its own, where those are installed; what is not installed is said. Exit
+code 0 if all that was checked is well, 1 if anything is not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,10 +24,14 @@ MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 NETWORK = "network.py"
 IGNORED = "__pycache__"
 TORCH_TOLERANCE = 1e-4
+DEADLINE_S = 1800.0
 
 
 def main(arguments: list[str]) -> int:
     """Check the bundle that this file lies in, or the one that is named; the exit code."""
+    if arguments[:1] == ["--network"]:
+        print(json.dumps(check_network(Path(arguments[1]))))
+        return 0
     named = [each for each in arguments if each != "--json"]
     report = check(Path(named[0]) if named else Path(__file__).resolve().parent)
     if "--json" in arguments:
@@ -80,7 +87,12 @@ def changes(bundle: Path) -> dict[str, str]:
         elif name not in found:
             wrong[name] = "is missing"
         else:
-            _compare(name, _digest(found[name]), kept.get(name), sums.get(name), wrong)
+            try:
+                digest = _digest(found[name])
+            except OSError as error:
+                wrong[name] = f"cannot be read: {error.strerror}"
+            else:
+                _compare(name, digest, kept.get(name), sums.get(name), wrong)
     for name in found:
         if name not in kept and name not in (MANIFEST, SUMS) and name not in wrong:
             wrong[name] = "is in no list of the bundle's files"
@@ -133,28 +145,81 @@ def _check_outputs(
     bundle: Path, checks: list[dict[str, Any]], not_run: list[dict[str, str]]
 ) -> None:
     manifest = json.loads((bundle / MANIFEST).read_bytes())
-    try:
-        import numpy
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("numpy") is None:
         not_run.append({"file": "models", "why": "numpy is not installed"})
         return
+    try:
+        inputs, outputs = _examples(bundle, manifest)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a file is said of the file
+        checks.append(_failed(manifest["examples"]["file"], error))
+        return
+    for model in manifest["models"]:
+        file = model["file"]
+        try:
+            made = run_model(bundle, model, inputs)
+            found = _compared(file, made, outputs, model["tolerance"], model["format"])
+        except ModuleNotFoundError as error:
+            not_run.append({"file": file, "why": f"{error.name} is not installed"})
+        except Exception as error:  # noqa: BLE001 - what runtimes raise has no common parent
+            checks.append(_failed(file, error))
+        else:
+            checks.append(found)
+    answer = _network_apart(bundle)
+    (not_run if "why" in answer else checks).append(answer)
+
+
+def _failed(file: str, error: Exception) -> dict[str, Any]:
+    said = " ".join(str(error).split())[:300]
+    text = f"cannot be run: {type(error).__name__}: {said}"
+    return {"file": file, "passed": False, "text": text}
+
+
+def _examples(bundle: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs and outputs `[N, …]` by name, as they were kept."""
+    import numpy
+
     with numpy.load(bundle / manifest["examples"]["file"], allow_pickle=False) as kept:
         arrays = dict(kept)
     inputs = {k.partition(":")[2]: v for k, v in arrays.items() if k.startswith("input:")}
     outputs = {k.partition(":")[2]: v for k, v in arrays.items() if k.startswith("output:")}
-    for model in manifest["models"]:
+    return inputs, outputs
+
+
+def _network_apart(bundle: Path) -> dict[str, Any]:
+    """``check_network`` in a process of its own: torch and TensorFlow may not share one."""
+    with tempfile.TemporaryDirectory() as folder:  # compiled files in a bundle are not read
+        isolated = ["-I"] if sys.flags.isolated else []
+        program = [sys.executable, *isolated, "-X", f"pycache_prefix={folder}", __file__]
         try:
-            made = run_model(bundle, model, inputs)
-        except ModuleNotFoundError as error:
-            not_run.append({"file": model["file"], "why": f"{error.name} is not installed"})
-            continue
-        checks.append(_compared(model["file"], made, outputs, model["tolerance"], model["format"]))
+            done = subprocess.run(
+                [*program, "--network", str(bundle.absolute())],
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_S,
+                check=False,
+            )
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return _failed(NETWORK, error)
+        except ValueError:
+            said = " ".join(done.stderr.split())[-300:]
+            text = f"cannot be run: its process ended with {done.returncode}: {said}"
+            return {"file": NETWORK, "passed": False, "text": text}
+    return answer
+
+
+def check_network(bundle: Path) -> dict[str, Any]:
+    """What network.py computes against what was kept, or why that cannot be said."""
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
     try:
-        made = run_network(bundle, inputs, list(outputs))
+        inputs, outputs = _examples(bundle, manifest)
+        with contextlib.redirect_stdout(sys.stderr):  # the answer alone goes out
+            made = run_network(bundle, inputs, list(outputs))
+        return _compared(NETWORK, made, outputs, TORCH_TOLERANCE, "torch")
     except ModuleNotFoundError as error:
-        not_run.append({"file": NETWORK, "why": f"{error.name} is not installed"})
-    else:
-        checks.append(_compared(NETWORK, made, outputs, TORCH_TOLERANCE, "torch"))
+        return {"file": NETWORK, "why": f"{error.name} is not installed"}
+    except Exception as error:  # noqa: BLE001 - a network's code may raise anything
+        return _failed(NETWORK, error)
 
 
 def _compared(
@@ -211,19 +276,45 @@ def _litert(path: Path, model: dict[str, Any]) -> Any:  # noqa: ANN401 - a funct
     interpreter.allocate_tensors()
     if interpreter.get_signature_list():
         runner = interpreter.get_signature_runner()
-        return lambda feed: {k: v.copy() for k, v in runner(**feed).items()}
+        given, made = runner.get_input_details(), runner.get_output_details()
+
+        def call(feed: dict[str, Any]) -> dict[str, Any]:
+            found = runner(**{name: _rounded(value, given[name]) for name, value in feed.items()})
+            return {name: _restored(value, made[name]) for name, value in found.items()}
+
+        return call
 
     def run(feed: dict[str, Any]) -> dict[str, Any]:
         for spec, details in zip(model["inputs"], interpreter.get_input_details(), strict=True):
-            interpreter.set_tensor(details["index"], feed[spec["name"]])
+            interpreter.set_tensor(details["index"], _rounded(feed[spec["name"]], details))
         interpreter.invoke()
         found = interpreter.get_output_details()
         return {
-            spec["name"]: interpreter.get_tensor(details["index"])
+            spec["name"]: _restored(interpreter.get_tensor(details["index"]), details)
             for spec, details in zip(model["outputs"], found, strict=True)
         }
 
     return run
+
+
+def _rounded(value: Any, details: dict[str, Any]) -> Any:  # noqa: ANN401 - numpy may be missing
+    """As an input takes it: numbers of 8 bits where it is int8."""
+    import numpy
+
+    if details["dtype"] != numpy.int8:
+        return value
+    scale, zero_point = details["quantization"]
+    return numpy.clip(numpy.rint(value / scale) + zero_point, -128, 127).astype(numpy.int8)
+
+
+def _restored(value: Any, details: dict[str, Any]) -> Any:  # noqa: ANN401 - numpy may be missing
+    """What the numbers of an output stand for, as a copy."""
+    import numpy
+
+    if details["dtype"] != numpy.int8:
+        return value.copy()
+    scale, zero_point = details["quantization"]
+    return (value.astype(numpy.float32) - zero_point) * numpy.float32(scale)
 
 
 def _onnx(path: Path, model: dict[str, Any]) -> Any:  # noqa: ANN401 - a function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ def export(
         typer.Option(
             help="Where to time the files: host, adb:SERIAL or package.module:NAME; may be given "
             "again. The first is the chosen device.",
-            show_default="nowhere, with --bundle every device at hand",
+            show_default="nowhere, with --bundle every device at hand, the run's own first",
         ),
     ] = None,
     preset: Annotated[
@@ -69,6 +70,10 @@ def export(
             show_default="none",
         ),
     ] = None,
+    int8_io: Annotated[
+        bool,
+        typer.Option("--int8-io", help="int8 TFLite files take and give int8 instead of float32."),
+    ] = False,
     bundle: Annotated[
         bool, typer.Option("--bundle", help="Make one folder with all that an app needs.")
     ] = False,
@@ -97,9 +102,12 @@ def export(
         quantizations=_quantizations(quantize),
         calibration_samples=calibration_samples,
         warn=warn or [],
-        on=on or (_at_hand() if bundle else []),
+        on=on or [],
         preset=preset,
+        float_io=not int8_io,
     )
+    if bundle and not on:
+        plan = replace(plan, sources=_at_hand(found), are_named=False)
     network = network_of(found, dataset=dataset, name=architecture)
     try:
         exported = deliver(network, plan, output, bundle=bundle, say=_progress)
@@ -132,8 +140,6 @@ def _fitted(found: Found, dataset: str | None, classes: int | None) -> Found:
     """A network that is of no run ends in what its dataset needs."""
     if dataset is None or found.run is not None or classes is not None:
         return found
-    from dataclasses import replace
-
     from training.task import create
 
     return replace(found, head=create(dataset).head)
@@ -148,12 +154,13 @@ def _plan(
     warn: list[str],
     on: list[str],
     preset: str,
+    float_io: bool,
 ) -> Plan:
     from delivery.export import Plan
     from delivery.gates import gates_named
     from exporters.exporter import create
     from latency.presets import preset as preset_named
-    from pocketnas.exported import settings_of
+    from pocketnas.exported import host_settings_of, settings_of
 
     preset_named(preset)
     for name in formats:
@@ -165,15 +172,19 @@ def _plan(
         only_warn=gates_named(warn),
         sources=tuple(dict.fromkeys(on)),
         settings=settings_of(found),
+        host_settings=host_settings_of(found),
         preset=preset,
+        float_io=float_io,
     )
 
 
-def _at_hand() -> list[str]:
-    """Every device that can be used now."""
+def _at_hand(found: Found) -> tuple[str, ...]:
+    """The device of the network's run, or this computer, then every one that can be used now."""
     from devices.pool import discover
+    from pocketnas.exported import HOST, own_source
 
-    return [each.id for each in discover() if not each.problem]
+    ready = (each.id for each in discover() if not each.problem)
+    return tuple(dict.fromkeys((own_source(found) or HOST, *ready)))
 
 
 def _progress(text: str) -> None:

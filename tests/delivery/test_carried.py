@@ -1,6 +1,7 @@
 """What bundles carry does what the training did, and needs nothing of ours."""
 
 import ast
+import json
 import sys
 from pathlib import Path
 
@@ -82,3 +83,70 @@ def test_they_import_nothing_that_a_bundles_readme_does_not_name(name):
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "models/../../a", "a\\b", ""])
 def test_names_that_lead_out_of_a_bundle_are_none(name):
     assert not verify._is_inside(name)
+
+
+@pytest.fixture
+def small_bundle(tmp_path):
+    """A network that doubles, and a model that is no model; enough for verify.py."""
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    one = np.ones((2, 3), np.float32)
+    arrays = {"input:image": one, "output:output": 2 * one}
+    np.savez(bundle / "examples.npz", **arrays)  # type: ignore[arg-type] # named arrays
+    (bundle / "network.py").write_text(
+        "import sys, torch\nprint('I say something')\nassert 'tensorflow' not in sys.modules\n"
+        "def load():\n    return lambda image: 2 * image\n"
+    )
+    (bundle / "bad.tflite").write_bytes(b"no model")
+    listed(bundle)
+    return bundle
+
+
+def listed(bundle):
+    """With its hashes."""
+    names = ("examples.npz", "network.py", "bad.tflite")
+    sums = {name: verify._digest(bundle / name) for name in names}
+    model = {"file": "bad.tflite", "format": "tflite", "tolerance": 1, "inputs": [], "outputs": []}
+    manifest = {
+        "files": {name: {"sha256": digest} for name, digest in sums.items()},
+        "examples": {"file": "examples.npz"}, "models": [model],
+    }  # fmt: skip
+    (bundle / verify.MANIFEST).write_text(json.dumps(manifest))
+    sums[verify.MANIFEST] = verify._digest(bundle / verify.MANIFEST)
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+    (bundle / verify.SUMS).write_text(lines)
+
+
+def test_a_model_that_does_not_run_fails_alone_and_the_network_is_run_apart(small_bundle):
+    report = verify.check(small_bundle)
+    found = {each["file"]: each for each in report["checks"]}
+    assert not found["bad.tflite"]["passed"]
+    assert "cannot be run: ValueError" in found["bad.tflite"]["text"]
+    assert found["network.py"]["passed"], found
+    assert not (small_bundle / "__pycache__").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("1 / 0\n", "ZeroDivisionError"), ("import os\nos._exit(7)\n", "with 7")]
+)
+def test_a_network_that_does_not_run_fails_with_what_it_said(small_bundle, code, said):
+    (small_bundle / "network.py").write_text(code)
+    listed(small_bundle)
+    found = {each["file"]: each for each in verify.check(small_bundle)["checks"]}
+    assert not found["network.py"]["passed"]
+    assert said in found["network.py"]["text"]
+
+
+def test_examples_that_cannot_be_read_fail(small_bundle):
+    (small_bundle / "examples.npz").write_bytes(b"no archive")
+    listed(small_bundle)
+    found = {each["file"]: each for each in verify.check(small_bundle)["checks"]}
+    assert not found["examples.npz"]["passed"]
+
+
+def test_a_link_that_leads_nowhere_is_one_line(small_bundle):
+    (small_bundle / "bad.tflite").unlink()
+    (small_bundle / "bad.tflite").symlink_to("nowhere")
+    assert verify.changes(small_bundle) == {
+        "bad.tflite": "cannot be read: No such file or directory"
+    }

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from delivery.accuracy import check_accuracy
 from delivery.file_gates import (
     check_delegation,
     check_file,
@@ -17,7 +18,7 @@ from delivery.file_gates import (
 )
 from delivery.gates import Gate, GateName, NotRun
 from delivery.network import compared
-from exporters.artifact import ModelFormat, Precision
+from exporters.artifact import ModelFormat, Precision, TensorSpec
 from exporters.exporter import create
 from exporters.testing import random_inputs
 
@@ -136,3 +137,34 @@ def test_an_onnx_file_has_the_networks_macs(network, tmp_path):
     gates = [each for each in found if isinstance(each, Gate)]
     assert [each.name for each in gates] == [GateName.PARITY, GateName.MACS, GateName.SIZE]
     assert all(each.passed for each in gates)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outputs": ()},
+        {"inputs": (TensorSpec(name="image", shape=(1, 8, 8, 1), dtype="float32"),)},
+        {"format": ModelFormat.ONNX},
+    ],
+)
+def test_a_file_that_cannot_be_compared_fails_parity_with_the_runtimes_words(
+    network, artifact, changes
+):
+    """What the file is told to be differs from what it is."""
+    told = replace(artifact, **changes)
+    examples = compared(network)
+    if "inputs" in changes:
+        examples = replace(examples, inputs={"image": examples.inputs["image"][:, :, :8, :8]})
+        network = replace(network, module=nn.Flatten(), task=None)
+    gate = check_parity(network, told, examples)
+    assert not gate.passed
+    assert gate.figures["max_error"] is None
+    assert "cannot be compared" in gate.text
+
+
+def test_a_file_that_does_not_run_fails_accuracy(network, artifact):
+    found = check_accuracy(
+        network.architecture.inputs, network.task, replace(artifact, outputs=artifact.inputs), 1.0
+    )
+    assert not found.passed
+    assert "does not run" in found.text

@@ -38,3 +38,8 @@ def test_a_gate_that_was_not_run_stops_nothing():
     require((skipped,), "")
     assert warned([skipped], frozenset(GateName)) == (skipped,)
     assert skipped.to_json() == {"gate": "latency", "file": "a.tflite", "why": "no device"}
+
+
+def test_a_failure_says_what_would_deliver_it_all_the_same():
+    with pytest.raises(GateError, match=r"--warn size --warn macs"):
+        require((gate(GateName.SIZE, passed=False), gate(passed=False)), "nothing was kept")

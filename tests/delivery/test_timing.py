@@ -1,14 +1,16 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from controller.candidate import FoundLatency
 from delivery.gates import NotRun
-from delivery.timing import Timed, Timers, check_int8_speed, check_latency
+from delivery.timing import Place, Timed, Timers, check_int8_speed, check_latency
+from devices.device import ClockTier, Delegate, DeviceInfo, RunnerInfo, Setup
 from exporters.artifact import Artifact, ModelFormat, Precision
-from latency.measurement import Verdict
+from latency.measurement import Conditions, Statistic, Verdict
 from latency.source import LatencyEstimate, LatencyFailure, Origin, SourceSettings
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 
 @pytest.fixture
@@ -16,6 +18,30 @@ def artifact(tiny_model):
     return Artifact(
         path=tiny_model, format=ModelFormat.TFLITE, sha256="a" * 64, inputs=(), outputs=(), tool=""
     )
+
+
+@pytest.fixture
+def measured():
+    """An answer with its conditions, of a session that nothing ran."""
+
+    def make(precision, threads):
+        setup = Setup(
+            info=DeviceInfo(
+                model="a phone", unit="u", soc="", abi="arm64-v8a", build="", kernel="",
+                core_khz=(0,), ram_mb=1,
+            ),
+            runner=RunnerInfo(name="benchmark_model", dialect="tflite", version="1"),
+            threads=threads, cores=(), delegate=Delegate.CPU, clock_tier=ClockTier.FREE,
+            gives_single_runs=True,
+        )  # fmt: skip
+        conditions = Conditions(setup=setup, precision=precision, statistic=Statistic.MEDIAN)
+        return LatencyEstimate(
+            request_id="a", latency_ms=1.0, low_ms=0.9, high_ms=1.1, origin=Origin.MEASURED,
+            source="adb:A", coverage=1.0, verdict=Verdict.STABLE,
+            measurement=SimpleNamespace(conditions=conditions),  # type: ignore[arg-type] # of it, what is compared
+        )  # fmt: skip
+
+    return make
 
 
 def timed(artifact, latency_ms, spread=0.005):
@@ -94,7 +120,7 @@ def test_int8_without_a_device_is_not_compared(artifact):
 
 
 def test_each_file_is_asked_about_once_and_sources_are_closed(artifact, own_timer):
-    with Timers(("own_timer:SOURCE",), SourceSettings(), "quick") as timers:
+    with Timers((Place(name="own_timer:SOURCE"),), "quick") as timers:
         found = list(timers.time([artifact, artifact]))
     assert [[artifact.path.name]] == own_timer.ASKED
     assert own_timer.SOURCE.closed == 1
@@ -103,6 +129,68 @@ def test_each_file_is_asked_about_once_and_sources_are_closed(artifact, own_time
 
 
 def test_a_table_and_an_unknown_source_are_refused_before_any_work():
-    for name, said in (("table:pixel1", "times no files"), ("phone", "unknown source")):
-        with pytest.raises(InputError, match=said), Timers((name,), SourceSettings(), "quick"):
+    for name, said in (
+        ("table:pixel1", "times no files"),
+        ("phone", "unknown source"),
+        ("adb:any", "give --on adb:SERIAL"),
+    ):
+        with pytest.raises(InputError, match=said), Timers((Place(name=name),), "quick"):
             pass
+
+
+def test_a_stored_measurement_is_no_answer(own_timer, monkeypatch):
+    asked = []
+
+    def source(settings):
+        asked.append(settings)
+        return own_timer.SOURCE
+
+    monkeypatch.setattr(own_timer, "MAKE", source, raising=False)
+    place = Place(name="own_timer:MAKE", settings=SourceSettings(threads=4))
+    with Timers((place,), "quick"):
+        pass
+    assert [(each.threads, each.reuse) for each in asked] == [(4, False)]
+
+
+def test_a_source_that_nobody_named_and_is_not_there_is_told_and_fails_nothing(artifact):
+    place = Place(name="adb:NOSUCHPHONE", is_named=False)
+    with Timers((place,), "quick") as timers:
+        (found,) = timers.time([artifact])
+    assert isinstance(found.answer, LatencyFailure)
+    assert "NOSUCHPHONE" in str(found.to_json()["failure"])
+    checked = check_latency(artifact, found, searched(1.0))
+    assert isinstance(checked, NotRun)
+    assert "nobody named" in checked.why
+
+
+def test_a_source_that_gives_up_keeps_the_answers_it_gave(artifact, own_timer, monkeypatch):
+    whole = own_timer.SOURCE.estimate
+
+    def estimate(requests):
+        yield next(iter(whole(requests)))
+        text = "the cable is out"
+        raise OperationError(text)
+
+    monkeypatch.setattr(own_timer.SOURCE, "estimate", estimate)
+    other = replace(artifact, sha256="b" * 64)
+    with Timers((Place(name="own_timer:SOURCE"),), "quick") as timers:
+        first, second = timers.time([artifact, other])
+    assert first.answer.latency_ms == 2.0
+    assert second.answer.text == "the cable is out"
+
+
+def test_int8_is_compared_under_equal_conditions_alone(artifact, measured):
+    small = replace(artifact, precision=Precision.INT8)
+    whole = replace(timed(artifact, 1.0), answer=measured(Precision.FP32, threads=1))
+    same = replace(timed(small, 0.5), answer=measured(Precision.INT8, threads=1))
+    assert check_int8_speed(small, same, whole).passed
+    other = replace(timed(small, 0.5), answer=measured(Precision.INT8, threads=4))
+    found = check_int8_speed(small, other, whole)
+    assert isinstance(found, NotRun)
+    assert "threads: 1 and 4" in found.why
+    assert "precision" not in found.why
+
+
+def test_int8_without_an_fp32_file_of_its_exporter_says_so(artifact):
+    small = replace(artifact, precision=Precision.INT8)
+    assert "same exporter" in check_int8_speed(small, timed(small, 1.0), None).why

@@ -289,8 +289,9 @@ def test_what_a_failed_run_wrote_does_not_stay_on_the_phone(phone, model, monkey
     reply = phone.reply
 
     def write(command):
-        if "--result_file_path=" in command:
-            phone.results[re.search(r"--result_file_path=([\w./-]+)", command)[1]] = "half"
+        found = re.search(r"--result_file_path=([\w./-]+)", command)
+        if found:
+            phone.results[found[1]] = "half"
         return reply(command)
 
     monkeypatch.setattr(phone, "_answer", write)

@@ -303,7 +303,7 @@ def test_a_home_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeyp
 
 
 def test_a_process_that_cannot_be_written_down_whole_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(lease_holders.os, "write", lambda _, content: len(content) - 1)
+    monkeypatch.setattr("devices.lease_holders.os.write", lambda _, content: len(content) - 1)
     with pytest.raises(OperationError, match=r"No space left on device"):
         lease_holders.Holder(tmp_path / "full", 2.0)
     assert list((tmp_path / "full").iterdir()) == []

@@ -147,3 +147,17 @@ def test_equal_graphs_give_equal_bytes(tmp_path):
     first, _ = written(SmallNetwork(), tmp_path, Precision.INT8)
     second, _ = written(SmallNetwork(), tmp_path, Precision.INT8)
     assert first.sha256 == second.sha256
+
+
+class Quotient(nn.Module):
+    def forward(self, image):
+        return image / (image.relu() + 2)
+
+
+def test_a_quotient_stays_in_float_as_in_a_calibrated_file(tmp_path):
+    artifact, inputs = written(Quotient(), tmp_path, Precision.INT8)
+    found = operators(artifact.path)
+    at = found.index("DIV")
+    assert found[at - 2 : at + 2] == ("DEQUANTIZE", "DEQUANTIZE", "DIV", "QUANTIZE")
+    assert read(artifact.path).precision is Precision.INT8
+    assert LiteRtModel(artifact.path).run(feeds(artifact, inputs))

@@ -1,4 +1,5 @@
 import errno
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,17 +8,20 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("ai_edge_quantizer", reason="the extra 'quantize' is not installed")
 
+from torch import nn
+from torch.nn import functional
+
 from exporters.artifact import ModelFormat, Precision
 from exporters.exporter import ExportError, create
 from exporters.int8_stand_in import StandInInt8Writer
 from exporters.litert_runtime import LiteRtModel
 from exporters.quantize import LEAST_SAMPLES, Quantization, quantize
 from exporters.testing import SmallNetwork, expected, feeds, random_inputs, randomize
-from exporters.tflite_file import operators
+from exporters.tflite_file import operators, read
 from exporters.verify import parity
 from search_space import catalog
 from search_space.architecture import Classifier
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 IMAGE = (1, 3, 16, 20)
 EVERY = [Quantization.FP16, Quantization.DYNAMIC, Quantization.INT8]
@@ -51,6 +55,46 @@ def test_a_quantized_file_computes_nearly_what_torch_does(to, network, artifact,
     found = parity(outputs, expected(network, made, inputs), 0.1)
     assert 0 < found.max_error <= 0.1
     assert made.precision is Precision(to.value)
+
+
+@pytest.mark.parametrize("to", EVERY)
+@pytest.mark.parametrize("float_io", [True, False])
+def test_a_quantized_file_tells_its_precision_itself(to, float_io, artifact, tmp_path):
+    made = quantize(artifact, to, tmp_path, calibration=samples(artifact), float_io=float_io)
+    assert read(made.path).precision is made.precision
+
+
+def test_a_missing_extra_is_said_with_how_to_get_it(artifact, tmp_path, monkeypatch):
+    for module in ("ai_edge_quantizer", "onnx"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OperationError, match=r"pip install 'pocketnas\[quantize\]'"):
+        quantize(artifact, Quantization.FP16, tmp_path)
+    other = replace(artifact, format=ModelFormat.ONNX)
+    with pytest.raises(OperationError, match=r"pip install 'pocketnas\[onnx\]'"):
+        quantize(other, Quantization.FP16, tmp_path)
+
+
+def test_a_file_that_the_tool_cannot_even_open_is_an_error_in_one_line(artifact, tmp_path):
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3" + b"\x99" * 400)
+    with pytest.raises(ExportError, match=r"quantizer cannot quantize 'broken\.tflite'") as raised:
+        quantize(replace(artifact, path=path), Quantization.FP16, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+class PooledOutput(nn.Module):
+    """What PADV2 and a maximum make is read and given out."""
+
+    def forward(self, image):
+        pooled = functional.max_pool2d(image, 3, 2, 1)
+        return pooled, pooled * 2
+
+
+def test_a_file_whose_outputs_the_tool_renames_is_not_kept(tmp_path):
+    whole = create("tflite").export(PooledOutput(), random_inputs(IMAGE), tmp_path)
+    with pytest.raises(ExportError, match="quantizing renamed output_0, output_1 to "):
+        quantize(whole, Quantization.INT8, tmp_path, calibration=samples(whole))
+    assert list(tmp_path.iterdir()) == [whole.path]
 
 
 def test_int8_keeps_float_ends_unless_told_otherwise(artifact, tmp_path):

@@ -236,6 +236,32 @@ def test_a_pad_is_needless_where_same_would_do_it(amounts, stride, size, needles
     assert tflite_parity(alone, artifact, inputs).passed
 
 
+class Pooled(nn.Module):
+    """Pools of one image that count what is padded, or a maximum of it."""
+
+    def __init__(self, *pools):
+        super().__init__()
+        self.pools = nn.ModuleList(pools)
+
+    def forward(self, image):
+        return tuple(pool(image) for pool in self.pools)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [nn.AvgPool2d(3, 1, 1), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)],
+    ids=str,
+)
+def test_a_pad_before_an_average_is_never_needless(pool, tmp_path):
+    """SAME does not count what it adds, torch does unless it is told not to."""
+    for size in (15, 16):
+        inputs, module = random_inputs((1, 3, size, size)), Pooled(pool)
+        artifact = TFLiteExporter().export(module, inputs, tmp_path)
+        assert layout_faults(artifact.path) == ()
+        assert tflite_parity(module, artifact, inputs).passed
+        assert ("PAD" in operators(artifact.path)) == pool.count_include_pad
+
+
 def test_the_macs_of_a_file_are_those_of_its_graph(tmp_path):
     module, inputs = SmallNetwork(), random_inputs((1, 3, 16, 20))
     artifact = TFLiteExporter().export(module, inputs, tmp_path)

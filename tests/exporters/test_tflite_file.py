@@ -63,19 +63,36 @@ def test_operator_codes_beyond_the_old_field_are_understood(tiny_model, tmp_path
     assert tflite_file.operators(new) == ("GELU",)
 
 
-@pytest.mark.parametrize(
-    ("kind", "precision"), [("FLOAT16", Precision.FP16), ("INT8", Precision.INT8)]
-)
-def test_precision_is_that_of_most_weights(kind, precision, tiny_model, tmp_path):
-    def retype(model):
-        tensor = model.subgraphs[0].tensors[1]
-        tensor.type = getattr(schema.TensorType, kind)
-        size = {"FLOAT16": 2, "INT8": 1}[kind] * 128 * 128
-        model.buffers[1].data = model.buffers[1].data[:size]
+def precision_of(path, target, kinds, bytes_each):
+    """What a file is read as whose tensors, by number, have other types."""
 
-    changed = rewritten(tiny_model, tmp_path / "typed.tflite", retype)
+    def retype(model):
+        for number, kind in kinds.items():
+            model.subgraphs[0].tensors[number].type = getattr(schema.TensorType, kind)
+        model.buffers[1].data = model.buffers[1].data[: bytes_each * 128 * 128]
+
+    changed = rewritten(path, target, retype)
     model = schema.ModelT.InitFromPackedBuf(changed.read_bytes(), 0)
-    assert tflite_file._precision(schema, model) is precision
+    return tflite_file._precision(schema, model)
+
+
+def test_precision_is_that_of_most_weights(tiny_model, tmp_path):
+    found = precision_of(tiny_model, tmp_path / "half.tflite", {1: "FLOAT16"}, 2)
+    assert found is Precision.FP16
+
+
+@pytest.mark.parametrize(
+    ("kinds", "precision"),
+    [
+        ({1: "INT8", 0: "INT8", 3: "INT8"}, Precision.INT8),
+        ({1: "UINT8", 0: "UINT8", 3: "UINT8"}, Precision.INT8),
+        ({1: "INT8"}, Precision.DYNAMIC),
+    ],
+)
+def test_int8_weights_between_float_activations_are_dynamic(
+    kinds, precision, tiny_model, tmp_path
+):
+    assert precision_of(tiny_model, tmp_path / "typed.tflite", kinds, 1) is precision
 
 
 @pytest.mark.parametrize("operation", [tflite_file.read, tflite_file.operators])

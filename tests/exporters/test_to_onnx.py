@@ -3,7 +3,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
 
-from exporters.exporter import create
+from torch import nn
+
+from exporters.exporter import ExportError, create
 from exporters.onnx_runtime import OnnxModel
 from exporters.testing import ExporterContract, SmallNetwork, random_inputs, randomize
 from exporters.to_onnx import OPSET, OnnxExporter
@@ -39,3 +41,10 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="no ONNX file"):
         OnnxModel(path)
+
+
+def test_a_module_that_does_not_run_on_its_inputs_is_an_error(tmp_path):
+    module = nn.Sequential(nn.Conv2d(5, 3, 1))
+    with pytest.raises(ExportError, match=r"Sequential cannot be run on the inputs .* channels"):
+        create("onnx").export(module, random_inputs(IMAGE), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,3 +1,6 @@
+import inspect
+import math
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from delivery.export import with_line
 from exporters.cost import count
 from exporters.exporter import ExportError, NamedInput
 from exporters.graph import (
@@ -24,7 +28,7 @@ from exporters.graph import (
 )
 from exporters.testing import random_inputs, randomize, tflite_parity
 from exporters.tflite import write
-from exporters.trace import to_graph
+from exporters.trace import to_graph, traced
 
 IMAGE = (1, 3, 16, 20)
 
@@ -348,6 +352,66 @@ def test_an_operator_without_counterpart_is_named_with_its_place_and_line():
     assert "'LocalResponseNorm'" in text
     assert "layer 'first.1'" in text
     assert f"test_trace.py:{line}" in text
+
+
+class Wrong(nn.Module):
+    """Its ``forward`` is wrong in a way that only the shapes show, each in a line of its own."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.shift = nn.Parameter(torch.zeros(3))
+
+    def forward(self, image):
+        match self.kind:
+            case "size":
+                return image * image.size(7)
+            case "view":
+                return image + self.shift.view(1, 5, 1, 1)
+            case "divide":
+                return image / (image.size(1) // (image.size(2) - 16))
+            case "round":
+                return image * math.floor(image.shape)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("size", "operator 'size' fails: tuple index out of range"),
+        ("view", "operator 'view' fails: shape '[1, 5, 1, 1]' is invalid"),
+        ("divide", "operator 'floordiv' fails: integer"),
+        ("round", "operator 'floor' fails: must be real number"),
+    ],
+)
+def test_what_fails_in_a_forward_is_told_with_its_layer_and_line(kind, said):
+    with pytest.raises(ExportError) as raised:
+        to_graph(nn.Sequential(nn.ReLU(), Wrong(kind)), random_inputs(IMAGE))
+    text = str(raised.value)
+    lines, first = inspect.getsourcelines(Wrong.forward)
+    (line,) = (first + n + 1 for n, line in enumerate(lines) if f'case "{kind}"' in line)
+    assert text.startswith(f"Sequential, layer '1', test_trace.py:{line}: ")
+    assert said in text
+    assert "\n" not in text
+
+
+class Branching(nn.Module):
+    """No tracer can follow it."""
+
+    def forward(self, image):
+        if image.sum() > 0:
+            return image
+        return -image
+
+
+@pytest.mark.parametrize(
+    "function", [lambda module: to_graph(module, random_inputs(IMAGE)), traced]
+)
+def test_a_module_that_cannot_be_traced_is_told_with_its_line_once(function):
+    line = Branching.forward.__code__.co_firstlineno + 1
+    with pytest.raises(ExportError, match="Sequential cannot be traced: ") as raised:
+        function(nn.Sequential(nn.ReLU(), Branching()))
+    assert str(raised.value).endswith(f" (test_trace.py:{line})")
+    assert with_line(raised.value) == str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,20 @@
 import numpy as np
 import pytest
 
-from exporters.graph import Graph, Node, Pad, Unary, UnaryKind
+from exporters.artifact import Precision
+from exporters.graph import (
+    Convolution,
+    Graph,
+    Node,
+    Pad,
+    Padding,
+    Pool,
+    PoolKind,
+    Unary,
+    UnaryKind,
+)
 from exporters.tflite import write
-from exporters.verify import Parity, channels_last, layout_operators, parity
+from exporters.verify import Parity, channels_last, layout_faults, layout_operators, parity
 
 
 def test_the_error_is_a_share_of_the_largest_output():
@@ -51,6 +62,76 @@ def test_layout_operators_are_found(tmp_path):
     shapes = ((1, 4, 4, 2), (1, 6, 6, 2), (1, 6, 6, 2))
     graph = Graph(shapes=shapes, nodes=nodes, inputs=(("in", 0),), outputs=(("out", 2),))
     assert layout_operators(write(graph, tmp_path).path) == ("PAD",)
+
+
+LOWEST = float(np.finfo(np.float32).min)
+AROUND = ((0, 0), (1, 1), (1, 1), (0, 0))
+
+
+def window(kind, padding=Padding.VALID):
+    if isinstance(kind, PoolKind):
+        return Pool(kind=kind, window=(3, 3), stride=(1, 1), padding=padding)
+    return Convolution(
+        weights=np.ones((2, 3, 3, 2), np.float32), bias=np.zeros(2, np.float32), stride=(1, 1),
+        padding=padding, dilation=(1, 1),
+    )  # fmt: skip
+
+
+def padded(folder, pad, *readers, precision=Precision.FP32):
+    """The faults of a file in which each of ``readers`` reads the same padded image."""
+    inside = tuple(4 + sum(each) for each in pad.amounts[1:3])
+    shapes = [(1, 4, 4, 2), (1 + sum(pad.amounts[0]), *inside, 2 + sum(pad.amounts[3]))]
+    nodes = [Node(operator=pad, inputs=(0,), output=1, name="pad")]
+    for reader in readers:
+        lost = 2 if getattr(reader, "padding", None) is Padding.VALID else 0
+        shapes.append((shapes[1][0], *(length - lost for length in inside), shapes[1][3]))
+        nodes.append(Node(operator=reader, inputs=(1,), output=len(shapes) - 1, name="reader"))
+    outputs = tuple(
+        (f"out{number}", number) for number in range(min(2, len(shapes) - 1), len(shapes))
+    )
+    graph = Graph(shapes=tuple(shapes), nodes=tuple(nodes), inputs=(("in", 0),), outputs=outputs)
+    return layout_faults(write(graph, folder, precision).path)
+
+
+@pytest.mark.parametrize(
+    ("readers", "value", "needless"),
+    [
+        ((window("convolution"),), 0.0, True),
+        ((window("convolution"), window("convolution")), 0.0, True),
+        ((window("convolution"), Unary(kind=UnaryKind.RELU)), 0.0, False),
+        ((window("convolution", Padding.SAME),), 0.0, False),
+        ((window("convolution"),), 1.0, False),
+        ((window(PoolKind.AVERAGE),), 0.0, False),
+        ((window(PoolKind.MAX),), 0.0, False),
+        ((window(PoolKind.MAX),), -1.0, False),
+        ((window(PoolKind.MAX),), LOWEST, True),
+        ((window(PoolKind.MAX, Padding.SAME),), LOWEST, False),
+        ((window(PoolKind.MAX), window("convolution")), LOWEST, False),
+        ((), 0.0, False),
+    ],
+)
+def test_a_pad_is_needless_where_every_reader_could_pad_so_itself(
+    readers, value, needless, tmp_path
+):
+    found = padded(tmp_path, Pad(amounts=AROUND, value=value), *readers)
+    assert len(found) == needless
+
+
+def test_a_pad_with_the_lowest_int8_number_is_needless_before_a_maximum(tmp_path):
+    pad, pool = Pad(amounts=AROUND, value=LOWEST), window(PoolKind.MAX)
+    (fault,) = padded(tmp_path, pad, pool, precision=Precision.INT8)
+    assert fault == "operator 1 is a PADV2 of (1, 4, 4, 2)"
+
+
+@pytest.mark.parametrize("axis", [0, 3])
+def test_a_pad_of_the_batch_or_of_channels_is_not_needless(axis, tmp_path):
+    amounts = tuple((0, 1) if index == axis else each for index, each in enumerate(AROUND))
+    assert padded(tmp_path, Pad(amounts=amounts, value=LOWEST), window(PoolKind.MAX)) == ()
+
+
+@pytest.mark.parametrize("reader", [window(PoolKind.AVERAGE), Unary(kind=UnaryKind.RELU)])
+def test_a_pad_that_adds_nothing_is_always_needless(reader, tmp_path):
+    assert len(padded(tmp_path, Pad(amounts=((0, 0),) * 4), reader)) == 1
 
 
 def test_a_file_without_any_has_none(tiny_model):

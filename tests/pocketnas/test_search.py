@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from pocketnas.assembly import assemble
+from pocketnas.config import SearchConfig
+
 OWN = '''
 """A space, a task and a latency source of a user's own."""
 
@@ -123,6 +126,47 @@ def test_a_space_and_a_task_from_another_folder_run_a_search_with_the_device(poc
         assert len(trial["latency"]["sessions"]) >= 3
     assert facts["exported"]["weights"].startswith("trained")
     assert facts["exported"]["latency"]["source"] == "host"
+
+
+@pytest.mark.slow
+def test_a_search_in_int8_times_int8_files_and_says_that_their_scales_stand_in(pocketnas):
+    done = pocketnas(
+        "search", "--dataset=digits", "--samples=64", "--latency=host", "--target-ms=5",
+        "--precision=int8", "--trials=3", "--preset=quick", "--final-preset=quick",
+        "--algorithm=random", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = shown(pocketnas)
+    assert [trial["kind"] for trial in facts["trials"]] == ["evaluated"] * 3
+    for trial in facts["trials"]:
+        assert trial["latency"]["conditions"]["precision"] == "int8"
+    assert "stand-in int8 scales: for timing only" in facts["stand_ins"]
+    assert "stand-in int8 scales: for timing only" in done.out
+    assert facts["exported"]["precision"] == "fp32"
+
+
+@pytest.mark.parametrize("exporter", ["onnx", "savedmodel"])
+@pytest.mark.parametrize("latency", ["host", "adb:X", "adb:any"])
+def test_an_exporter_whose_files_no_device_times_is_refused_in_one_sentence(
+    pocketnas, exporter, latency, tmp_path
+):
+    done = pocketnas(
+        "search", "--dataset=digits", f"--latency={latency}", "--target-ms=5", "--trials=3",
+        f"--exporter={exporter}", "--run=run",
+    )  # fmt: skip
+    assert done.code == 2
+    assert f"exporter '{exporter}' writes no TFLite files" in done.err
+    assert "tflite, litert and tensorflow do" in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_needs_no_files_and_takes_every_exporter():
+    facts = {
+        "space": "proxyless", "latency": "table:pixel1", "dataset": "analytic-standin",
+        "target_ms": 75.0, "exporter": "savedmodel",
+    }  # fmt: skip
+    assemble(SearchConfig.load(None, facts), check_target=False).close()
 
 
 @pytest.mark.usefixtures("own_folder")
