@@ -22,7 +22,7 @@ def script():
 
 def test_no_phone_is_given_to_two_though_holders_are_killed_and_stopped():
     command = [sys.executable, str(SCRIPT), "--processes", "3", "--threads", "4", "--phones", "2"]
-    command += ["--seconds", "8", "--heartbeat-s", "0.5", "--seed", "1"]
+    command += ["--seconds", "8", "--heartbeat-s", "1.0", "--seed", "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     printed = json.loads(done.stdout.splitlines()[-1])
     assert printed["grants"] > 100

@@ -64,10 +64,14 @@ class Relay:
                 self.flowing.wait()
                 target.sendall(content)
         self.flowing.wait()
-        self.hang_up()
+        self._end(source, target)  # and no connection that was made meanwhile
 
     def hang_up(self):
-        for each in self._sockets:
+        self._end(*self._sockets)
+
+    @staticmethod
+    def _end(*sockets):
+        for each in sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
