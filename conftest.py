@@ -5,7 +5,8 @@ Three rules decide what is left out, in the order of their bluntness:
 1. A file that imports an extra is not collected: a module of ours by what it and the modules it
    imports need at import, a test file by any import of its own, inside functions too. Under
    ``if TYPE_CHECKING`` nothing counts. In the packages of ``CORE`` only a file's own imports
-   count, so that a core module that comes to need torch is an error here, not a silence.
+   count, so that a core module that comes to need torch is an error here, not a silence. Tests
+   of the packages in ``TORCH`` are not collected at all.
 2. A test that needs an extra in a file that does not says ``pytest.importorskip("torch")``.
 3. A test whose program imports an extra late, or in another process, is in ``LATE``.
 """
@@ -39,6 +40,8 @@ EXTRAS = frozenset(
 )
 """What only extras install; flatbuffers comes with ai-edge-litert, so the core has it."""
 CORE = ("devices", "latency", "pocketnas", "workspace")
+TORCH = ("delivery",)
+"""Packages about networks that are there as torch modules: all of their tests need it."""
 LATE: tuple[str, ...] = (
     "tests/benchmarks/test_search_analytic.py::test_prints_the_keys_of_every_algorithm_last_on_st",
     *(
@@ -54,6 +57,7 @@ LATE: tuple[str, ...] = (
     "tests/pocketnas/test_commands.py::test_arch_reads_back_its_own_json",
     "tests/pocketnas/test_commands.py::test_an_exported_file_can_be_measured_and_its_numbers_have",
     "tests/pocketnas/test_commands.py::test_a_table_answers_for_a_network_and_refuses_a_file",
+    "tests/pocketnas/test_search.py::test_a_search_in_int8_times_int8_files_and_says_that_their_",
     "tests/pocketnas/test_search.py::test_a_space_and_a_task_from_another_folder_run_a_search_with",
     "tests/training/test_local_executor.py::",
 )
@@ -91,6 +95,8 @@ def needs_an_extra(path: Path) -> bool:
     home = path.relative_to(ROOT).parts[0] if path.is_relative_to(ROOT) else ""
     subject = path.relative_to(ROOT).parts[1] if home == "tests" else home
     names = _imports(path, inside_functions=is_test)
+    if home == "tests" and subject in TORCH:
+        return True
     if not EXTRAS.isdisjoint(name.partition(".")[0] for name in names):
         return True
     return subject not in CORE and any(reaches_an_extra(name) for name in names)

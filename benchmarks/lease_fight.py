@@ -84,7 +84,7 @@ class Fighter:
         self._note("granted", phone, held.token, str(granted_ns - asked_ns), at_ns=granted_ns)
         marker = self._folder / f"phone-{phone}"
         content = f"{os.getpid()} {held.token} {granted_ns}"
-        self._mark(marker, content, phone, held.token)
+        self._mark(marker, content, phone, held.token, granted_ns)
         for _ in range(rng.randrange(1, 4)):
             time.sleep(0.5 if rng.random() < 0.01 else rng.random() * 0.01)
             before_ns = time.monotonic_ns()
@@ -95,8 +95,12 @@ class Fighter:
                 marker.unlink()
         self._note("ended", phone, held.token)
 
-    def _mark(self, marker: Path, content: str, phone: int, token: int) -> None:
-        """Create the marker; one that is there must be of a process that came to harm since."""
+    def _mark(self, marker: Path, content: str, phone: int, token: int, granted_ns: int) -> None:
+        """Create the marker; one that is there must be of a process that came to harm since.
+
+        Or this one was stopped between its grant and here: then ``require`` has to find out, which
+        the intervals show.
+        """
         new = marker.with_name(f"{marker.name}.{token}")
         new.write_text(content)
         try:
@@ -104,7 +108,8 @@ class Fighter:
         except FileExistsError:
             with suppress(FileNotFoundError):
                 pid, _, since_ns = marker.read_text().split()
-                if not self._was_harmed(int(pid), int(since_ns)):
+                harmed = self._was_harmed(int(pid), int(since_ns))
+                if not harmed and not self._was_harmed(os.getpid(), granted_ns):
                     self._note("doubled", phone, token)
             new.replace(marker)
         else:
