@@ -7,11 +7,11 @@ than a lease lives without a heartbeat, and continued.
 Double grants are found without looking at the leases' own files, in two ways:
 
 * A holder creates a marker of its phone, which must not be there, unless that of a process that
-  was killed or stopped since it was made.
-* Each holder notes, in the clock that all processes share, when it had the lease and when it began
-  each ``require`` that succeeded. No two such intervals of a phone may overlap, and of two leases
-  of it the later one has the greater token. So a stopped holder that goes on although its phone
-  was taken over is a double grant too.
+  was killed, or was stopped since it was made.
+* Each holder notes, in the clock that all processes share, when it began each ``require`` that
+  succeeded; the first one follows the grant. No two such intervals of a phone may overlap, and of
+  two leases of it the later one has the greater token. So a stopped holder that goes on although
+  its phone was taken over is a double grant too.
 
 Run: ``python benchmarks/lease_fight.py [--quick]``; one JSON object comes last on stdout.
 """
@@ -43,6 +43,9 @@ PATIENCE_S = 60.0
 
 BETWEEN_S = (1.0, 3.0)
 """Between two kills or stops, at random."""
+
+NEVER_NS = 2**63 - 1
+"""Later than every moment: of a process that is killed."""
 
 
 class Fighter:
@@ -81,6 +84,7 @@ class Fighter:
 
     def _hold(self, held: Lease, phone: int, asked_ns: int, rng: random.Random) -> None:
         granted_ns = time.monotonic_ns()
+        held.require()  # it may have been stopped since it was granted, for long enough to lose
         self._note("granted", phone, held.token, str(granted_ns - asked_ns), at_ns=granted_ns)
         marker = self._folder / f"phone-{phone}"
         content = f"{os.getpid()} {held.token} {granted_ns}"
@@ -118,7 +122,7 @@ class Fighter:
     def _was_harmed(self, pid: int, since_ns: int) -> bool:
         lines = (self._folder / "harm").read_text().splitlines()
         harms = (line.split() for line in lines)
-        return any(int(who) == pid and int(at_ns) >= since_ns for _, who, at_ns in harms)
+        return any(int(who) == pid and int(until_ns) >= since_ns for who, until_ns in harms)
 
     def _note(self, what: str, phone: int, token: int, more: str = "", at_ns: int = 0) -> None:
         line = f"{what} {phone} {token} {at_ns or time.monotonic_ns()} {more or 0}\n"
@@ -242,6 +246,8 @@ class Arena:
         return {
             "grants": sum(map(len, account.spans.values())),
             "double_grants": account.doubled + overlaps,
+            "by_markers": account.doubled,
+            "by_intervals": overlaps,
             "kills": sum(kind == "kill" for kind, *_ in self._harms),
             "killed_while_holding": len(after["kill"]),
             "slowest_release_s": round(max(after["kill"], default=0.0), 3),
@@ -269,17 +275,23 @@ class Arena:
             return False
         kind = "stop" if self._rng.random() < 0.3 else "kill"
         at_ns = time.monotonic_ns()
-        with (self._folder / "harm").open("a") as file:
-            file.write(f"{kind} {fighter.pid} {at_ns}\n")
         if kind == "kill":
+            self._note_harm(fighter.pid, NEVER_NS)  # others may have its phones before this goes on
             fighter.kill()
             fighter.wait()
         else:
+            self._note_harm(fighter.pid, at_ns)
             fighter.send_signal(signal.SIGSTOP)
+            self._note_harm(fighter.pid, time.monotonic_ns())  # it may have got one meanwhile
             time.sleep(2.5 * self._arguments.heartbeat_s)
             fighter.send_signal(signal.SIGCONT)
         self._harms.append((kind, fighter.pid, at_ns))
         return kind == "kill"
+
+    def _note_harm(self, pid: int, until_ns: int) -> None:
+        """What the process was granted before then may be someone else's without its consent."""
+        with (self._folder / "harm").open("a") as file:
+            file.write(f"{pid} {until_ns}\n")
 
     def _victim(self) -> int:
         """Who has a phone drawn by lot, once somebody has.
