@@ -40,7 +40,7 @@ from controller.reward import Reward, RewardMode
 from controller.search import Search, SearchSettings
 from controller.settings import AlgorithmName
 from controller.study import Study
-from latency.table import load
+from latency.table_file import load
 from latency.table_source import TableSource
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace

@@ -276,7 +276,7 @@ class Arena:
         kind = "stop" if self._rng.random() < 0.3 else "kill"
         at_ns = time.monotonic_ns()
         if kind == "kill":
-            self._note_harm(fighter.pid, NEVER_NS)  # others may have its phones before this goes on
+            self._note_harm(fighter.pid, NEVER_NS)  # others may have its phones at once
             fighter.kill()
             fighter.wait()
         else:

@@ -29,7 +29,7 @@ from controller.algorithm import (
 )
 from controller.reward import Reward, RewardMode
 from controller.settings import AlgorithmName
-from latency.table import load
+from latency.table_file import load
 from latency.table_points import PointLatencies
 from latency.table_source import TableSource
 from search_space.architecture import Classifier

@@ -15,11 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict, cast
 
-import exporters
-import search_space
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
 from exporters.exporter import Exporter, ExporterName, NamedInput, create
 from latency.source import NetworkSubject, Subject
+from workspace.code import digest_of
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of, write_whole
 from workspace.home import home
@@ -201,9 +200,4 @@ def _evict(root: Path) -> None:
 @cache
 def _code() -> str:
     """Digest of all that turns a network into a file: a change of ours makes new files."""
-    digest = hashlib.sha256()
-    for package in (exporters, search_space):
-        for folder in package.__path__:
-            for path in sorted(Path(folder).glob("*.py")):
-                digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return digest_of("exporters", "search_space")

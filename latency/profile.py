@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,14 +21,15 @@ from typing import TYPE_CHECKING, Protocol
 from devices.device import DevicePermanentError, ModelFile, RunSettings
 from exporters.artifact import Precision
 from exporters.cutting import Block, blocks, prefixes
-from exporters.graph import Constant, Graph
+from exporters.graph import Graph
 from exporters.tflite import write
 from latency.measurement import Conditions
+from latency.operator_times import by_node
 from latency.presets import SEARCH, exactly
 from latency.protocol import Bench, Candidate, Measured, measure_batch
 
 if TYPE_CHECKING:
-    from devices.op_profile import OperatorProfile, OperatorTime
+    from devices.op_profile import OperatorProfile
 
 PROTOCOL = replace(
     exactly(SEARCH, 5), preset="profile/5", warmup_min_s=0.1, timed_min_s=0.3, sentinel_every=0
@@ -169,7 +169,7 @@ def by_operators(
             delegate tells nothing of its inside.
     """
     told = device.profile(model, settings)
-    ms_of = _by_node(told, graph)
+    ms_of = by_node(told, graph)
     if ms_of is None:
         msg = "its program's table does not tell which operator is which: time by differences"
         raise DevicePermanentError(model.path.name, msg)
@@ -185,32 +185,6 @@ def by_operators(
         conditions=None,
         labels=("profiled: operators are timed one by one, which takes longer than the whole",),
     )
-
-
-def _by_node(told: OperatorProfile, graph: Graph) -> dict[int, float] | None:
-    """Milliseconds by the tensor that a node makes; None if the rows do not fit the nodes."""
-    nodes = [node for node in graph.nodes if not isinstance(node.operator, Constant)]
-    rows = _inside(told.inside_delegate)
-    if rows:
-        if len(rows) != len(nodes):
-            return None
-        return {node.output: row.avg_ms for node, row in zip(nodes, rows, strict=True)}
-    from exporters.flatbuffer import tensor_names
-
-    names = {name: tensor for tensor, name in enumerate(tensor_names(graph))}
-    names |= dict(graph.outputs)
-    found: dict[int, float] = {}
-    for row in told.operators:
-        tensor = names.get(row.name.partition("]")[0].lstrip("["))
-        if tensor is None:
-            return None
-        found[tensor] = found.get(tensor, 0.0) + row.avg_ms
-    return found
-
-
-def _inside(rows: Sequence[OperatorTime]) -> list[OperatorTime]:
-    """Without the copies and conversions that a delegate adds at its ends."""
-    return [row for row in rows if not row.type.startswith(("Copy", "Convert", "Delegate/Copy"))]
 
 
 def _block_time(part: Block, ms: float, half: float | None = None) -> BlockTime:

@@ -260,7 +260,7 @@ def create(text: str, settings: SourceSettings) -> LatencySource:
     kind, _, rest = text.partition(":")
     match kind:
         case "table" if rest:
-            from latency.table import load
+            from latency.table_file import load
             from latency.table_source import TableSource
 
             if settings.precision is not Precision.FP32:

@@ -1,51 +1,125 @@
-"""Lookup tables: what each layer of a space costs on one device, as others measured it.
+"""Lookup tables: what each part of a space's networks costs on one device.
 
-The text form is the YAML of ProxylessNAS: a mapping of keys to ``count``, ``mean`` (ms) and
-``var`` (ms squared). ``search_space.proxyless.table_key`` forms the keys. A key ``pocketnas``
-beside them, which tables of others don't have, holds the version and the conditions.
+An entry is the time of one part in its place; a correction, fitted on whole networks, turns the
+sum of a network's entries into its latency. ``latency.table_text`` has the text form.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-import yaml
+from workspace.errors import InputError, OperationError
 
-from workspace.errors import InputError
-from workspace.home import home
-
-VERSION = 1
-"""Of the text form."""
-
-_HEADER = "pocketnas"
-
-Condition = str | int
+Condition = str | int | bool | list[int]
 """What a table says of one condition."""
+
+MAD_TO_DEVIATION = 1.4826
+"""A normal distribution's standard deviation over its median absolute deviation."""
+
+RESERVED = "pocketnas"
+"""What no entry's key may be: in the text form it stands for what is said of all entries."""
+
+
+class TableMismatchError(OperationError):
+    """Entries under different conditions were to stand in one table; names the fields."""
+
+
+class Known(StrEnum):
+    """How an entry was found."""
+
+    MEASURED = "measured"
+    PREDICTED = "predicted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One layer.
+    """One part.
 
     Attributes:
-        mean_ms: Mean of its measurements.
-        variance_ms2: Their variance, in ms squared.
-        count: How many there are.
+        ms: The mean of its measurements as published tables give it, or the median of sessions.
+        variance_ms2: Of one measurement, in ms squared; of what is predicted, how far off it is.
+        count: Measurements behind it; 0 where it is predicted.
+        mad_ms: Median absolute deviation of sessions; None where a table tells a variance.
+        sessions: Process starts behind it; 0 where that is not known.
+        date: Of its last session, as in ISO 8601; empty where that is not known.
+        raw: What the store of measurements calls those behind it.
+        known: How it was found.
     """
 
-    mean_ms: float
+    ms: float
     variance_ms2: float
     count: int
+    mad_ms: float | None = None
+    sessions: int = 0
+    date: str = ""
+    raw: tuple[str, ...] = ()
+    known: Known = Known.MEASURED
 
     def __post_init__(self) -> None:
-        times = (self.mean_ms, self.variance_ms2)
+        times = (self.ms, self.variance_ms2, self.mad_ms or 0.0)
         fits = all(math.isfinite(t) and t >= 0 for t in times)
-        if not fits or type(self.count) is not int or self.count < 1:
-            msg = f"mean and var must be finite and not negative, count at least 1, got {self}"
+        whole = all(type(number) is int for number in (self.count, self.sessions))
+        least = 1 if self.known is Known.MEASURED else 0
+        if not fits or not whole or self.count < least or self.sessions < 0:
+            msg = f"times must be finite and not negative, count at least {least}, got {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """How a network's latency follows from the sum of its entries.
+
+    ``constant_ms + scale * sum of entries + sum of terms_ms[kind] over its parts``
+
+    Attributes:
+        scale: Of the sum: parts run faster alone than among others.
+        constant_ms: A run's own cost.
+        terms_ms: By the kind of a part; a kind that is not in it has none.
+        residual_share: Standard deviation of a network's latency around this, as a share of it;
+            each network by a correction that was fitted without it.
+        networks: Keys of the networks it was fitted on, shortened to 16 digits of their SHA-256.
+    """
+
+    scale: float = 1.0
+    constant_ms: float = 0.0
+    terms_ms: Mapping[str, float] = field(default_factory=dict)
+    residual_share: float = 0.0
+    networks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = (self.scale, self.constant_ms, self.residual_share, *self.terms_ms.values())
+        if not all(map(math.isfinite, numbers)) or self.scale <= 0 or self.residual_share < 0:
+            msg = f"a correction needs finite numbers, a positive scale and spread, got {self}"
+            raise ValueError(msg)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether a network takes just the sum of its entries."""
+        return self.scale == 1.0 and not self.constant_ms and not any(self.terms_ms.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """How far a table was from whole networks that it was not fitted to.
+
+    Attributes:
+        date: In ISO 8601.
+        numbers: By the names of ``latency.accuracy.Accuracy``, all as of corrected sums.
+        additivity_error: Median of |sum of entries - latency| / latency, without correction.
+        networks: Shortened keys, as in ``Correction``.
+    """
+
+    date: str
+    numbers: Mapping[str, float]
+    additivity_error: float
+    networks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.additivity_error, *self.numbers.values()))):
+            msg = f"a validation needs finite numbers, got {self}"
             raise ValueError(msg)
 
 
@@ -58,166 +132,115 @@ class LatencyTable:
         entries: By key; never empty.
         conditions: Those that are known, by the names of ``Conditions.flat`` where they match.
         unknown: Names of conditions that whoever made the table did not publish.
+        space: The space it was made for, as text; empty where that is not said.
+        classes: Of its networks' heads; 0 where that is not said.
+        made_by: Digest of the code that made it; empty where that is not known.
+        labels: What has to be said of it beyond its conditions.
+        correction: Of sums.
+        validations: Oldest first.
     """
 
     name: str
     entries: Mapping[str, Entry]
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    space: str = ""
+    classes: int = 0
+    made_by: str = ""
+    labels: tuple[str, ...] = ()
+    correction: Correction = Correction()
+    validations: tuple[Validation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.entries or RESERVED in self.entries:
+            msg = f"a table needs entries, none of them called {RESERVED!r}: {self.name}"
+            raise ValueError(msg)
+
+    @property
+    def predicted(self) -> int:
+        """How many entries are no measurements."""
+        return sum(entry.known is Known.PREDICTED for entry in self.entries.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A table that ships with the project.
-
-    Attributes:
-        file: In ``latency/tables``.
-        conditions: As its authors published them.
-        unknown: What they did not publish.
-    """
-
-    file: str
-    conditions: Mapping[str, Condition]
-    unknown: tuple[str, ...]
+def differences(first: Mapping[str, Condition], second: Mapping[str, Condition]) -> dict[str, str]:
+    """Conditions that both tell and that differ, each with both values as text."""
+    return {
+        name: f"{first[name]!r} and {second[name]!r}"
+        for name in first
+        if name in second and first[name] != second[name]
+    }
 
 
-PUBLISHED = {
-    "pixel1": Published(
-        file="pixel1_proxylessnas.yaml",
-        conditions={
-            "device_model": "Pixel 1",
-            "threads": 1,
-            "input_size": 224,
-            "statistic": "mean",
-            "source": "ProxylessNAS, Cai et al., ICLR 2019, arXiv 1812.00332, as published",
-        },
-        unknown=(
-            "unit",
-            "build",
-            "kernel",
-            "runner",
-            "runner_version",
-            "cores",
-            "clock_tier",
-            "precision",
-        ),
-    )
-}
-"""By the name that follows ``table:``."""
-
-
-def load(text: str) -> LatencyTable:
-    """The table that ``text`` names, the part after ``table:`` of a source.
-
-    Args:
-        text: A published table, the name of a file in ``POCKETNAS_HOME/tables``, or a path.
+def require_same(first: LatencyTable, second: LatencyTable) -> None:
+    """Do nothing if entries of the two may stand in one table.
 
     Raises:
-        InputError: If there is none, or it is no table; the text names the entry.
+        TableMismatchError: If a condition differs or is told by one of them only, or both tell a
+            space or classes and these differ; names each.
     """
-    if text in PUBLISHED:
-        published = PUBLISHED[text]
-        path = Path(__file__).parent / "tables" / published.file
-        return LatencyTable(
-            name=f"table:{text}",
-            entries=read(path, text).entries,
-            conditions=published.conditions,
-            unknown=published.unknown,
-        )
-    shared = home() / "tables" / f"{text}.yaml"
-    for path in (shared, Path(text)):
-        if text and path.is_file():
-            return read(path, text)
-    msg = (
-        f"no table {text!r}; there is {', '.join(PUBLISHED)}, and table:PATH for a YAML file "
-        f"of yours ({shared} would be found by that name)"
-    )
-    raise InputError(msg)
+    found = differences(first.conditions, second.conditions)
+    only = set(first.conditions) ^ set(second.conditions)
+    found |= dict.fromkeys(sorted(only), "told by one of them only")
+    for name in ("space", "classes"):
+        mine, theirs = getattr(first, name), getattr(second, name)
+        if mine and theirs and mine != theirs:
+            found[name] = f"{mine!r} and {theirs!r}"
+    if found:
+        named = "; ".join(f"{name}: {values}" for name, values in found.items())
+        msg = f"{first.name} and {second.name} are under different conditions ({named})"
+        raise TableMismatchError(msg)
 
 
-def read(path: Path, name: str) -> LatencyTable:
-    """The table in a YAML file.
+def merged(first: LatencyTable, second: LatencyTable) -> LatencyTable:
+    """The entries of both; of a key in both, the one with more sessions, then the newer one.
+
+    Entries are the same whichever table comes first. The correction stays that of the table with
+    more networks behind it; labels, validations and digests of what made them are joined. Merging
+    a table with itself changes nothing.
 
     Raises:
-        InputError: If it cannot be read, is no table or of a newer version; the text names what
-            is wrong.
+        TableMismatchError: If they are under different conditions.
     """
-    what = f"the table {str(path)!r}"
-    try:
-        document = yaml.load(path.read_bytes(), Loader=_Loader)
-    except OSError as error:
-        msg = f"{what} cannot be read: {error}"
-        raise InputError(msg) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{what} is no YAML: {' '.join(str(error).split())}"
-        raise InputError(msg) from error
-    if not isinstance(document, dict) or not document:
-        msg = f"{what} must map keys of layers to count, mean and var"
-        raise InputError(msg)
-    header = _header(document.pop(_HEADER, {"version": VERSION}), what)
-    return LatencyTable(
-        name=f"table:{name}",
-        entries={_key(key, what): _entry(key, value, what) for key, value in document.items()},
-        conditions=header,
+    require_same(first, second)
+    entries = dict(first.entries)
+    for key, entry in second.entries.items():
+        known = entries.get(key)
+        entries[key] = entry if known is None else max(known, entry, key=_worth)
+    corrections = (first.correction, second.correction)
+    both = [*first.validations, *(v for v in second.validations if v not in first.validations)]
+    return replace(
+        first,
+        entries=entries,
+        space=first.space or second.space,
+        classes=first.classes or second.classes,
+        unknown=tuple(dict.fromkeys((*first.unknown, *second.unknown))),
+        made_by=" ".join(dict.fromkeys(f"{first.made_by} {second.made_by}".split())),
+        labels=tuple(dict.fromkeys((*first.labels, *second.labels))),
+        correction=max(corrections, key=lambda each: len(each.networks)),
+        validations=tuple(sorted(both, key=lambda each: each.date)),
     )
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that refuses what YAML would silently drop: a key that comes twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        """See yaml."""
-        made: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        if len(made) != len(node.value):
-            names = [key.value for key, _ in node.value]
-            doubled = sorted({name for name in names if names.count(name) > 1})
-            msg = f"keys that come twice: {', '.join(doubled)}"
-            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
-        return made
+def variance_of(mad_ms: float) -> float:
+    """Of one session, as a normal distribution with that median absolute deviation has it."""
+    return (MAD_TO_DEVIATION * mad_ms) ** 2
 
 
-def _header(header: object, what: str) -> dict[str, Condition]:
-    if not isinstance(header, dict) or type(header.get("version")) is not int:
-        msg = f"{what} has a {_HEADER!r} entry without a version: {header!r}"
+def _worth(entry: Entry) -> tuple[object, ...]:
+    """Larger is better; equal for equal entries only, so that their order says nothing."""
+    own = entry.known is Known.MEASURED, entry.sessions, entry.count, entry.date
+    spread = math.inf if entry.mad_ms is None else entry.mad_ms
+    return *own, -entry.ms, -entry.variance_ms2, -spread, entry.raw
+
+
+def require_covered(what: str, missing: tuple[str, ...], whose: str) -> None:
+    """Do nothing if nothing is missing.
+
+    Raises:
+        InputError: Otherwise; the text names the first few.
+    """
+    if missing:
+        shown = ", ".join(missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        msg = f"{what} lacks layers of {whose}: {shown}{more}"
         raise InputError(msg)
-    if header["version"] > VERSION:
-        msg = (
-            f"{what} was written by a newer version (form {header['version']}); "
-            f"this one knows forms up to {VERSION}: update pocketnas to read it"
-        )
-        raise InputError(msg)
-    conditions = header.get("conditions", {})
-    if not isinstance(conditions, dict) or not all(
-        isinstance(name, str) and isinstance(value, str | int)
-        for name, value in conditions.items()
-    ):
-        msg = f"{what} must give conditions as names with text or numbers, got {conditions!r}"
-        raise InputError(msg)
-    return dict(conditions)
-
-
-def _key(key: object, what: str) -> str:
-    if not isinstance(key, str):
-        msg = f"{what} has a key that is no text: {key!r}"
-        raise InputError(msg)
-    return key
-
-
-def _entry(key: object, value: object, what: str) -> Entry:
-    fields = value if isinstance(value, dict) else {}
-    try:
-        return Entry(
-            mean_ms=_number(fields["mean"]),
-            variance_ms2=_number(fields["var"]),
-            count=fields["count"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        msg = f"{what}: entry {key!r} needs count, mean and var, got {value!r} ({error})"
-        raise InputError(msg) from error
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"{value!r} is no number"
-        raise TypeError(msg)
-    return float(value)

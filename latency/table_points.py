@@ -1,13 +1,13 @@
-"""Latencies of a whole array of points at once, where each decision adds a term of its own."""
+"""Latencies of a whole array of points at once, and the fastest and the slowest point of all."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from search_space.decisions import Decisions, DecisionSpace
 from workspace.errors import InputError
@@ -20,12 +20,38 @@ Terms = Callable[[Decisions], tuple[float, ...]]
 """What the parts of the network at a point cost, in ms."""
 
 _CHECKED_POINTS = 64
-_CHUNK = 8192
+CHUNK = 8192
 """Points at a time: what a chunk needs stays in the processor's cache."""
 
 
+class PointLatencies(Protocol):
+    """A latency for each point of a decision space."""
+
+    @property
+    def fastest(self) -> Decisions:
+        """A point with the least latency of all."""
+        ...
+
+    @property
+    def slowest(self) -> Decisions:
+        """A point with the greatest latency of all."""
+        ...
+
+    def latency_ms(self, point: Decisions) -> float:
+        """Of one point."""
+        ...
+
+    def latencies_ms(self, points: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Of many points, `[N, D]` integers; `[N]` float64.
+
+        Raises:
+            InputError: If the shape or an entry does not fit.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PointLatencies:
+class AdditiveLatencies:
     """A latency for each point of a decision space: a constant and a term for each decision.
 
     Attributes:
@@ -93,32 +119,36 @@ class PointLatencies:
         """
         import numpy as np
 
-        self._check(points)
+        checked(points, [len(options) for options in self.extra_ms], self.what)
         result = np.full(len(points), self.base_ms)
         tables = [np.array(options) for options in self.extra_ms]
-        for start in range(0, len(points), _CHUNK):
-            columns = np.ascontiguousarray(points[start : start + _CHUNK].T)
-            part = result[start : start + _CHUNK]
+        for start in range(0, len(points), CHUNK):
+            columns = np.ascontiguousarray(points[start : start + CHUNK].T)
+            part = result[start : start + CHUNK]
             for table, column in zip(tables, columns, strict=True):
                 part += table[column]
         return result
 
-    def _check(self, points: NDArray[np.integer]) -> None:
-        import numpy as np
 
-        width = len(self.extra_ms)
-        if points.ndim != 2 or points.shape[1] != width or points.dtype.kind not in "iu":
-            msg = (
-                f"points of {self.what} must be an array [N, {width}] of integers, "
-                f"got {points.dtype} {list(points.shape)}"
-            )
-            raise InputError(msg)
-        limits = np.array([len(options) for options in self.extra_ms])
-        if len(points) and (
-            (points.min(axis=0) < 0).any() or (points.max(axis=0) >= limits).any()
-        ):
-            msg = f"points of {self.what} must hold indices of options, some are out of range"
-            raise InputError(msg)
+def checked(points: NDArray[np.integer], option_counts: Sequence[int], what: str) -> None:
+    """Do nothing if each row of ``points`` is a point.
+
+    Raises:
+        InputError: If the shape or an entry does not fit.
+    """
+    import numpy as np
+
+    width = len(option_counts)
+    if points.ndim != 2 or points.shape[1] != width or points.dtype.kind not in "iu":
+        msg = (
+            f"points of {what} must be an array [N, {width}] of integers, "
+            f"got {points.dtype} {list(points.shape)}"
+        )
+        raise InputError(msg)
+    limits = np.array(option_counts)
+    if len(points) and ((points.min(axis=0) < 0).any() or (points.max(axis=0) >= limits).any()):
+        msg = f"points of {what} must hold indices of options, some are out of range"
+        raise InputError(msg)
 
 
 def _with(point: Decisions, position: int, option: int) -> Decisions:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 
+from latency.correction import corrected_ms, part_ms
+from latency.factored_points import FactoredLatencies
 from latency.measurement import Verdict
+from latency.signatures import Parts, Signature, parts_of, signature_of, unknown_part
 from latency.source import (
     FileSubject,
     LatencyAnswer,
@@ -17,13 +19,12 @@ from latency.source import (
     NetworkSubject,
     Origin,
 )
-from latency.table import Entry, LatencyTable
-from latency.table_points import PointLatencies
+from latency.space_parts import SpaceParts
+from latency.table import Entry, Known, LatencyTable, require_covered
+from latency.table_points import AdditiveLatencies, PointLatencies
 from search_space.architecture import Architecture, Classifier, Head
-from search_space.chain import ChainArchitecture
 from search_space.decisions import DecisionSpace
-from search_space.layers import Layer, layers
-from search_space.proxyless import table_key
+from search_space.factorized import FactorizedSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -32,12 +33,12 @@ NORMAL_95 = 1.96
 
 
 class TableSource:
-    """Sums of a table's entries; a ``LatencySource``.
+    """Corrected sums of a table's entries; a ``LatencySource``.
 
     The interval is where one measurement of the network would lie in 95 % of cases if its layers
     took what they took in the table and deviated independently: the variances add up, each with
-    the error of its own mean, ``var * (1 + 1 / count)``. How far whole networks are from the sums
-    of their layers is not in the table, and so not in the interval.
+    the error of its own mean, ``var * (1 + 1 / count)``. A table with a correction knows how far
+    whole networks are from it, and that is in the interval too; a table without one does not.
 
     Args:
         table: Of any space whose layers have keys.
@@ -81,14 +82,18 @@ class TableSource:
 
     def missing(self, architecture: Architecture, head: Head) -> tuple[str, ...]:
         """The layers of a network that are not in the table, each named once, in order."""
-        keys = _keys(architecture, head)
-        return tuple(dict.fromkeys(key for key in keys if key not in self.table.entries))
+        return self._missing(_parts(architecture, head))
+
+    def _missing(self, parts: Iterable[Signature]) -> tuple[str, ...]:
+        entries = self.table.entries
+        return tuple(dict.fromkeys(part.key for part in parts if part.key not in entries))
 
     def require_covers(self, space: SearchSpace, head: Head, *, samples: int = 200) -> None:
         """Do nothing if every layer that ``space`` can have is in the table.
 
-        Exact where each decision stands for layers of its own; elsewhere each option of every
-        decision is tried around random points, so that a rare gap can be left for later.
+        Exact for a factorized space, and where each decision stands for layers of its own;
+        elsewhere each option of every decision is tried around random points, so that a rare gap
+        can be left for later.
 
         Args:
             space: Of any kind.
@@ -98,51 +103,70 @@ class TableSource:
         Raises:
             InputError: If one is missing; the text names the first few.
         """
+        parts = taken_apart(space, head)
         found: dict[str, None] = {}
-        for architecture in _tried(space, samples):
-            found |= dict.fromkeys(self.missing(architecture, head))
-        if found:
-            shown = ", ".join(list(found)[:3])
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            msg = f"{self.name} lacks layers of the space {space.name!r}: {shown}{more}"
-            raise InputError(msg)
+        if parts is not None:
+            found |= dict.fromkeys(self._missing(parts.signatures()))
+        else:
+            for architecture in _tried(space, samples):
+                found |= dict.fromkeys(self.missing(architecture, head))
+        require_covered(self.name, tuple(found), f"the space {space.name!r}")
 
     def over(self, space: SearchSpace, head: Head) -> PointLatencies:
         """The latencies of all points of a covered space at once, and its fastest network.
 
         Raises:
             InputError: If the table lacks a layer of the space, the space has no fixed tuple of
-                decisions, or a decision changes what another one costs.
+                decisions, or its decisions change what others cost in ways it does not tell.
         """
         self.require_covers(space, head)
+        correction, entries = self.table.correction, self.table.entries
+        what = f"the space {space.name!r} on {self.name}"
+        parts = taken_apart(space, head)
+        if parts is not None:
+            return FactoredLatencies.of(
+                parts,
+                lambda layer: part_ms(correction, entries, signature_of(layer)),
+                correction.constant_ms,
+                what,
+            )
         points = space.points
         if not isinstance(points, DecisionSpace):
             msg = f"points of the space {space.name!r} have no fixed length: one by one only"
             raise InputError(msg)
 
         def terms(point: tuple[int, ...]) -> tuple[float, ...]:
-            keys = _keys(space.decode(point), head)
-            return tuple(self.table.entries[key].mean_ms for key in keys)
+            found = _parts(space.decode(point), head)
+            return (
+                correction.constant_ms,
+                *(part_ms(correction, entries, part) for part in found),
+            )
 
-        return PointLatencies.of(points, terms, f"the space {space.name!r} on {self.name}")
+        return AdditiveLatencies.of(points, terms, what)
 
     def _answer(self, request: LatencyRequest) -> LatencyAnswer:
         subject = request.subject
         if not isinstance(subject, NetworkSubject):
             msg = f"{self.name} knows layers, not files"
             raise InputError(msg)
-        keys = _keys(subject.architecture, subject.head)
-        entries = self.table.entries
-        missing = dict.fromkeys(key for key in keys if key not in entries)
+        try:
+            parts = parts_of(subject.architecture, subject.head)
+        except InputError as error:
+            return LatencyFailure(request_id=request.id, text=str(error), retryable=False)
+        missing = self._missing(parts)
         if missing:
+            known = sum(part.key in self.table.entries for part in parts) / len(parts)
             text = f"{self.name} lacks {', '.join(missing)}"
-            return LatencyFailure(request_id=request.id, text=text, retryable=False)
-        return self._sum(request.id, [entries[key] for key in keys])
+            more = f" (it has {known:.0%} of the network's layers)" if known else ""
+            return LatencyFailure(request_id=request.id, text=text + more, retryable=False)
+        return self._sum(request.id, parts)
 
-    def _sum(self, request_id: str, entries: Sequence[Entry]) -> LatencyEstimate:
-        latency_ms = math.fsum(entry.mean_ms for entry in entries)
-        variance = math.fsum(entry.variance_ms2 * (1 + 1 / entry.count) for entry in entries)
-        half_ms = NORMAL_95 * math.sqrt(variance)
+    def _sum(self, request_id: str, parts: Parts) -> LatencyEstimate:
+        table = self.table
+        latency_ms = corrected_ms(table.correction, table.entries, parts)
+        entries = [table.entries[part.key] for part in parts]
+        half_ms = NORMAL_95 * self._deviation_ms(latency_ms, entries)
+        measured = sum(entry.known is Known.MEASURED for entry in entries) / len(entries)
         return LatencyEstimate(
             request_id=request_id,
             latency_ms=latency_ms,
@@ -150,30 +174,40 @@ class TableSource:
             high_ms=latency_ms + half_ms,
             origin=Origin.TABLE,
             source=self.name,
-            coverage=1.0,
+            coverage=measured,
             verdict=Verdict.STABLE,
+            labels=table.labels,
         )
 
+    def _deviation_ms(self, latency_ms: float, entries: Sequence[Entry]) -> float:
+        """Of one measurement around ``latency_ms``.
 
-def _keys(architecture: Architecture, head: Head) -> tuple[str, ...]:
-    """The key of each layer; where tables have none, what the layer is."""
-    if not isinstance(architecture, ChainArchitecture) or not isinstance(head, Classifier):
-        return (f"keys for a network of family {architecture.family} with a head {head}",)
-    return tuple(_key(layer) for layer in layers(architecture, head))
+        What a correction leaves holds the errors of measured entries already; not of those that
+        were predicted, of which a network may have more than those it was fitted on.
+        """
+        correction = self.table.correction
+        if not correction.networks:
+            return math.sqrt(
+                math.fsum(each.variance_ms2 * (1 + 1 / max(each.count, 1)) for each in entries)
+            )
+        predicted = [each.variance_ms2 for each in entries if each.known is Known.PREDICTED]
+        own = correction.residual_share * latency_ms
+        return math.hypot(own, correction.scale * math.sqrt(math.fsum(predicted)))
 
 
-@lru_cache(maxsize=16_384)
-def _key(layer: Layer) -> str:
+def taken_apart(space: SearchSpace, head: Head) -> SpaceParts | None:
+    """The space's layers, where it tells which decisions make them; else None."""
+    if isinstance(space, FactorizedSpace) and isinstance(head, Classifier):
+        return SpaceParts.of(space, head)
+    return None
+
+
+def _parts(architecture: Architecture, head: Head) -> Parts:
+    """Those of a network; a part that no table has, where its family has none."""
     try:
-        return table_key(layer)
-    except InputError:
-        squeeze = f" squeeze{layer.squeezed}" if layer.squeezed else ""
-        return (
-            f"{layer.op}-input:{layer.in_size}x{layer.in_size}x{layer.in_channels}"
-            f"-output:{layer.out_size}x{layer.out_size}x{layer.out_channels}"
-            f"-expand:{layer.expansion}-kernel:{layer.kernel}-stride:{layer.stride}"
-            f"-skip:{layer.skip}{squeeze}"
-        )
+        return parts_of(architecture, head)
+    except InputError as error:
+        return (unknown_part(str(error)),)
 
 
 def _tried(space: SearchSpace, samples: int) -> Iterator[Architecture]:

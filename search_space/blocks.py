@@ -124,15 +124,15 @@ class ChainNetwork(nn.Module):
         blocks = []
         with torch.random.fork_rng(devices=[]):  # torch draws first, to no effect
             self.stem = nn.Sequential(
-                *_conv(architecture.channels, channels, stem.kernel, stem.stride),
-                _activation(activation),
+                *conv_bn(architecture.channels, channels, stem.kernel, stem.stride),
+                activation_module(activation),
             )
             for layer in architecture.unrolled():
                 blocks.append(Block(layer, channels, activation))
                 channels = layer.filters
             self.blocks = nn.Sequential(*blocks)
             last = architecture.head_filters
-            self.head = nn.Sequential(*_conv(channels, last, 1), _activation(activation))
+            self.head = nn.Sequential(*conv_bn(channels, last, 1), activation_module(activation))
             self.dropout = nn.Dropout(architecture.dropout)
             self.classifier = nn.Linear(last, head.classes)
         draw_weights(self, architecture.weights_key)
@@ -175,23 +175,23 @@ def _fill(weight: Tensor, values: np.ndarray[tuple[int, ...], np.dtype[np.float3
 
 
 def _plain(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
-    convolution = _conv(channels, layer.filters, layer.kernel, layer.stride)
+    convolution = conv_bn(channels, layer.filters, layer.kernel, layer.stride)
     return [
         *convolution,
-        _activation(activation),
+        activation_module(activation),
         *_squeeze(layer, channels, layer.filters),
     ]
 
 
 def _bottleneck(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
     hidden = channels * layer.expansion
-    expand = [*_conv(channels, hidden, 1), _activation(activation)]
+    expand = [*conv_bn(channels, hidden, 1), activation_module(activation)]
     return [
         *(expand if layer.expansion > 1 else ()),
-        *_conv(hidden, hidden, layer.kernel, layer.stride, groups=hidden),
-        _activation(activation),
+        *conv_bn(hidden, hidden, layer.kernel, layer.stride, groups=hidden),
+        activation_module(activation),
         *_squeeze(layer, channels, hidden),
-        *_conv(hidden, layer.filters, 1),
+        *conv_bn(hidden, layer.filters, 1),
     ]
 
 
@@ -202,14 +202,14 @@ def _squeeze(layer: Stage, channels: int, hidden: int) -> list[nn.Module]:
 
 def _pooled(layer: Stage, channels: int) -> nn.Sequential:
     pool = [SameAvgPool2d(layer.stride)] if layer.stride > 1 else []
-    widen = _conv(channels, layer.filters, 1) if channels != layer.filters else []
+    widen = conv_bn(channels, layer.filters, 1) if channels != layer.filters else []
     return nn.Sequential(*pool, *widen)
 
 
-def _conv(
+def conv_bn(
     channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    """A convolution without bias and its batch norm."""
+    """A convolution without bias, padded as 'SAME', and its batch norm."""
     convolution: nn.Conv2d
     if stride == 1:  # an odd kernel then pads alike on all sides
         convolution = nn.Conv2d(
@@ -220,5 +220,6 @@ def _conv(
     return [convolution, nn.BatchNorm2d(filters, eps=BN_EPSILON, momentum=BN_MOMENTUM)]
 
 
-def _activation(activation: Activation) -> nn.Module:
+def activation_module(activation: Activation) -> nn.Module:
+    """The layer of that name."""
     return nn.ReLU(inplace=True) if activation is Activation.RELU else nn.ReLU6(inplace=True)

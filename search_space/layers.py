@@ -144,7 +144,7 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
         )
     ]
     for stage in architecture.unrolled():
-        found.append(_block(stage, found[-1]))
+        found.append(block(stage, found[-1].out_size, found[-1].out_channels))
     last, filters = found[-1], architecture.head_filters
     found.append(
         Layer(
@@ -187,17 +187,24 @@ def halved(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
-def _block(stage: Stage, before: Layer) -> Layer:
+def block(stage: Stage, size: int, channels: int) -> Layer:
+    """A layer between stem and last convolution.
+
+    Args:
+        stage: Of one, out of ``Stage.unrolled``.
+        size: Side of its input in pixels.
+        channels: Of its input.
+    """
     return Layer(
         kind=LayerKind.BLOCK,
         op=stage.op,
-        in_size=before.out_size,
-        in_channels=before.out_channels,
-        out_size=halved(before.out_size, stage.stride),
+        in_size=size,
+        in_channels=channels,
+        out_size=halved(size, stage.stride),
         out_channels=stage.filters,
         kernel=stage.kernel,
         stride=stage.stride,
         expansion=stage.expansion,
-        squeezed=stage.squeezed(before.out_channels),
+        squeezed=stage.squeezed(channels),
         skip=stage.skip,
     )

@@ -6,6 +6,7 @@ width and number of layers, and repeats that one layer; only the first has the s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import Self
 
 from search_space.architecture import Architecture
 from search_space.block_menu import COLUMNS, Block, place
-from search_space.chain import ChainArchitecture, Op, Skip, Stem
+from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from search_space.membership import check_frame, no_place
 from search_space.options import OptionReader
@@ -90,6 +91,7 @@ class MnasNetSpace:
         stem_filters: Of the first convolution, before ``width``.
         head_filters: Of the last convolution.
         points: Names like ``block3.kernel``.
+        groups: Those of each block; none where a block is fixed.
     """
 
     definition: Definition = Definition.PAPER
@@ -103,6 +105,7 @@ class MnasNetSpace:
     head_filters: int = 1280
     menu: tuple[Block, ...] = field(init=False, repr=False, compare=False)
     points: DecisionSpace = field(init=False, repr=False, compare=False)
+    groups: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.blocks not in (5, 7):
@@ -116,6 +119,9 @@ class MnasNetSpace:
             if len(options) > 1
         )
         object.__setattr__(self, "points", DecisionSpace(choices=tuple(choices)))
+        free = itertools.count()
+        groups = (tuple(next(free) for n in block.counts if n > 1) for block in self.menu)
+        object.__setattr__(self, "groups", tuple(groups))
         self.decode((0,) * len(self.points.choices))  # a size too small for the strides
 
     @classmethod
@@ -150,20 +156,24 @@ class MnasNetSpace:
 
     def decode(self, point: Point) -> ChainArchitecture:
         """See ``SearchSpace.decode``."""
-        decisions = iter(self.points.checked(point))
-        stages = []
-        for block in self.menu:
-            chosen = tuple(next(decisions) if count > 1 else 0 for count in block.counts)
-            stage = block.stage(chosen)
-            if stage is not None:
-                stages.append(stage)
+        decisions = self.points.checked(point)
+        stages = (
+            self.stages_of(number, tuple(decisions[position] for position in group))
+            for number, group in enumerate(self.groups)
+        )
         return ChainArchitecture(
             size=self.size,
             channels=self.channels,
             stem=Stem(filters=self._width(self.stem_filters), stride=self.strides.stem),
-            stages=tuple(stages),
+            stages=tuple(itertools.chain.from_iterable(stages)),
             head_filters=self.head_filters,
         )
+
+    def stages_of(self, group: int, decisions: Decisions) -> tuple[Stage, ...]:
+        """See ``FactorizedSpace.stages_of``."""
+        block, given = self.menu[group], iter(decisions)
+        stage = block.stage(tuple(next(given) if count > 1 else 0 for count in block.counts))
+        return () if stage is None else (stage,)
 
     def encode(self, architecture: Architecture) -> Decisions:
         """See ``SearchSpace.encode``; the point with the first fitting option of each block."""

@@ -7,6 +7,7 @@ measured on a Pixel 1, whose keys ``table_key`` forms.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, assert_never
@@ -125,19 +126,28 @@ class ProxylessSpace:
     def decode(self, point: Point) -> ChainArchitecture:
         """See ``SearchSpace.decode``."""
         decisions = self.points.checked(point)
-        stages = []
-        for slot, decision in zip(SLOTS, decisions, strict=True):
-            if decision < len(slot.layers):
-                expansion, kernel = slot.layers[decision]
-                stages.append(self._stage(slot, expansion, kernel))
+        stages = (self.stages_of(slot, (chosen,)) for slot, chosen in enumerate(decisions))
         return ChainArchitecture(
             size=self.size,
             channels=self.channels,
             stem=Stem(filters=self.stem_filters, stride=self.strides.stem),
-            stages=tuple(stages),
+            stages=tuple(itertools.chain.from_iterable(stages)),
             head_filters=self.head_filters,
             activation=Activation.RELU6,
         )
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Each layer is one of its own."""
+        return tuple((position,) for position in range(len(SLOTS)))
+
+    def stages_of(self, group: int, decisions: Decisions) -> tuple[Stage, ...]:
+        """See ``FactorizedSpace.stages_of``."""
+        slot, (chosen,) = SLOTS[group], decisions
+        if chosen == len(slot.layers):
+            return ()
+        expansion, kernel = slot.layers[chosen]
+        return (self._stage(slot, expansion, kernel),)
 
     def encode(self, architecture: Architecture) -> Decisions:
         """See ``SearchSpace.encode``; the point whose left out layers are the last of a stage."""

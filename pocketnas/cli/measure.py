@@ -91,8 +91,8 @@ def measure(
         threads=threads,
         delegate=_delegate(delegate),
         reuse=not fresh,
-        clock_tier=_clock_tier(clock_tier),
-        precision=_precision(precision),
+        clock_tier=clock_tier_of(clock_tier),
+        precision=precision_of(precision),
         in_app=_in_app(mode, apk),
         apk="" if apk is None else str(apk),
     )
@@ -176,7 +176,12 @@ def _delegate(name: str) -> Delegate:
         raise InputError(msg) from None
 
 
-def _precision(name: str) -> Precision:
+def precision_of(name: str) -> Precision:
+    """The precision of that name, if files for timing have it.
+
+    Raises:
+        InputError: If there is none.
+    """
     from exporters.artifact import Precision
     from workspace.errors import InputError
 
@@ -186,7 +191,12 @@ def _precision(name: str) -> Precision:
     return Precision(name)
 
 
-def _clock_tier(name: str) -> ClockTier:
+def clock_tier_of(name: str) -> ClockTier:
+    """The tier of that name.
+
+    Raises:
+        InputError: If there is none.
+    """
     from devices.device import ClockTier
     from workspace.errors import InputError
 

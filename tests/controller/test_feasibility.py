@@ -5,7 +5,7 @@ import pytest
 from controller.feasibility import require_feasible, smallest
 from controller.reward import Reward, RewardMode
 from latency.measurement import Verdict
-from latency.table import load
+from latency.table_file import load
 from latency.table_source import TableSource
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture

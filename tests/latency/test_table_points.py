@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from latency.table_points import PointLatencies
+from latency.table_points import AdditiveLatencies
 from search_space.decisions import Choice, DecisionSpace
 from workspace.errors import InputError
 
@@ -17,7 +17,7 @@ def test_decisions_that_add_up_are_found_by_trying_each_once():
         tried.append(point)
         return (10.0, (1.0, 2.0, 4.0)[point[0]], *((0.5,) if point[1] else ()))
 
-    made = PointLatencies.of(SPACE, terms, "a toy")
+    made = AdditiveLatencies.of(SPACE, terms, "a toy")
     assert tried[:3] == [(0, 0), (0, 0), (1, 0)]
     assert made.extra_ms == ((0.0, 1.0, 3.0), (0.0, 0.5))
     assert (made.fastest, made.slowest) == ((0, 0), (2, 1))
@@ -27,4 +27,4 @@ def test_decisions_that_add_up_are_found_by_trying_each_once():
 
 def test_a_decision_that_changes_what_another_one_costs_is_refused():
     with pytest.raises(InputError, match="a decision of a toy changes what another one costs"):
-        PointLatencies.of(SPACE, lambda point: (1.0 + point[0] * point[1],), "a toy")
+        AdditiveLatencies.of(SPACE, lambda point: (1.0 + point[0] * point[1],), "a toy")

@@ -21,7 +21,8 @@ from latency.source import (
     SpaceSource,
     create,
 )
-from latency.table import LatencyTable, load
+from latency.table import LatencyTable
+from latency.table_file import load
 from latency.table_source import TableSource
 from latency.testing import LatencySourceContract
 from search_space.architecture import Classifier
@@ -115,7 +116,7 @@ def test_the_interval_is_that_of_one_measurement_whose_layers_deviate_independen
     point = points(1)[0]
     entries = [TABLE.entries[key] for key in keys_by_hand(point)]
     rng = np.random.default_rng(0)
-    fresh = sum(rng.normal(e.mean_ms, math.sqrt(e.variance_ms2), 20_000) for e in entries)
+    fresh = sum(rng.normal(e.ms, math.sqrt(e.variance_ms2), 20_000) for e in entries)
     found = answer(subject(point))
     inside = ((found.low_ms <= fresh) & (fresh <= found.high_ms)).mean()
     assert inside == pytest.approx(0.95, abs=0.01)
@@ -139,7 +140,7 @@ def test_a_layer_that_is_missing_is_named_and_not_taken_for_nothing():
     point = (0,) * 22
     found = answer(subject(point), without(gap))
     assert isinstance(found, LatencyFailure)
-    assert found.text == f"table:gap lacks {gap}"
+    assert found.text == f"table:gap lacks {gap} (it has 96% of the network's layers)"
     assert not found.retryable
     assert without(gap).missing(SPACE.decode(point), HEAD) == (gap,)
 
@@ -214,7 +215,7 @@ def test_no_network_is_faster_than_the_fastest_nor_slower_than_the_slowest():
     slowest = over.latency_ms(over.slowest)
     assert fastest == pytest.approx(answer(subject(over.fastest)).latency_ms, rel=1e-12)
     assert slowest == pytest.approx(answer(subject(over.slowest)).latency_ms, rel=1e-12)
-    means = {key: entry.mean_ms for key, entry in TABLE.entries.items()}
+    means = {key: entry.ms for key, entry in TABLE.entries.items()}
     frame = [mean for key, mean in means.items() if not key.startswith("expanded")]
     first_layers = [  # of each stage; the other layers can be left out
         "input:112x112x32-",

@@ -1,0 +1,126 @@
+"""The parts of a network that tables and predictors know apart, each with what it computes.
+
+A part is a layer in its place: two parts of one key cost the same in any network, as far as sums
+go. Keys of chains are those of ProxylessNAS's tables where these have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from search_space.architecture import Architecture, Classifier, Head
+from search_space.chain import ChainArchitecture, Op
+from search_space.layers import Layer, LayerKind, layers
+from search_space.proxyless import table_key
+from workspace.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One part.
+
+    Attributes:
+        key: Of its entry in a table.
+        kind: What parts a correction treats alike: ``"stem"``, ``"conv"``, ``"mbconv"``, ...
+        macs: Multiply-adds.
+        params: Trainable numbers.
+        input_elements: Numbers that it reads beside its weights.
+        hidden_elements: Numbers that it writes and reads again inside.
+        output_elements: Numbers that it writes.
+    """
+
+    key: str
+    kind: str
+    macs: int
+    params: int
+    input_elements: int
+    hidden_elements: int
+    output_elements: int
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """What it computes and moves, as numbers of one length for all parts."""
+        return (
+            float(self.macs),
+            float(self.params),
+            float(self.input_elements),
+            float(self.hidden_elements),
+            float(self.output_elements),
+        )
+
+
+Parts = tuple[Signature, ...]
+"""A network, in order."""
+
+
+def parts_of(architecture: Architecture, head: Head) -> Parts:
+    """The parts of a network, from input to output.
+
+    Raises:
+        InputError: If networks of this family have no parts that a table knows.
+    """
+    if not isinstance(architecture, ChainArchitecture) or not isinstance(head, Classifier):
+        msg = f"tables have no keys for a network of family {architecture.family} with {head!r}"
+        raise InputError(msg)
+    return tuple(signature_of(layer) for layer in layers(architecture, head))
+
+
+def unknown_part(text: str) -> Signature:
+    """What stands for a network that has no parts: no table has it, ``text`` says why."""
+    return Signature(
+        key=text,
+        kind="unknown",
+        macs=0,
+        params=0,
+        input_elements=0,
+        hidden_elements=0,
+        output_elements=0,
+    )
+
+
+def distinct(networks: Iterable[Parts]) -> Parts:
+    """Each part once, in order of its first coming."""
+    return tuple({part.key: part for parts in networks for part in parts}.values())
+
+
+@lru_cache(maxsize=65_536)
+def signature_of(layer: Layer) -> Signature:
+    """The part that a layer of a chain is."""
+    return Signature(
+        key=_key(layer),
+        kind=_kind(layer),
+        macs=layer.macs,
+        params=layer.params,
+        input_elements=layer.in_size**2 * layer.in_channels,
+        hidden_elements=_hidden_elements(layer),
+        output_elements=layer.out_size**2 * layer.out_channels,
+    )
+
+
+def _key(layer: Layer) -> str:
+    try:
+        return table_key(layer)
+    except InputError:
+        squeeze = f"-squeeze:{layer.squeezed}" if layer.squeezed else ""
+        return (
+            f"{layer.op}-input:{layer.in_size}x{layer.in_size}x{layer.in_channels}"
+            f"-output:{layer.out_size}x{layer.out_size}x{layer.out_channels}"
+            f"-expand:{layer.expansion}-kernel:{layer.kernel}-stride:{layer.stride}"
+            f"-skip:{layer.skip}{squeeze}"
+        )
+
+
+def _kind(layer: Layer) -> str:
+    if layer.kind is not LayerKind.BLOCK:
+        return layer.kind.value
+    return f"{layer.op.value}{'-se' if layer.squeezed else ''}"
+
+
+def _hidden_elements(layer: Layer) -> int:
+    if layer.kind is not LayerKind.BLOCK or layer.op is not Op.MBCONV:
+        return 0
+    hidden = layer.in_channels * layer.expansion
+    expanded = layer.in_size**2 * hidden if layer.expansion > 1 else 0
+    return expanded + layer.out_size**2 * hidden

@@ -1,0 +1,265 @@
+"""What a table of a space needs to be timed, in the order in which it matters, and how long.
+
+A layer is timed by the difference of two files: one that ends after a layer which makes its input,
+and one with the layer after that. All layers on one input share the first file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latency.measurement import MeasurementProtocol
+from latency.signatures import Signature, signature_of
+from latency.source import NetworkSubject
+from latency.space_parts import SpaceParts
+from latency.table_source import taken_apart
+from search_space.architecture import Classifier
+from search_space.chain import Activation, ChainArchitecture
+from search_space.layers import Layer, layers
+from search_space.space import SearchSpace
+from workspace.errors import InputError
+
+FITTED_SHARE = 0.05
+"""Whole networks that the correction is fitted on, per file of a layer."""
+
+HELD_OUT_SHARE = 0.05
+"""Whole networks that validate the table (measurement protocol, item 28)."""
+
+FITTED_RANGE = (16, 64)
+HELD_OUT_RANGE = (20, 160)
+"""At least and at most so many of them."""
+
+WHOLE_SHARE = 0.3
+"""Of a budget that whole networks may take."""
+
+START_S = 0.5
+"""Of a session beyond its runs, before any was timed: process, model, the phone's state."""
+
+SAMPLES = 20_000
+"""Random networks that show the layers of a space that does not tell them."""
+
+_BYTES_PER_MAC = 4.0
+"""A number moved counts as so many multiply-adds, in the guess of what matters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A layer that is to be timed.
+
+    Attributes:
+        layer: In its place.
+        signature: Of it.
+        weight: How much its error would matter: expected square of what it adds to a network.
+    """
+
+    layer: Layer
+    signature: Signature
+    weight: float
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Pixels a side and channels."""
+        return self.layer.in_size, self.layer.in_channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a table needs.
+
+    Attributes:
+        space: By name, for people.
+        head: Of its networks.
+        activation: Of its networks.
+        pieces: What matters most first; all layers of the space.
+        fitted: Whole networks for the correction.
+        held_out: Whole networks for the validation, none of them fitted.
+        protocol: Of each file.
+    """
+
+    space: str
+    head: Classifier
+    activation: Activation
+    pieces: tuple[Piece, ...]
+    fitted: tuple[NetworkSubject, ...]
+    held_out: tuple[NetworkSubject, ...]
+    protocol: MeasurementProtocol
+
+    @property
+    def files(self) -> int:
+        """That are timed if all are: layers, what leads to them, whole networks."""
+        inputs = {piece.input_shape for piece in self.pieces}
+        return len(self.pieces) + len(inputs) + len(self.fitted) + len(self.held_out)
+
+    def seconds_a_file(self, start_s: float = START_S) -> float:
+        """Of one device, its share of the sentinel included."""
+        protocol = self.protocol
+        session_s = protocol.warmup_min_s + protocol.timed_min_s + start_s
+        beside = 1 + 1 / protocol.sentinel_every if protocol.sentinel_every else 1.0
+        return protocol.sessions_min * session_s * beside
+
+    def device_hours(self, start_s: float = START_S) -> float:
+        """Of all files on one device, where none has to be timed twice."""
+        return self.files * self.seconds_a_file(start_s) / 3600
+
+    def within(self, budget_s: float | None) -> Plan:
+        """As much of it as one device does in a time; all of it for None.
+
+        Raises:
+            InputError: If the time is too short for a table that could be validated.
+        """
+        if budget_s is None or budget_s >= self.files * self.seconds_a_file():
+            return self
+        files = int(budget_s / self.seconds_a_file())
+        wholes = min(len(self.fitted) + len(self.held_out), int(WHOLE_SHARE * files))
+        fitted = max(FITTED_RANGE[0], wholes // 3)
+        held_out = max(HELD_OUT_RANGE[0], wholes - fitted)
+        pieces = _affordable(self.pieces, files - fitted - held_out)
+        if not pieces:
+            least_s = (fitted + held_out + 2 * _LEAST_PIECES) * self.seconds_a_file()
+            msg = (
+                f"a table needs at least {least_s / 60:.0f} minutes, for {_LEAST_PIECES} layers "
+                f"and {fitted + held_out} whole networks; got {budget_s / 60:.4g}"
+            )
+            raise InputError(msg)
+        return Plan(
+            space=self.space,
+            head=self.head,
+            activation=self.activation,
+            pieces=pieces,
+            fitted=self.fitted[:fitted],
+            held_out=self.held_out[:held_out],
+            protocol=self.protocol,
+        )
+
+
+_LEAST_PIECES = 8
+
+
+def plan(
+    space: SearchSpace, head: Classifier, protocol: MeasurementProtocol, *, seed: int = 0
+) -> Plan:
+    """What a table of ``space`` needs.
+
+    Args:
+        space: Of chains; all layers are known where it is factorized, else those of many samples.
+        head: Of its networks.
+        protocol: Of each file; its number of sessions is fixed.
+        seed: Of the whole networks.
+
+    Raises:
+        InputError: If its networks are no chains.
+    """
+    frequencies = _frequencies(space, head)
+    member = _some(space)
+    pieces = sorted(
+        (
+            Piece(layer=layer, signature=signature_of(layer), weight=_weight(layer, often))
+            for layer, often in frequencies.items()
+        ),
+        key=lambda piece: -piece.weight,
+    )
+    fitted = _share(len(pieces), FITTED_SHARE, FITTED_RANGE)
+    held_out = _share(len(pieces), HELD_OUT_SHARE, HELD_OUT_RANGE)
+    wholes = random_networks(space, head, fitted + held_out, seed=seed)
+    return Plan(
+        space=space.name,
+        head=head,
+        activation=member.activation,
+        pieces=_one_a_key(pieces),
+        fitted=wholes[:fitted],
+        held_out=wholes[fitted:],
+        protocol=protocol,
+    )
+
+
+def random_networks(
+    space: SearchSpace,
+    head: Classifier,
+    count: int,
+    *,
+    seed: int,
+    without: frozenset[str] = frozenset(),
+) -> tuple[NetworkSubject, ...]:
+    """Different networks drawn uniformly, none of those whose keys are in ``without``.
+
+    Raises:
+        InputError: If the space has too few.
+    """
+    rng = random.Random(seed)
+    found: dict[str, NetworkSubject] = {}
+    for _ in range(1000 + 20 * count):
+        if len(found) == count:
+            break
+        architecture = space.decode(space.points.sample(rng))
+        if architecture.key not in without:
+            found.setdefault(
+                architecture.key, NetworkSubject(architecture=architecture, head=head)
+            )
+    if len(found) < count:
+        msg = f"the space {space.name!r} has too few networks: {count} different ones are needed"
+        raise InputError(msg)
+    return tuple(found.values())
+
+
+def _frequencies(space: SearchSpace, head: Classifier) -> dict[Layer, float]:
+    """Each layer of the space, with how often a network has it."""
+    parts: SpaceParts | None = taken_apart(space, head)
+    if parts is not None:
+        return parts.frequencies()
+    rng = random.Random(0)
+    found: dict[Layer, float] = {}
+    for _ in range(min(SAMPLES, 20 * space.count)):
+        for layer in layers(_chain(space, space.points.sample(rng)), head):
+            found[layer] = found.get(layer, 0.0) + 1 / SAMPLES
+    return found
+
+
+def _some(space: SearchSpace) -> ChainArchitecture:
+    return _chain(space, space.points.sample(random.Random(0)))
+
+
+def _chain(space: SearchSpace, point: tuple[object, ...]) -> ChainArchitecture:
+    architecture = space.decode(point)
+    if not isinstance(architecture, ChainArchitecture):
+        msg = (
+            f"a table is built of layers of chains; networks of {space.name!r} are of the family "
+            f"{architecture.family}"
+        )
+        raise InputError(msg)
+    return architecture
+
+
+def _weight(layer: Layer, often: float) -> float:
+    signature = signature_of(layer)
+    moved = (
+        signature.params
+        + signature.input_elements
+        + signature.hidden_elements
+        + signature.output_elements
+    )
+    return often * (signature.macs + _BYTES_PER_MAC * moved) ** 2
+
+
+def _one_a_key(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    found: dict[str, Piece] = {}
+    for piece in pieces:
+        found.setdefault(piece.signature.key, piece)
+    return tuple(found.values())
+
+
+def _share(of: int, share: float, limits: tuple[int, int]) -> int:
+    return min(max(round(of * share), limits[0]), limits[1])
+
+
+def _affordable(pieces: Sequence[Piece], files: int) -> tuple[Piece, ...]:
+    """The first ones whose files, with those that lead to them, are so many."""
+    inputs: set[tuple[int, int]] = set()
+    found: list[Piece] = []
+    for piece in pieces:
+        inputs.add(piece.input_shape)
+        if len(found) + 1 + len(inputs) > files:
+            break
+        found.append(piece)
+    return tuple(found) if len(found) >= _LEAST_PIECES else ()
