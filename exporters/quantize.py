@@ -123,6 +123,10 @@ def _written(
     path, sha256 = write_by_digest(content, directory, artifact.format.value)
     try:
         inputs, outputs = _specs(path, artifact)
+    except InputError as error:
+        path.unlink()
+        msg = f"{tool} made a file that its runtime refuses, so none was kept: {error}"
+        raise ExportError(msg) from error
     except ExportError:
         path.unlink()
         raise
@@ -145,6 +149,7 @@ def _specs(path: Path, artifact: Artifact) -> tuple[Specs, Specs]:
 
     Raises:
         ExportError: If they have other names.
+        InputError: If the runtime refuses the file.
     """
     if artifact.format is ModelFormat.TFLITE:
         from exporters.litert_runtime import LiteRtModel

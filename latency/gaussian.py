@@ -9,7 +9,7 @@ for sure (the size of the noise, the share of outliers) is averaged over, by evi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -168,17 +168,20 @@ def weights_of(found: Sequence[Fit]) -> list[float]:
     return [float(each) for each in likely / likely.sum()]
 
 
-def mixed(found: Sequence[Weights], shares: Sequence[float]) -> Weights:
-    """One normal distribution with the mean and covariance of all together."""
+def mixed(found: Iterable[tuple[float, Weights]]) -> Weights:
+    """One normal distribution with the mean and covariance of all together.
+
+    Args:
+        found: Each with its probability; these sum to 1.
+    """
     import numpy as np
 
-    total = sum(shares)
-    mean = np.array(shares) @ np.stack([each.mean for each in found]) / total
-    covariance = np.zeros((len(mean), len(mean)))
-    for share, each in zip(shares, found, strict=True):
-        apart = each.mean - mean
-        covariance += share / total * (each.covariance + np.outer(apart, apart))
-    return Weights(mean=mean, covariance=covariance)
+    mean, squares = np.zeros(0), np.zeros((0, 0))
+    for share, each in found:
+        around = each.covariance + np.outer(each.mean, each.mean)
+        mean = share * each.mean + (mean if len(mean) else 0.0)
+        squares = share * around + (squares if len(squares) else 0.0)
+    return Weights(mean=mean, covariance=squares - np.outer(mean, mean))
 
 
 def intervals(

@@ -135,9 +135,10 @@ def covariance(basis: Basis, spread: Spread, devices: Array, free: float = 1.0) 
 
     mean = devices.mean(axis=0)
     apart = devices - mean
-    spanned = spread.spanned**2 * apart.T @ apart / max(len(devices) - 1, 1)
-    around = free**2 * free_covariance(basis, spread, mean)
-    return spanned + around + np.outer(mean, mean)
+    result: Array = spread.spanned**2 * apart.T @ apart / max(len(devices) - 1, 1)
+    result += free**2 * free_covariance(basis, spread, mean)
+    result += np.outer(mean, mean)
+    return result
 
 
 def learned(basis: Basis, devices: Array, errors: Sequence[Array], networks: Array) -> Spread:

@@ -97,6 +97,15 @@ def test_a_file_whose_outputs_the_tool_renames_is_not_kept(tmp_path):
     assert list(tmp_path.iterdir()) == [whole.path]
 
 
+def test_a_file_that_its_runtime_refuses_is_not_kept(artifact, tmp_path, monkeypatch):
+    """As of a network of which a scale is beyond what XNNPACK takes."""
+    broken = artifact.path.read_bytes()[:2000]
+    monkeypatch.setattr("exporters.quantize_tflite.quantized", lambda *_, **__: (broken, "tool"))
+    with pytest.raises(ExportError, match="tool made a file that its runtime refuses"):
+        quantize(artifact, Quantization.FP16, tmp_path)
+    assert not list(tmp_path.glob("*.tflite"))
+
+
 def test_int8_keeps_float_ends_unless_told_otherwise(artifact, tmp_path):
     ends = quantize(artifact, Quantization.INT8, tmp_path, calibration=samples(artifact))
     assert {spec.dtype for spec in (*ends.inputs, *ends.outputs)} == {"float32"}

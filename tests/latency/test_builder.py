@@ -11,7 +11,7 @@ import pytest
 from devices.device import DevicePermanentError, DeviceTransientError, RunSettings
 from exporters.artifact import Precision
 from latency.baseline import Baselines
-from latency.builder import BATCH, BuildProgress, Builder, NotBuiltError
+from latency.builder import BATCH, Builder, BuildProgress, NotBuiltError
 from latency.device_source import DeviceSource
 from latency.gates import Gate
 from latency.model_files import ModelFiles
@@ -41,7 +41,7 @@ def source_of(devices, folder, **more):
     return DeviceSource(
         "adb:any",
         devices,
-        lease=lambda _, **__: nullcontext(Held()),
+        lease=lambda device_id, *, wait_s: nullcontext(Held()),  # noqa: ARG005
         files=ModelFiles("tflite", Precision.FP32),
         store=MeasurementStore(sqlite_url(folder / "measurements.db")),
         placement=RunSettings(),
