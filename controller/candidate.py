@@ -16,8 +16,8 @@ from controller.algorithm import (
     Skipped,
 )
 from latency.account import account
-from latency.measurement import Verdict
-from latency.source import LatencyEstimate
+from latency.measurement import LatencyMeasurement, Verdict
+from latency.source import LatencyEstimate, Origin
 from search_space.architecture import Architecture, Json, from_json
 from training.executor import TrainingResult
 
@@ -28,6 +28,21 @@ class OutcomeKind(StrEnum):
     EVALUATED = "evaluated"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A latency as it was predicted.
+
+    Attributes:
+        latency_ms: The number.
+        low_ms: Lower end of its 95 % interval.
+        high_ms: Upper end.
+    """
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +58,8 @@ class FoundLatency:
         coverage: Share of the network that was known.
         verdict: ``latency.measurement.Verdict``.
         artifact_sha256: Of the file that was timed; empty for a table.
-        measurement: ``latency.account.account`` of what was measured; None for a table.
+        measurement: ``latency.account.account`` of what was measured, with what was predicted
+            before; None for a table.
     """
 
     latency_ms: float
@@ -69,8 +85,24 @@ class FoundLatency:
             coverage=estimate.coverage,
             verdict=estimate.verdict.value,
             artifact_sha256=estimate.artifact_sha256,
-            measurement=None if measurement is None else account(measurement),
+            measurement=None if measurement is None else _account(measurement, estimate.predicted),
         )
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a device told it, now or before."""
+        return self.origin in (Origin.MEASURED, Origin.STORED)
+
+    @property
+    def predicted(self) -> Prediction | None:
+        """What a mixed source had predicted before it measured; None where nothing was."""
+        told = (self.measurement or {}).get("predicted")
+        if not isinstance(told, dict):
+            return None
+        low_ms, latency_ms, high_ms = (
+            float(str(told[name])) for name in ("low_ms", "latency_ms", "high_ms")
+        )
+        return Prediction(latency_ms=latency_ms, low_ms=low_ms, high_ms=high_ms)
 
     @property
     def peak_memory_mb(self) -> float | None:
@@ -185,3 +217,18 @@ def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:
             return Skipped(proposal=proposal, latency_ms=outcome.latency_ms, bound=outcome.bound)
         case Failed():
             return Failed(proposal=proposal, kind=outcome.kind, text=outcome.text)
+
+
+def _account(
+    measurement: LatencyMeasurement, predicted: LatencyEstimate | None
+) -> dict[str, Json]:
+    found = account(measurement)
+    if predicted is None:
+        return found
+    told: dict[str, Json] = {
+        "latency_ms": predicted.latency_ms,
+        "low_ms": predicted.low_ms,
+        "high_ms": predicted.high_ms,
+        "source": predicted.source,
+    }
+    return {**found, "predicted": told}

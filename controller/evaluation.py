@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
-from controller.algorithm import Failed, FailureKind, Outcome, Proposal, Skipped
+from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
 from controller.candidate import Candidate, FoundLatency, evaluated
+from controller.pareto import front_limit_ms
+from controller.progress import front_point
 from controller.reward import Reward
 from controller.study import Study
 from controller.turns import Turns, Work
+from latency.measurement import Verdict
 from latency.source import (
     Decides,
     LatencyAnswer,
@@ -20,6 +23,7 @@ from latency.source import (
     LatencyRequest,
     LatencySource,
     NetworkSubject,
+    RefiningSource,
 )
 from search_space.architecture import Architecture, Head
 from training.executor import (
@@ -96,6 +100,12 @@ class Evaluation:
         """How many latencies, and how many trainings, can really go on at once."""
         return self._source.lanes, self._executor.lanes
 
+    @property
+    def _limits_ms(self) -> tuple[float, ...]:
+        """What the latency of any candidate is held against."""
+        target_ms, skip_above = self._reward.target_ms, self._settings.skip_above
+        return (target_ms,) if skip_above is None else (target_ms, skip_above * target_ms)
+
     def close(self) -> None:
         """End what runs, begin nothing more, and give back devices and processes."""
         self._turns.close()
@@ -117,7 +127,7 @@ class Evaluation:
         """
         found = known.latency if known else None
         if found is None:
-            answer = self._latency(proposal, architecture)
+            answer = self._latency(proposal, architecture, self._limits_ms)
             if isinstance(answer, Failed):
                 return answer
             found = FoundLatency.of(answer)
@@ -143,6 +153,7 @@ class Evaluation:
                 return trained
             result = trained
             self._study.found_training(proposal.index, result)
+        found = self._settled(proposal, architecture, found, result.accuracy)
         reward = self._reward.value(result.accuracy, found.latency_ms)
         return evaluated(proposal, result, found, reward)
 
@@ -178,7 +189,12 @@ class Evaluation:
                 raise TrainingTimeoutError(msg) from error
 
     def request(
-        self, index: int, architecture: Architecture, *, final: str | None = None
+        self,
+        index: int,
+        architecture: Architecture,
+        *,
+        final: str | None = None,
+        thresholds_ms: tuple[float, ...] = (),
     ) -> LatencyRequest:
         """The question what a candidate takes.
 
@@ -186,6 +202,7 @@ class Evaluation:
             index: Of its proposal.
             architecture: At any size.
             final: The preset of the last measurement; None while the search goes on.
+            thresholds_ms: Latencies at which something is decided.
 
         Raises:
             InputError: If the network cannot run at the size that is to be timed.
@@ -195,7 +212,10 @@ class Evaluation:
         )
         if final is None:
             return LatencyRequest(
-                id=f"trial-{index}", subject=subject, preset=self._settings.preset
+                id=f"trial-{index}",
+                subject=subject,
+                preset=self._settings.preset,
+                thresholds_ms=thresholds_ms,
             )
         return LatencyRequest(
             id=f"final-{index}", subject=subject, preset=final, decides=Decides.FRONT
@@ -221,9 +241,41 @@ class Evaluation:
                 return
             requests = again
 
-    def _latency(self, proposal: Proposal, architecture: Architecture) -> LatencyEstimate | Failed:
+    def _settled(
+        self,
+        proposal: Proposal,
+        architecture: Architecture,
+        found: FoundLatency,
+        accuracy: float,
+    ) -> FoundLatency:
+        """The latency, measured if it was predicted and may be on either side of the front.
+
+        The front is that of the outcomes which the algorithm had when it proposed the candidate,
+        so that it is the same whatever finishes first.
+        """
+        source = self._source
+        if found.is_measured or not (isinstance(source, RefiningSource) and source.refines()):
+            return found
+        known = self._study.candidate(proposal.index).asked_after
+        before = (one.outcome for one in self._study.told() if (one.told or 0) < known)
+        points = (front_point(one) for one in before if isinstance(one, Evaluated))
+        limit_ms = front_limit_ms(points, accuracy)
+        if not found.low_ms < limit_ms < found.high_ms:
+            return found
+        answer = self._latency(proposal, architecture, (limit_ms,))
+        if isinstance(answer, Failed) or answer.verdict is Verdict.REJECTED:
+            return found
+        better = FoundLatency.of(answer)
+        if better.is_measured:
+            self._study.measured_latency(proposal.index, better)
+            return better
+        return found
+
+    def _latency(
+        self, proposal: Proposal, architecture: Architecture, thresholds_ms: tuple[float, ...]
+    ) -> LatencyEstimate | Failed:
         try:
-            request = self.request(proposal.index, architecture)
+            request = self.request(proposal.index, architecture, thresholds_ms=thresholds_ms)
         except InputError as error:
             return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
         try:

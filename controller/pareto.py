@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,16 @@ def with_point(front: Sequence[FrontPoint], point: FrontPoint) -> tuple[FrontPoi
         return tuple(front)
     kept = [member for member in front if not dominates(point, member)]
     return tuple(sorted([*kept, point], key=lambda member: (member.latency_ms, member.index)))
+
+
+def front_limit_ms(points: Iterable[FrontPoint], accuracy: float) -> float:
+    """Below which latency a network of this accuracy is on the front; infinite if it always is.
+
+    >>> front_limit_ms([FrontPoint(index=0, accuracy=0.6, latency_ms=2.0)], 0.5)
+    2.0
+    """
+    better = (point.latency_ms for point in points if point.accuracy >= accuracy)
+    return min(better, default=math.inf)
 
 
 def front_of(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:

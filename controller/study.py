@@ -23,6 +23,7 @@ from controller import rows, versions
 from controller.algorithm import Outcome, Proposal
 from controller.candidate import Candidate, FoundLatency
 from controller.schema import FINAL_LATENCY, LATENCY, OUTCOME, PROPOSAL, REVISIONS, STUDY, TRAINING
+from latency.source import Origin
 from search_space.architecture import Architecture
 from training.executor import TrainingResult
 from workspace.database import open_database, sqlite_url
@@ -133,6 +134,14 @@ class Study:
     def found_latency(self, index: int, found: FoundLatency) -> None:
         """Keep what a candidate takes."""
         self._add(LATENCY, {**rows.latency_row(found), "index": index})
+
+    def measured_latency(self, index: int, found: FoundLatency) -> None:
+        """Keep what a candidate was measured to take in place of what was predicted."""
+        row = {**rows.latency_row(found), "index": index}
+        where = (LATENCY.c.study_id == self._id) & (LATENCY.c.index == index)
+        predicted = LATENCY.c.origin.in_((Origin.TABLE.value, Origin.PREDICTED.value))
+        with self._writing() as connection:
+            connection.execute(LATENCY.update().where(where & predicted), row)
 
     def found_final_latency(self, index: int, found: FoundLatency) -> None:
         """Keep what a candidate of the front was found to take at the end."""

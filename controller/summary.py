@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from controller.algorithm import FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, best_of, front_points, member_of
+from controller.prediction_check import PredictionCheck
 from controller.reward import Reward
 from controller.study import Study
 
@@ -27,6 +28,7 @@ class Summary:
         failures: How many failed where.
         repeated: How many were for a network that an earlier one was for.
         stand_ins: What stood in for trainings, each sentence once.
+        predictions: Beside what was measured; None where nothing was predicted and measured.
     """
 
     created: str
@@ -38,6 +40,7 @@ class Summary:
     failures: Mapping[FailureKind, int]
     repeated: int
     stand_ins: tuple[str, ...]
+    predictions: PredictionCheck | None
 
     @property
     def told(self) -> int:
@@ -65,4 +68,5 @@ def summarize(study: Study, reward: Reward) -> Summary:
         failures=Counter(trial.failure for trial in trials if trial.failure),
         repeated=sum(trial.same_as is not None for trial in trials),
         stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
+        predictions=PredictionCheck.of(trials),
     )

@@ -53,9 +53,7 @@ class Interactions:
     noises: tuple[Noise, ...]
 
     @classmethod
-    def of(
-        cls, observed: Observations, weights: Weights, noises: Sequence[Noise]
-    ) -> Self | None:
+    def of(cls, observed: Observations, weights: Weights, noises: Sequence[Noise]) -> Self | None:
         """What is left of whole networks that are no outliers; None where that is noise.
 
         Args:

@@ -49,9 +49,7 @@ def first_choice(prior: DevicePrior, candidates: Sequence[Parts], count: int) ->
     return _chosen(prior.normal(), prior.basis.rows(candidates), count)
 
 
-def next_choice(
-    predictor: Predictor, candidates: Sequence[Parts], count: int
-) -> tuple[int, ...]:
+def next_choice(predictor: Predictor, candidates: Sequence[Parts], count: int) -> tuple[int, ...]:
     """Those to measure next, where a predictor is least sure.
 
     Raises:

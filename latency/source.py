@@ -1,12 +1,13 @@
 """One question, many ways to answer: what does this network cost on that device?
 
 As text, everywhere the same: ``host`` (this computer), ``adb:SERIAL``, ``adb:any``,
-``table:PATH_OR_NAME``, and ``package.module:NAME`` for a source of yours.
+``table:PATH_OR_NAME``, ``predictor:PATH_OR_NAME``, ``hybrid:TABLE,DEVICE`` (predicted, measured
+where that decides), and ``package.module:NAME`` for a source of yours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,6 +74,8 @@ class LatencyRequest:
         preset: How hard to try: ``quick``, ``search`` or ``final``.
         priority: Larger first.
         decides: What it is for.
+        thresholds_ms: Latencies at which what is decided changes: the target, or where the
+            front begins. A source that predicts measures if one is in its interval.
     """
 
     id: str
@@ -80,6 +83,7 @@ class LatencyRequest:
     preset: str = "search"
     priority: int = 0
     decides: Decides = Decides.REWARD
+    thresholds_ms: tuple[float, ...] = ()
 
 
 class Origin(StrEnum):
@@ -107,6 +111,7 @@ class LatencyEstimate:
         measurement: What was measured; None for a table.
         artifact_sha256: Of the file that was timed; empty for a table.
         labels: What has to be said of the number beyond its measurement, for people.
+        predicted: What was predicted before it was measured; None where nothing was.
     """
 
     request_id: str
@@ -120,6 +125,7 @@ class LatencyEstimate:
     measurement: LatencyMeasurement | None = None
     artifact_sha256: str = ""
     labels: tuple[str, ...] = ()
+    predicted: LatencyEstimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +203,15 @@ class SpaceSource(Protocol):
         ...
 
 
+@runtime_checkable
+class RefiningSource(Protocol):
+    """A ``LatencySource`` that predicts, and measures where thresholds of a request ask for it."""
+
+    def refines(self) -> bool:
+        """Whether asking again with other thresholds may give a better answer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """What a source that times on devices wants to know.
@@ -244,7 +259,10 @@ class SourceSettings:
 ANY_PHONE = "adb:any"
 """Every phone that is ready, all of one kind."""
 
-FORMS = "host, adb:SERIAL, adb:any, table:NAME_OR_PATH, and package.module:NAME for one of yours"
+FORMS = (
+    "host, adb:SERIAL, adb:any, table:NAME_OR_PATH, predictor:NAME_OR_PATH, "
+    "hybrid:TABLE_OR_PREDICTOR,DEVICE, and package.module:NAME for one of yours"
+)
 """Of a source as text."""
 
 
@@ -260,23 +278,64 @@ def create(text: str, settings: SourceSettings) -> LatencySource:
     kind, _, rest = text.partition(":")
     match kind:
         case "table" if rest:
-            from latency.table_file import load
-            from latency.table_source import TableSource
-
-            if settings.precision is not Precision.FP32:
-                msg = f"{text} holds latencies of fp32, {settings.precision} was asked for"
-                raise InputError(msg)
-            return TableSource(load(rest))
+            return _table(text, rest, settings)
+        case "predictor" if rest:
+            return _predictor(text, rest, settings)
+        case "hybrid" if rest:
+            return _hybrid(text, rest, settings)
         case "host" if text == "host":
             return _on_devices(text, settings)
         case "adb" if rest:
             return _on_devices(text, settings)
-        case "host" | "adb" | "table":
+        case "host" | "adb" | "table" | "predictor" | "hybrid":
             pass
         case _ if plugin.is_reference(text):
             return _own(text, settings)
     msg = f"unknown source {text!r}; there are {FORMS}"
     raise InputError(msg)
+
+
+def _table(text: str, name: str, settings: SourceSettings) -> LatencySource:
+    from latency.table_file import load
+    from latency.table_source import TableSource
+
+    table = load(name)
+    _require_precision(text, table.conditions, settings)
+    return TableSource(table)
+
+
+def _predictor(text: str, name: str, settings: SourceSettings) -> LatencySource:
+    from latency.predictor_file import load
+    from latency.predictor_source import PredictorSource
+
+    record = load(name)
+    _require_precision(text, record.conditions, settings)
+    return PredictorSource(record)
+
+
+def _hybrid(text: str, both: str, settings: SourceSettings) -> LatencySource:
+    from latency.hybrid_source import HybridSource, learning
+
+    knows, _, device = both.rpartition(",")
+    knows = knows if knows.startswith(("table:", "predictor:")) else f"table:{knows}"
+    if knows.endswith(":") or not device or device.startswith(("table:", "predictor:", "hybrid:")):
+        msg = (
+            f"{text!r} needs a table or predictor and a device, as in "
+            "hybrid:lab-phone,adb:any or hybrid:predictor:lab-phone,host"
+        )
+        raise InputError(msg)
+    told = create(knows, settings)
+    return HybridSource(learning(told), create(device, settings), text)
+
+
+def _require_precision(
+    text: str, conditions: Mapping[str, object], settings: SourceSettings
+) -> None:
+    """Do nothing if latencies under ``conditions`` are of files as the settings want them."""
+    told = conditions.get("precision", Precision.FP32.value)
+    if told != settings.precision.value:
+        msg = f"{text} holds latencies of {told}, {settings.precision} was asked for"
+        raise InputError(msg)
 
 
 def _on_devices(text: str, settings: SourceSettings) -> DeviceSource:

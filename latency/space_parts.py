@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from latency.signatures import Signature, signature_of
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Head
 from search_space.decisions import Decisions
 from search_space.factorized import FactorizedSpace, choices_of
 from search_space.layers import Layer, block, layers
+from search_space.space import SearchSpace
 
 State = tuple[int, int]
 """Pixels a side and channels."""
@@ -131,6 +132,13 @@ class SpaceParts:
     def signatures(self) -> tuple[Signature, ...]:
         """Of all layers, each key once, in order."""
         return by_key(self.frequencies())
+
+
+def taken_apart(space: SearchSpace, head: Head) -> SpaceParts | None:
+    """The space's layers, where it tells which decisions make them; else None."""
+    if isinstance(space, FactorizedSpace) and isinstance(head, Classifier):
+        return SpaceParts.of(space, head)
+    return None
 
 
 def by_key(found: Iterable[Layer]) -> tuple[Signature, ...]:

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 from latency.signatures import parts_of
+from latency.space_parts import taken_apart
 from latency.table import Known, LatencyTable
-from latency.table_source import taken_apart
 from search_space.architecture import Head
 from search_space.space import SearchSpace
 

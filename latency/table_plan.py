@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from latency.measurement import MeasurementProtocol
 from latency.signatures import Signature, signature_of
 from latency.source import NetworkSubject
-from latency.space_parts import SpaceParts
-from latency.table_source import taken_apart
+from latency.space_parts import SpaceParts, taken_apart
 from search_space.architecture import Classifier
 from search_space.chain import Activation, ChainArchitecture
 from search_space.layers import Layer, layers

@@ -19,12 +19,11 @@ from latency.source import (
     NetworkSubject,
     Origin,
 )
-from latency.space_parts import SpaceParts
+from latency.space_parts import taken_apart
 from latency.table import Entry, Known, LatencyTable, require_covered
 from latency.table_points import AdditiveLatencies, PointLatencies
-from search_space.architecture import Architecture, Classifier, Head
+from search_space.architecture import Architecture, Head
 from search_space.decisions import DecisionSpace
-from search_space.factorized import FactorizedSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -110,7 +109,8 @@ class TableSource:
         else:
             for architecture in _tried(space, samples):
                 found |= dict.fromkeys(self.missing(architecture, head))
-        require_covered(self.name, tuple(found), f"the space {space.name!r}")
+        own = f" (the table is of {self.table.space!r})" if self.table.space else ""
+        require_covered(f"{self.name}{own}", tuple(found), f"the space {space.name!r}")
 
     def over(self, space: SearchSpace, head: Head) -> PointLatencies:
         """The latencies of all points of a covered space at once, and its fastest network.
@@ -193,13 +193,6 @@ class TableSource:
         predicted = [each.variance_ms2 for each in entries if each.known is Known.PREDICTED]
         own = correction.residual_share * latency_ms
         return math.hypot(own, correction.scale * math.sqrt(math.fsum(predicted)))
-
-
-def taken_apart(space: SearchSpace, head: Head) -> SpaceParts | None:
-    """The space's layers, where it tells which decisions make them; else None."""
-    if isinstance(space, FactorizedSpace) and isinstance(head, Classifier):
-        return SpaceParts.of(space, head)
-    return None
 
 
 def _parts(architecture: Architecture, head: Head) -> Parts:

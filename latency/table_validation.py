@@ -110,19 +110,26 @@ def noted(table: LatencyTable, compared: Compared) -> LatencyTable:
     return replace(table, validations=(*table.validations, validation))
 
 
-def require_conditions(table: LatencyTable, conditions: Mapping[str, Condition]) -> None:
-    """Do nothing if a table tells of a device under these conditions.
+def require_conditions(
+    name: str, told: Mapping[str, Condition], conditions: Mapping[str, Condition]
+) -> None:
+    """Do nothing if a table or predictor tells of a device under these conditions.
 
-    A table of several units is one of each of them.
+    One of several units is one of each of them.
+
+    Args:
+        name: Of the table or predictor.
+        told: Its conditions.
+        conditions: Of the device.
 
     Raises:
         InputError: If a condition differs; the text names each with both values.
     """
-    found = differences(table.conditions, conditions)
-    units = str(table.conditions.get("unit", "")).split()
+    found = differences(told, conditions)
+    units = str(told.get("unit", "")).split()
     if "unit" in found and conditions["unit"] in units:
         del found["unit"]
     if found:
         named = "; ".join(f"{name}: {values}" for name, values in found.items())
-        msg = f"{table.name} is of other conditions than the device at hand ({named})"
+        msg = f"{name} is of other conditions than the device at hand ({named})"
         raise InputError(msg)

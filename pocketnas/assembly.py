@@ -33,6 +33,9 @@ _SPACE_DEFAULTS = {
 }
 """What each space takes of a data set's recommendations."""
 
+_PREDICTS = ("table:", "predictor:", "hybrid:")
+"""Sources that know networks of a space of their own, which is not made smaller to suit data."""
+
 _TRAIN_SIZE = 64
 """Where a network cannot run at the size that its data set recommends."""
 
@@ -52,6 +55,7 @@ class Assembly:
         evaluation: How candidates are evaluated.
         reward: With the target.
         source: Gives latencies; to be closed.
+        final_source: Gives those of the front at the end; may be the same.
         executor: Gives accuracies; to be closed.
     """
 
@@ -62,12 +66,15 @@ class Assembly:
     evaluation: EvaluationSettings
     reward: Reward
     source: LatencySource
+    final_source: LatencySource
     executor: Executor
 
     def close(self) -> None:
         """Give back devices and processes."""
         self.executor.close()
         self.source.close()
+        if self.final_source is not self.source:
+            self.final_source.close()
 
 
 def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
@@ -91,17 +98,20 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     executor = executors.create(
         ExecutorSettings(command=config.train_command, stand_in=config.dataset == ANALYTIC)
     )
-    source = _source(config)
+    source = _source(config, config.latency)
+    final = source
     try:
+        final = _source(config, config.final_on) if config.final_on else source
         evaluation = _evaluation(config, proxy, head, space)
         if check_target:
             require_feasible(space, head, source, reward, evaluation.timed_size)
     except BaseException:
-        source.close()
+        for each in {id(source): source, id(final): final}.values():
+            each.close()
         executor.close()
         raise
     settings = SearchSettings(trials=config.trials, window=config.window, mode=Mode(config.mode))
-    return Assembly(config, space, searcher, settings, evaluation, reward, source, executor)
+    return Assembly(config, space, searcher, settings, evaluation, reward, source, final, executor)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:
@@ -145,7 +155,7 @@ def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
-    if not config.latency.startswith("table:") and config.dataset != ANALYTIC:
+    if not config.latency.startswith(_PREDICTS) and config.dataset != ANALYTIC:
         for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
             if name in proxy.space_options:
                 options.setdefault(name, proxy.space_options[name])
@@ -181,7 +191,7 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     """What was given, else the timed size where the data suits it, else what the data suits."""
     if config.train_size is not None or config.dataset == ANALYTIC:
         return config.train_size
-    if not config.latency.startswith("table:"):
+    if not config.latency.startswith(_PREDICTS):
         return config.size
     import random
 
@@ -193,10 +203,10 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     return proxy.size
 
 
-def _source(config: SearchConfig) -> LatencySource:
+def _source(config: SearchConfig, text: str) -> LatencySource:
     from exporters.exporter import create as create_exporter
 
-    _require_timed(config)
+    _require_timed(config, text)
     if plugin.is_reference(config.exporter) or config.exporter != "tflite":
         create_exporter(config.exporter, Precision(config.precision))
     settings = SourceSettings(
@@ -211,20 +221,21 @@ def _source(config: SearchConfig) -> LatencySource:
             power_cycle="power-cycle" in config.phone_recovery,
         ),
     )
-    return latency_source.create(config.latency, settings)
+    return latency_source.create(text, settings)
 
 
-def _require_timed(config: SearchConfig) -> None:
+def _require_timed(config: SearchConfig, text: str) -> None:
     """Do nothing if devices time what the exporter writes; a table needs no files.
 
     Raises:
         InputError: If it writes something else than TFLite.
     """
-    on_devices = config.latency == "host" or config.latency.startswith("adb:")
+    device = text.rpartition(",")[2] if text.startswith("hybrid:") else text
+    on_devices = device == "host" or device.startswith("adb:")
     if on_devices and config.exporter in (ExporterName.ONNX, ExporterName.SAVED_MODEL):
         known = f"{ExporterName.TFLITE}, {ExporterName.LITERT} and {ExporterName.TENSORFLOW}"
         msg = (
-            f"exporter {config.exporter!r} writes no TFLite files, as {config.latency!r} times; "
+            f"exporter {config.exporter!r} writes no TFLite files, as {text!r} times; "
             f"{known} do; 'pocketnas export RUN:best --format {config.exporter}' makes others"
         )
         raise InputError(msg)

@@ -34,6 +34,7 @@ class SearchConfig(BaseModel):
     dataset: str = "digits"
     train_command: str = ""
     latency: str = "host"
+    final_on: str = ""
     target_ms: PositiveTime
     reward: Literal["soft", "hard"] = "soft"
     trials: Positive = 100

@@ -222,12 +222,12 @@ def export_best(
         return
     facts = {"index": index, **exported.to_json(), "left_out": left_out, "latency": None}
     artifact = exported.delivery.files[0].artifact
-    timed = _timed(parts.source, artifact, parts.config.final_preset)
+    timed = _timed(parts.final_source, artifact, parts.config.final_preset)
     if timed is not None:
         from pocketnas.latency_text import facts as latency_facts
 
         facts["latency"] = latency_facts(timed)
-        answer = Timed(artifact=artifact, on=parts.source.name, answer=timed)
+        answer = Timed(artifact=artifact, on=parts.final_source.name, answer=timed)
         gate = check_latency(artifact, answer, network.searched)
         facts["not_run"] = [
             each

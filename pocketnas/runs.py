@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from controller import run_folder
 from controller.evaluation import Evaluation
 from controller.finish import best, measure_front
+from controller.prediction_check import PredictionCheck
 from controller.progress import Observer
 from controller.reward import Reward, RewardMode
 from controller.search import Search
@@ -135,12 +136,16 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
     search = Search(parts.settings, parts.space, parts.algorithm, evaluation, study, observer)
     search.run()
     observer.on_step("measuring the front again")
-    for found in measure_front(study, evaluation, parts.config.final_preset):
+    final = Evaluation(parts.evaluation, parts.final_source, parts.executor, parts.reward, study)
+    for found in measure_front(study, final, parts.config.final_preset):
         if isinstance(found, LatencyFailure):
             observer.on_step(f"front: {found.text}")
         else:
             observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
     _say_use(parts.source, observer)
+    check = PredictionCheck.of(study.candidates())
+    if check is not None and check.alarm:
+        observer.on_step(f"warning: {check.alarm}")
     chosen = best(study, parts.reward)
     if chosen is not None:
         from pocketnas.exported import export_best

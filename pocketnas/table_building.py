@@ -211,7 +211,8 @@ def _measured(
             failures.append(answer.text)
             continue
         if answer.measurement is not None:
-            require_conditions(table, dict(answer.measurement.conditions.flat()))
+            conditions = dict(answer.measurement.conditions.flat())
+            require_conditions(table.name, table.conditions, conditions)
         found.append(whole(subjects[int(answer.request_id)], answer.latency_ms))
     return found, failures
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from controller.candidate import Candidate, FoundLatency
 from controller.finish import FrontMember
+from controller.prediction_check import PredictionCheck
 from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
@@ -46,6 +48,7 @@ def view(folder: Path) -> dict[str, Any]:
         "finished": summary.told >= config["trials"],
         "failures": [{"index": c.index, "text": c.text} for c in summary.trials if c.failure],
         "stand_ins": _stand_ins(summary.trials),
+        "predictions": _predictions(summary.predictions),
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),
@@ -93,6 +96,7 @@ def _latency(found: FoundLatency | None) -> dict[str, Any] | None:
         return None
     shown: dict[str, Any] = {
         "latency_ms": found.latency_ms,
+        "predicted_ms": None if found.predicted is None else found.predicted.latency_ms,
         "ci_low_ms": found.low_ms,
         "ci_high_ms": found.high_ms,
         "origin": found.origin,
@@ -120,6 +124,10 @@ def _member(member: FrontMember) -> dict[str, Any]:
         "measured_ms": None if member.measured is None else member.measured.latency_ms,
         "latency": _latency(member.latency),
     }
+
+
+def _predictions(check: PredictionCheck | None) -> dict[str, Any] | None:
+    return None if check is None else {**asdict(check), "alarm": check.alarm}
 
 
 def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:

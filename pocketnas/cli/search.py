@@ -27,8 +27,16 @@ def search(
         Text,
         typer.Option(
             help="What times candidates: host, adb:SERIAL, adb:any, table:pixel1, table:PATH, "
+            "predictor:NAME, hybrid:TABLE,DEVICE (predicted, measured where that decides), "
             "or package.module:NAME.",
             show_default="host",
+        ),
+    ] = None,
+    final_on: Annotated[
+        Text,
+        typer.Option(
+            help="What times the front at the end: a device, where candidates are predicted.",
+            show_default="--latency",
         ),
     ] = None,
     dataset: Annotated[
@@ -168,6 +176,7 @@ def search(
         {
             "target_ms": target_ms,
             "latency": latency,
+            "final_on": final_on,
             "dataset": dataset,
             "space": space,
             "space_options": options_from(space_option or [], "--space-option"),

@@ -59,6 +59,18 @@ def _print_front(facts: dict[str, Any]) -> None:
         _row(member, best) for member in sorted(shown, key=lambda member: member["predicted_ms"])
     ]
     print_table(("trial", "accuracy", "reward", "predicted ms", "measured ms", "verdict"), rows)
+    _print_predictions(facts["predictions"])
+
+
+def _print_predictions(check: dict[str, Any] | None) -> None:
+    if check is None:
+        return
+    typer.echo(
+        f"{check['networks']} networks were predicted and measured: median ratio "
+        f"{check['median_ratio']:.3f}, {check['inside']} inside their 95 % intervals"
+    )
+    if check["alarm"]:
+        typer.echo(f"  warning: {check['alarm']}")
 
 
 def _row(member: dict[str, Any], best: dict[str, Any]) -> tuple[str, ...]:

@@ -98,15 +98,15 @@ CONDITIONS: dict[str, Condition] = {
 def test_a_table_of_other_conditions_is_refused_with_the_field_that_differs(name, value, words):
     table = replace(TABLE, conditions=CONDITIONS)
     with pytest.raises(InputError, match=f"other conditions than the device at hand .{words}"):
-        require_conditions(table, {**CONDITIONS, name: value})
+        require_conditions("table:mine", table.conditions, {**CONDITIONS, name: value})
 
 
 def test_a_table_of_several_units_is_one_of_each():
     table = replace(TABLE, conditions={**CONDITIONS, "unit": "a b"})
-    require_conditions(table, {**CONDITIONS, "unit": "b"})
+    require_conditions("table:mine", table.conditions, {**CONDITIONS, "unit": "b"})
     with pytest.raises(InputError, match="unit: 'a b' and 'c'"):
-        require_conditions(table, {**CONDITIONS, "unit": "c"})
+        require_conditions("table:mine", table.conditions, {**CONDITIONS, "unit": "c"})
 
 
 def test_a_condition_that_a_published_table_does_not_tell_is_no_difference():
-    require_conditions(replace(TABLE, conditions={"threads": 1}), CONDITIONS)
+    require_conditions("table:mine", {"threads": 1}, CONDITIONS)
