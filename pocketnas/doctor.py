@@ -49,7 +49,16 @@ class Finding:
 
 
 _CORE = ("ai-edge-litert", "adb-shell", "sqlalchemy", "numpy")
-_TRAIN = ("torch", "torchvision", "timm", "optuna", "plotly", "safetensors", "scikit-learn")
+_TRAIN = (
+    "torch",
+    "torchvision",
+    "timm",
+    "optuna",
+    "matplotlib",
+    "plotly",
+    "safetensors",
+    "scikit-learn",
+)
 _EXTRAS = {
     "train": ("to train candidates and write reports", _TRAIN),
     "export": ("to write TFLite files", ("torch", "flatbuffers")),

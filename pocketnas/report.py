@@ -56,6 +56,7 @@ def _page(run: Run) -> str:
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
+        *_warnings(run),
         *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
@@ -95,6 +96,14 @@ def _section(heading: str, figure: Figure, first: bool) -> str:  # noqa: FBT001 
 
 def _evaluated(run: Run) -> list[Mapping[str, Any]]:
     return [trial for trial in run["trials"] if trial["kind"] == "evaluated"]
+
+
+def _warnings(run: Run) -> list[str]:
+    """That predictions were off, where they were."""
+    check = run["predictions"]
+    if check is None or not check["alarm"]:
+        return []
+    return [f'<p class="stand-in">Warning: {html.escape(check["alarm"])}</p>']
 
 
 def _front_chart(run: Run) -> tuple[str, Figure]:

@@ -26,13 +26,16 @@ from pocketnas.cli import (
     resume,
     search,
     show,
+    table,
     verify,
 )
 from workspace.errors import InputError, OperationError
 
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "flatbuffers"), "export"),
-    **dict.fromkeys(("optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"),
+    **dict.fromkeys(
+        ("matplotlib", "optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"
+    ),
 }
 """What the core does without, and the extra that brings it."""
 
@@ -86,6 +89,7 @@ for command in (
     app.command()(command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(phone.app, name="phone")
+app.add_typer(table.app, name="table")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback protocol

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from latency.builder import BuildProgress
     from latency.source import SourceSettings
     from latency.table import LatencyTable, Validation
+    from latency.table_validation import Compared
+
+_TITLE = ("device_model", "runner", "delegate", "threads", "clock_tier", "precision")
+"""Conditions that a plot names."""
 
 EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
@@ -114,8 +118,11 @@ def validate(
 
     Exit code 1 if the device has drifted from the table, or the table is off too far.
     """
+    from pocketnas.accuracy_plot import require_drawable
     from pocketnas.table_building import check
 
+    if plot is not None:
+        require_drawable(plot)
     settings = settings_of(threads, clock_tier, precision)
     table, compared = check(
         name,
@@ -126,9 +133,7 @@ def validate(
         say=lambda text: typer.echo(text, err=True),
     )
     if plot is not None:
-        from pocketnas.accuracy_plot import write_plot
-
-        write_plot(table, compared, plot)
+        _draw(table, compared, plot)
     last = table.validations[-1]
     if as_json:
         print_json({"table": table.name, **_facts(last), "alarm": compared.alarm})
@@ -137,6 +142,19 @@ def validate(
     if compared.alarm:
         typer.echo(f"pocketnas: {compared.alarm}", err=True)
         raise typer.Exit(1)
+
+
+def _draw(table: LatencyTable, compared: Compared, path: Path) -> None:
+    from pocketnas.accuracy_plot import Compared as Drawn
+    from pocketnas.accuracy_plot import write_plot
+
+    conditions = table.conditions
+    under = (f"{name} {conditions[name]}" for name in _TITLE if name in conditions)
+    title = f"{table.name}, {', '.join(under)}, {table.validations[-1].date}"
+    drawn = Drawn(
+        title=title, predicted_ms=compared.predicted_ms, measured_ms=compared.measured_ms
+    )
+    write_plot(drawn, path)
 
 
 def seconds(text: str, flag: str) -> float:
