@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latency.builder import BATCH, Builder, whole
+from latency.builder import BATCH, Builder
 from latency.correction import Whole, short
 from latency.presets import TABLE, exactly
-from latency.source import LatencyFailure, LatencyRequest, NetworkSubject
+from latency.source import NetworkSubject
 from latency.source import create as open_source
 from latency.table_file import PUBLISHED, load, path_of, write
 from latency.table_plan import Plan, plan, random_networks
 from latency.table_validation import Compared, compare, noted, require_conditions
+from pocketnas.measured_networks import measure
 from search_space.architecture import Classifier
 from search_space.space import SearchSpace, create
 from workspace.code import digest_of
@@ -100,7 +101,7 @@ def build(
         OperationError: If it cannot be built; what was timed stays in the store.
     """
     require_name(name)
-    with _devices(on, settings) as source:
+    with devices(on, settings) as source:
         everything, affordable = plans(asked, source.lanes)
         say(estimate(everything, affordable, source))
         table = Builder(source, affordable, precision=settings.precision, tell=tell).table(
@@ -178,13 +179,8 @@ def check(
     )
     subjects = _unfitted(drawn, table.correction.networks)[:networks]
     say(f"measuring {len(subjects)} networks of the space {table.space!r} on {on}")
-    with _devices(on, settings) as source:
-        found, failures = [], []
-        step = BATCH * source.lanes
-        for start in range(0, len(subjects), step):
-            wholes, failed = _measured(table, source, subjects[start : start + step])
-            found += wholes
-            failures += failed
+    with devices(on, settings) as source:
+        found, failures = _measured(table, source, subjects)
     if len(found) < networks / 2:
         why = f": {failures[-1]}" if failures else ""
         msg = f"only {len(found)} of {networks} networks could be measured{why}"
@@ -201,19 +197,14 @@ def _measured(
     table: LatencyTable, source: LatencySource, subjects: Sequence[NetworkSubject]
 ) -> tuple[list[Whole], list[str]]:
     """Networks with their latencies, and why others have none."""
-    requests = [
-        LatencyRequest(id=str(number), subject=subject, preset="table")
-        for number, subject in enumerate(subjects)
-    ]
     found, failures = [], []
-    for answer in source.estimate(requests):
-        if isinstance(answer, LatencyFailure):
-            failures.append(answer.text)
+    for one in measure(source, subjects, "table", BATCH * source.lanes):
+        if isinstance(one, str):
+            failures.append(one)
             continue
-        if answer.measurement is not None:
-            conditions = dict(answer.measurement.conditions.flat())
-            require_conditions(table.name, table.conditions, conditions)
-        found.append(whole(subjects[int(answer.request_id)], answer.latency_ms))
+        require_conditions(table.name, table.conditions, one.conditions)
+        parts, latency_ms = one.measurement.parts, one.measurement.latency_ms
+        found.append(Whole(key=one.key, parts=parts, latency_ms=latency_ms))
     return found, failures
 
 
@@ -222,14 +213,14 @@ def _unfitted(subjects: Sequence[NetworkSubject], fitted: Sequence[str]) -> list
 
 
 @contextmanager
-def _devices(on: str, settings: SourceSettings) -> Iterator[LatencySource]:
+def devices(on: str, settings: SourceSettings) -> Iterator[LatencySource]:
     """The source, which has to time files.
 
     Raises:
         InputError: If it cannot.
     """
     if on.startswith(("table:", "predictor:", "hybrid:")):
-        msg = f"a table is built and validated on devices: host, adb:SERIAL or adb:any, not {on!r}"
+        msg = f"only a device measures: host, adb:SERIAL or adb:any, got {on!r}"
         raise InputError(msg)
     source = open_source(on, settings)
     try:

@@ -20,6 +20,7 @@ from pocketnas.cli import (
     export,
     measure,
     phone,
+    predictor,
     quickstart,
     replay,
     report,
@@ -90,6 +91,7 @@ for command in (
 app.add_typer(devices.app, name="devices")
 app.add_typer(phone.app, name="phone")
 app.add_typer(table.app, name="table")
+app.add_typer(predictor.app, name="predictor")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback protocol
