@@ -1,9 +1,9 @@
 """What a network takes beyond the sum of its parts, learned from many measured networks.
 
 A second Gaussian process, over what the sums leave: networks that spend their time on the same
-pairs of parts deviate alike (the square of the share of time that two networks have in common: a
-polynomial kernel of degree two, so all pairs of parts at once; Rasmussen and Williams, 2006,
-section 4.2.2). Its size is chosen by evidence, and is often nothing.
+pairs of parts, beyond what is usual, deviate alike (the square of the product of what their parts
+take, around the mean: a polynomial kernel of degree two, so all pairs of parts at once; Rasmussen
+and Williams, 2006, section 4.2.2). Its size is chosen by evidence, and is often nothing.
 """
 
 from __future__ import annotations
@@ -39,14 +39,19 @@ class Interactions:
     """Of one device.
 
     Attributes:
-        shares: `[M, W]`: what part of each measured network's time goes where.
+        times: `[M, W]`: where each measured network's time goes, around the mean, in units of
+            ``unit``.
+        middle: `[W]`: that mean.
+        unit: Typical length of such a row.
         pulls: `[M]`: the inverse covariance times what the sums left.
         inverse: `[M, M]`: the inverse covariance.
         deviation: Of interactions, as a share of the latency.
         noises: That a measurement has beside them.
     """
 
-    shares: Array
+    times: Array
+    middle: Array
+    unit: float
     pulls: Array
     inverse: Array
     deviation: float
@@ -70,14 +75,19 @@ class Interactions:
         usual = np.flatnonzero(np.abs(left - np.median(left)) <= limit)[:_MOST_NETWORKS]
         if len(usual) < LEAST_NETWORKS:
             return None
-        shares = _shares(observed.rows[whole[usual]], weights.mean)
-        found = _best(_alike(shares, shares), left[usual])
+        times = observed.rows[whole[usual]] * weights.mean
+        middle = times.mean(axis=0)
+        unit = float(np.median(np.linalg.norm(times - middle, axis=1)))
+        times = (times - middle) / max(unit, 1e-12)
+        found = _best(_alike(times, times), left[usual])
         if found is None:
             return None
         deviation, noise, inverse = found
         rest = noise / float(np.hypot(noise, deviation))
         return cls(
-            shares=shares,
+            times=times,
+            middle=middle,
+            unit=unit,
             pulls=inverse @ left[usual],
             inverse=inverse,
             deviation=deviation,
@@ -88,20 +98,11 @@ class Interactions:
         """Of networks `[N, W]`: shares of their latency, and standard deviations, `[N]` each."""
         import numpy as np
 
-        mine = _shares(rows, weights)
-        across = self.deviation**2 * _alike(mine, self.shares)
+        mine = (rows * weights - self.middle) / self.unit
+        across = self.deviation**2 * _alike(mine, self.times)
         own = self.deviation**2 * (mine**2).sum(axis=1) ** 2
         told = np.einsum("nm,mk,nk->n", across, self.inverse, across, optimize=True)
         return across @ self.pulls, np.sqrt(np.maximum(own - told, 0.0))
-
-
-def _shares(rows: Array, weights: Array) -> Array:
-    """Where the time goes, scaled to length 1."""
-    import numpy as np
-
-    times = np.abs(rows * weights)
-    scaled: Array = times / np.maximum(np.linalg.norm(times, axis=1, keepdims=True), 1e-12)
-    return scaled
 
 
 def _alike(first: Array, second: Array) -> Array:

@@ -67,7 +67,11 @@ def left_out(table: LatencyTable, form: ExportForm) -> tuple[str, ...]:
         return ()
     entries = table.entries.values()
     told: dict[str, object] = {
+        "space": table.space,
+        "classes": table.classes,
+        "made_by": table.made_by,
         "conditions": table.conditions,
+        "unknown": table.unknown,
         "labels": table.labels,
         "correction": table.correction != Correction(),
         "validations": table.validations,

@@ -66,12 +66,24 @@ def _table(
         case ImportForm.POCKETNAS:
             return read(path, name)
         case ImportForm.PROXYLESS:
-            return _told(read(path, name), Statistic.MEAN)
+            return _proxyless(path, name)
         case ImportForm.CSV:
             return _csv(path, name)
         case ImportForm.PROFILE:
             return _profile(path, name, profiled)
     assert_never(form)
+
+
+def _proxyless(path: Path, name: str) -> LatencyTable:
+    table = read(path, name)
+    medians = [key for key, entry in table.entries.items() if entry.mad_ms is not None]
+    if medians:
+        msg = (
+            f"{str(path)!r}: {medians[0]!r} is a median, and the form proxyless has means only: "
+            "take the form pocketnas"
+        )
+        raise InputError(msg)
+    return _told(table, Statistic.MEAN)
 
 
 def _profile(path: Path, name: str, profiled: tuple[Graph, Parts] | None) -> LatencyTable:

@@ -342,7 +342,7 @@ def test_what_was_learned_from_measurements_covers_further_ones_as_often_as_it_c
 ):
     """30 devices from the prior, 12 measurements each, 40 further ones: 1,200 at 90 %.
 
-    Those of one device share its weights; a spread of 3 points over devices allows for that.
+    Those of one device share its weights, so their share is known to 2 points (one sigma).
     """
     rng = np.random.default_rng(11)
     inside = []
@@ -362,7 +362,7 @@ def test_what_was_learned_from_measurements_covers_further_ones_as_often_as_it_c
         low, high = intervals(centers, deviations, noises, 0.9)
         values = observed(probes, weights, rng, share, outliers).values
         inside.append(np.mean((values >= low) & (values <= high)))
-    assert 0.86 < np.mean(inside) < 0.97
+    assert 0.84 < np.mean(inside) < 0.96
 
 
 def test_some_observations_are_spread_evenly_over_all():
