@@ -8,6 +8,7 @@ pytest.importorskip("torch")
 
 from devices.op_profile import OperatorProfile, OperatorTime, read_operator_profile
 from exporters.flatbuffer import tensor_names
+from exporters.graph import Node, Softmax
 from exporters.testing import SmallNetwork, random_inputs
 from exporters.trace import to_graph
 from latency.signatures import parts_of
@@ -89,6 +90,24 @@ def test_a_part_takes_what_the_nodes_of_its_own_block_take(space, seed):
     found = from_profile(told_of(graph), graph, parts)
     means = {key: sum(times) / len(times) for key, times in expected.items()}
     assert {key: entry.ms for key, entry in found.items()} == pytest.approx(means)
+
+
+def test_what_follows_the_classifier_is_the_classifiers(network):
+    graph, parts = network
+    last = len(graph.shapes) - 1
+    longer = replace(
+        graph,
+        shapes=(*graph.shapes, graph.shapes[last]),
+        nodes=(
+            *graph.nodes,
+            Node(operator=Softmax(), inputs=(last,), output=last + 1, name="softmax"),
+        ),
+        outputs=(("output", last + 1),),
+    )
+    before, after = (from_profile(told_of(g), g, parts) for g in (graph, longer))
+    added = {key: after[key].ms - before[key].ms for key in before}
+    expected = dict.fromkeys(added, 0.0) | {parts[-1].key: ms_of(longer.nodes[-1])}
+    assert added == pytest.approx(expected)
 
 
 def test_a_part_that_comes_often_has_the_mean_and_variance_of_its_places(network):
