@@ -1,11 +1,12 @@
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
 from controller import evaluation as evaluation_module
 from controller.algorithm import Failed, FailureKind, Proposal
 from controller.candidate import FoundLatency
-from latency.source import Decides
+from latency.source import Decides, Origin
 from training.executor import TrainingTimeoutError
 from workspace.errors import InputError, OperationError
 
@@ -105,3 +106,64 @@ def test_only_what_failed_is_asked_again(lab, architecture):
     answers = list(evaluation.ask(requests))
     assert [answer.request_id for answer in answers] == ["final-0", "final-2", "final-1"]
     assert tries == ["final-0", "final-1", "final-2", "final-1"]
+
+
+class Refining:
+    """A stand-in for a mixed source: predictions are 3 % off, and measured where asked for."""
+
+    def __init__(self, lab):
+        self.fake = lab.Source(say=self._say)
+        self.name, self.lanes, self.on_this_computer = "fake", 1, False
+        self.estimate, self.close = self.fake.estimate, self.fake.close
+
+    def refines(self):
+        return True
+
+    def _say(self, request, estimate):
+        latency_ms = estimate.latency_ms
+        estimate = replace(estimate, low_ms=0.7 * latency_ms, high_ms=1.6 * latency_ms)
+        if any(estimate.low_ms < each < estimate.high_ms for each in request.thresholds_ms):
+            return replace(estimate, origin=Origin.MEASURED)
+        return replace(estimate, latency_ms=1.03 * latency_ms)
+
+    def asked(self, index):
+        return [each for each in self.fake.asked if each.id == f"trial-{index}"]
+
+
+def test_every_latency_is_first_held_against_the_target(lab):
+    source = Refining(lab)
+    lab.run(study := lab.study(), lab.evaluation(study, source=source, skip_above=2.0))
+    assert source.asked(0)[0].thresholds_ms == (3.0, 6.0)
+
+
+def test_a_prediction_that_may_be_on_either_side_of_the_front_is_measured(lab):
+    source = Refining(lab)
+    study = lab.run(study := lab.study(), lab.evaluation(study, source=source), trials=40)
+    again = [one for one in study.candidates() if len(source.asked(one.index)) > 1]
+    assert 3 < len(again) < 20
+    for one in again:
+        (limit_ms,) = source.asked(one.index)[1].thresholds_ms
+        before = [c for c in study.told() if c.told < one.asked_after and c.training]
+        better = [c for c in before if c.training.accuracy >= one.training.accuracy]
+        assert limit_ms == min(c.latency.latency_ms for c in better)
+        assert one.latency.is_measured
+        assert one.outcome.objectives[1].value == one.latency.latency_ms
+
+
+def test_a_source_that_cannot_do_better_is_asked_once(lab):
+    source = lab.Source()
+    lab.run(study := lab.study(), lab.evaluation(study, source=source))
+    assert len({each.id for each in source.asked}) == len(source.asked)
+
+
+def test_a_search_by_a_mixed_source_that_is_cut_off_goes_on_as_if_it_had_not_been(lab):
+    whole = lab.run(study := lab.study("a"), lab.evaluation(study, source=Refining(lab)))
+    study = lab.study("b")
+    with pytest.raises(KeyboardInterrupt):
+        lab.search(
+            study,
+            lab.evaluation(study, source=Refining(lab)),
+            observer=lab.Notebook(interrupt_after=8),
+        ).run()
+    lab.run(study, lab.evaluation(study, source=Refining(lab)))
+    assert [c.outcome for c in study.told()] == [c.outcome for c in whole.told()]
