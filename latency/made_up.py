@@ -46,7 +46,7 @@ class MadeUpDevice:
             np.random.default_rng([seed, *part.key.encode()]) for seed in (self._seed, 0)
         )
         moved = part.input_elements + part.hidden_elements + part.output_elements
-        costs = self._start_ms + self._mac_ms * part.macs + self._moved_ms * moved
+        costs: float = self._start_ms + self._mac_ms * part.macs + self._moved_ms * moved
         quirks = common.normal(0.0, self.SHARED_QUIRK) + rng.normal(0.0, self._quirk)
         return costs * math.exp(quirks)
 
