@@ -132,6 +132,8 @@ def conditioned(prior: Weights, rows: Array, values: Array, precisions: Array) -
     """
     import numpy as np
 
+    if len(rows) >= rows.shape[1]:
+        return _conditioned_on_many(prior, rows, values, precisions)
     spread = rows @ prior.covariance
     hidden = _hidden(prior, rows)
     scaled = hidden * precisions[:, None]
@@ -141,6 +143,19 @@ def conditioned(prior: Weights, rows: Array, values: Array, precisions: Array) -
     inward = np.linalg.solve(np.linalg.cholesky(inner), scaled.T @ spread)
     covariance = prior.covariance - spread.T @ (precisions[:, None] * spread) + inward.T @ inward
     return Weights(mean=prior.mean + spread.T @ apart, covariance=(covariance + covariance.T) / 2)
+
+
+def _conditioned_on_many(prior: Weights, rows: Array, values: Array, precisions: Array) -> Weights:
+    """The same from the weights' side: nothing large is subtracted, so a covariance stays one."""
+    import numpy as np
+
+    factor = _factor(prior.covariance)
+    hidden = rows @ factor
+    inner = np.eye(len(factor)) + hidden.T @ (precisions[:, None] * hidden)
+    half = np.linalg.solve(np.linalg.cholesky(inner), factor.T)
+    covariance = half.T @ half
+    apart = rows.T @ (precisions * (values - rows @ prior.mean))
+    return Weights(mean=prior.mean + covariance @ apart, covariance=covariance)
 
 
 def fits(

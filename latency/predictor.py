@@ -39,8 +39,9 @@ if TYPE_CHECKING:  # a tenth of a second to import
 LEAST_MEASUREMENTS = 5
 """Of a device: for its scale, its noise, and something of what is its own."""
 
-FREE_FACTORS = (1.0, 2.0, 4.0)
-"""By which a device's free deviations may be wider than is usual among others."""
+FREE_FACTORS = (2.0, 4.0)
+"""By which a device's free deviations may be wider than is usual among others: those that are
+known are fewer, and more alike, than those that will come."""
 
 _COMPARED = 400
 """Measurements that tell widths and noises apart; weights are fitted to all."""
