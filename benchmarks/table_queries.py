@@ -1,9 +1,9 @@
 """How many architectures a second does a table answer for in one call, and are these the same?
 
 The whole ``mnasnet`` space at 224 on a table with an entry for each of its layers (made-up
-entries: a stand-in, only the look-ups are timed), and ``proxyless`` on ``table:pixel1``. Points are
-random integers in one array; ``per_s`` is the median of several calls, ``largest_difference`` the
-largest relative difference from the answers one by one.
+entries: a stand-in, only the look-ups are timed), and ``proxyless`` on ``table:pixel1``. Points
+are random integers in one array; ``per_s`` is the median of several calls,
+``largest_difference`` the largest relative difference from the answers one by one.
 
 Run: ``python benchmarks/table_queries.py [--quick]``; one JSON object comes last on stdout.
 """
