@@ -13,13 +13,15 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from search_space.architecture import Classifier, Head, from_json
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
-from search_space.decisions import DecisionSpace, Point, PointSpace, point_from_json
+from search_space.decisions import Decisions, DecisionSpace, Point, PointSpace, point_from_json
+from search_space.factorized import FactorizedSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -232,6 +234,44 @@ class SearchSpaceContract(PointSpaceContract):
             outputs = _flat(network.eval()(*inputs))
             assert all(bool(torch.isfinite(output).all()) for output in outputs)
             assert any(not torch.equal(output[0], output[1]) for output in outputs)
+
+
+class FactorizedSpaceContract(SearchSpaceContract):
+    """The laws of ``FactorizedSpace``."""
+
+    def test_each_decision_is_in_exactly_one_group(self, space: SearchSpace) -> None:
+        """In any order."""
+        factorized = _factorized(space)
+        positions = [position for group in factorized.groups for position in group]
+        assert sorted(positions) == list(range(len(factorized.points.choices)))
+
+    def test_the_stages_of_a_point_are_those_of_its_groups(self, space: SearchSpace) -> None:
+        """One after the other, each of its own decisions."""
+        factorized = _factorized(space)
+        for point in _decisions(factorized):
+            expected = [
+                stage
+                for number, group in enumerate(factorized.groups)
+                for stage in factorized.stages_of(number, tuple(point[place] for place in group))
+            ]
+            assert list(factorized.decode(point).stages) == expected
+
+    def test_networks_differ_in_their_stages_alone(self, space: SearchSpace) -> None:
+        """Size, stem and what follows the stages are the same."""
+        factorized = _factorized(space)
+        first, *others = (factorized.decode(point) for point in _decisions(factorized))
+        for other in others:
+            assert replace(other, stages=first.stages) == first
+
+
+def _decisions(space: FactorizedSpace) -> list[Decisions]:
+    rng = random.Random(0)
+    return [space.points.sample(rng) for _ in range(DRAWS)]
+
+
+def _factorized(space: SearchSpace) -> FactorizedSpace:
+    assert isinstance(space, FactorizedSpace)
+    return space
 
 
 def _draw(points: PointSpace) -> list[Point]:

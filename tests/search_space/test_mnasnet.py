@@ -10,29 +10,29 @@ from search_space.decisions import DecisionSpace
 from search_space.layers import layers, params
 from search_space.mnasnet import Base, Definition, MnasNetSpace
 from search_space.strides import Strides
-from search_space.testing import DecisionSpaceContract, SearchSpaceContract
+from search_space.testing import DecisionSpaceContract, FactorizedSpaceContract
 from workspace.errors import InputError
 
 
-class TestThePapersSpace(SearchSpaceContract):
+class TestThePapersSpace(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):
         return MnasNetSpace(size=64)
 
 
-class TestThePapersSpaceOfFiveBlocks(SearchSpaceContract):
+class TestThePapersSpaceOfFiveBlocks(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):
         return MnasNetSpace(blocks=5, base=Base.MNASNET_A1, size=64)
 
 
-class TestThePublicSpace(SearchSpaceContract):
+class TestThePublicSpace(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):
         return MnasNetSpace(definition=Definition.PUBLIC, size=64)
 
 
-class TestASpaceForSmallImages(SearchSpaceContract):
+class TestASpaceForSmallImages(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):  # widths so narrow that options coincide, and blocks too
         return MnasNetSpace(strides=Strides.SMALL, size=28, channels=1, width=0.25)

@@ -9,17 +9,17 @@ from search_space.chain import Skip
 from search_space.layers import layers
 from search_space.proxyless import SLOTS, ProxylessSpace, table_key
 from search_space.strides import Strides
-from search_space.testing import DecisionSpaceContract, SearchSpaceContract
+from search_space.testing import DecisionSpaceContract, FactorizedSpaceContract
 from workspace.errors import InputError
 
 
-class TestTheSpace(SearchSpaceContract):
+class TestTheSpace(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):
         return ProxylessSpace(size=64)
 
 
-class TestTheSpaceForSmallImages(SearchSpaceContract):
+class TestTheSpaceForSmallImages(FactorizedSpaceContract):
     @pytest.fixture
     def space(self):
         return ProxylessSpace(size=32, strides=Strides.SMALL, head_filters=64)
