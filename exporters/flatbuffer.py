@@ -55,7 +55,7 @@ def serialize(graph: Graph, precision: Precision = Precision.FP32) -> bytes:
     assert_never(precision)
 
 
-class _Buffer:
+class Buffer:
     """Bytes of a constant, packed at an aligned place without a copy in between."""
 
     def __init__(self, data: NDArray[Any] | None = None) -> None:
@@ -88,7 +88,7 @@ class FileWriter:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._buffers = [_Buffer()]  # the schema's empty buffer, of all that is computed
+        self._buffers = [Buffer()]  # the schema's empty buffer, of all that is computed
         self._names = tensor_names(graph)
         self._tensors = [
             self._tensor(name, shape)
@@ -189,7 +189,7 @@ class FileWriter:
     def _fill(self, tensor: schema.TensorT, data: NDArray[Any]) -> None:
         tensor.type = _TYPES[data.dtype]
         tensor.buffer = len(self._buffers)
-        self._buffers.append(_Buffer(data))
+        self._buffers.append(Buffer(data))
 
     def _tensor(self, name: str, shape: Shape) -> schema.TensorT:
         tensor = schema.TensorT()

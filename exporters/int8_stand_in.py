@@ -40,6 +40,7 @@ from exporters.graph import (
     Unary,
     UnaryKind,
 )
+from exporters.shared_scales import SharedScales, Written
 from exporters.tflite_operators import BUILTIN, lowered
 
 INT8_MOST = 127
@@ -85,6 +86,7 @@ class StandInInt8Writer(FileWriter):
 
     def __init__(self, graph: Graph) -> None:
         self._scales = stand_in_scales(graph)
+        self._written: Written = {}
         super().__init__(graph)
 
     def _entries(self) -> list[tuple[str, int]]:
@@ -154,8 +156,8 @@ class StandInInt8Writer(FileWriter):
 
     def _make_int8(self, tensor: int, scale: Scale) -> None:
         self._tensors[tensor].type = schema.TensorType.INT8
-        self._tensors[tensor].quantization = _parameters(
-            np.array([scale.scale]), np.array([scale.zero_point])
+        self._tensors[tensor].quantization = SharedScales(
+            [scale.scale], [scale.zero_point], 0, self._written
         )
 
     def _keep(self, tensor: int, value: NDArray[Any]) -> None:
@@ -194,7 +196,10 @@ class StandInInt8Writer(FileWriter):
             most = np.iinfo(np.int32).max
             whole = np.clip(np.rint(data / scales), -most, most).astype(np.int32)
             made = self._plain(self._part(node, name), whole)
-        self._tensors[made].quantization = _parameters(scales, np.zeros(len(scales)), axis)
+        zero_points = [0] * len(scales)
+        self._tensors[made].quantization = SharedScales(
+            scales.tolist(), zero_points, axis, self._written
+        )
         return made
 
 
@@ -206,16 +211,6 @@ def _scale(value: NDArray[np.float32]) -> float:
 def _rounded(value: NDArray[Any]) -> NDArray[np.int8]:
     whole: NDArray[np.int8] = np.clip(np.rint(value), -INT8_MOST, INT8_MOST).astype(np.int8)
     return whole
-
-
-def _parameters(
-    scales: NDArray[Any], zero_points: NDArray[Any], axis: int = 0
-) -> schema.QuantizationParametersT:
-    parameters = schema.QuantizationParametersT()
-    parameters.scale = [float(each) for each in scales]
-    parameters.zeroPoint = [int(each) for each in zero_points]
-    parameters.quantizedDimension = axis
-    return parameters
 
 
 _INT8_LEVELS = {Convolution: 3, Depthwise: 3, Dense: 4, Reshape: 1}

@@ -55,7 +55,9 @@ def quantized(
             made = tool.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:  # its passes raise anything
         raise failure(TOOL, artifact, error) from error
-    return bytes(made.quantized_model), f"{TOOL}-{version(TOOL)}"
+    from exporters.shared_scales import compacted
+
+    return compacted(bytes(made.quantized_model)), f"{TOOL}-{version(TOOL)}"
 
 
 def _configure(
