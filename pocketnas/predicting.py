@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latency.accuracy import Accuracy
-from latency.correction import part_ms, short
+from latency.correction import short
 from latency.device_prior import DevicePrior
-from latency.evidence import OtherDevice
 from latency.predictor import Predictions, Predictor
-from latency.predictor_design import CANDIDATES, first_choice, next_choice
+from latency.predictor_design import first_choice, next_choice
 from latency.predictor_file import PredictorRecord, load, path_of, write
-from latency.signatures import Parts, parts_of
+from latency.signatures import parts_of
 from latency.source import NetworkSubject
-from latency.space_parts import taken_apart
 from latency.table import Validation
-from latency.table_file import load as load_table
 from latency.table_plan import random_networks
 from latency.table_validation import DRIFT_LIMIT, require_conditions
 from pocketnas.measured_networks import MeasuredNetwork, from_csv, measure
+from pocketnas.other_devices import Asked, candidates, prior_of
 from pocketnas.table_building import devices, space_of, space_text
 from search_space.architecture import Classifier
-from search_space.space import SearchSpace, create
+from search_space.space import create
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
@@ -43,28 +41,6 @@ LEAST_INSIDE = 0.75
 """Share of these intervals that must hold what is measured."""
 
 _BATCH = 8
-_TYPICAL = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A predictor to be made.
-
-    Attributes:
-        space: By name.
-        options: Of the space.
-        classes: Of its networks' heads.
-        others: Other devices: ``table:NAME``, ``predictor:NAME`` or the path of a CSV file.
-        samples: Networks to measure.
-        seed: Of the networks among which is chosen.
-    """
-
-    space: str
-    options: Mapping[str, str]
-    classes: int
-    others: tuple[str, ...]
-    samples: int
-    seed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +99,7 @@ def fit(
     """
     require_name(name)
     space, head = create(asked.space, asked.options), Classifier(classes=asked.classes)
-    subjects = _candidates(space, head, asked.seed)
+    subjects = candidates(space, head, asked.seed)
     prior = prior_of(asked.others, space, head, subjects, say)
     if isinstance(measured, Path):
         found = from_csv(measured, head)
@@ -211,7 +187,7 @@ def suggest_first(
         InputError: If anything asked for does not fit.
     """
     space, head = create(asked.space, asked.options), Classifier(classes=asked.classes)
-    subjects = _candidates(space, head, asked.seed)
+    subjects = candidates(space, head, asked.seed)
     prior = prior_of(asked.others, space, head, subjects, say)
     networks = [parts_of(each.architecture, head) for each in subjects]
     return tuple(subjects[place] for place in first_choice(prior, networks, count))
@@ -229,7 +205,7 @@ def suggest_next(
     head = Classifier(classes=record.classes)
     subjects = [
         each
-        for each in _candidates(space_of(record.space), head, seed)
+        for each in candidates(space_of(record.space), head, seed)
         if short(each.architecture.key) not in record.networks
     ]
     networks = [parts_of(each.architecture, head) for each in subjects]
@@ -257,27 +233,6 @@ def keep_networks(subjects: Sequence[NetworkSubject], folder: Path) -> list[Path
     return paths
 
 
-def prior_of(
-    others: Sequence[str],
-    space: SearchSpace,
-    head: Classifier,
-    subjects: Sequence[NetworkSubject],
-    say: Callable[[str], None],
-) -> DevicePrior:
-    """What other devices tell of the space's networks.
-
-    Raises:
-        InputError: If one tells nothing of them.
-    """
-    networks = [parts_of(each.architecture, head) for each in subjects[:_TYPICAL]]
-    apart = taken_apart(space, head)
-    parts = tuple(part for each in networks for part in each)
-    parts = parts if apart is None else apart.signatures()
-    if not others:
-        say("no other device was named: the predictor starts from what networks compute")
-    return DevicePrior.of([_other(text, parts, head) for text in others], networks)
-
-
 def require_name(name: str) -> None:
     """Do nothing if a predictor may be called so.
 
@@ -287,30 +242,6 @@ def require_name(name: str) -> None:
     if not name or Path(name).name != name or name.startswith("."):
         msg = f"a predictor needs a name such as lab-phone, got {name!r}"
         raise InputError(msg)
-
-
-def _other(text: str, parts: Parts, head: Classifier) -> OtherDevice:
-    kind, _, rest = text.partition(":")
-    match kind:
-        case "table" if rest:
-            table = load_table(rest)
-            known = {
-                part.key: max(part_ms(table.correction, table.entries, part), 0.0)
-                for part in parts
-                if part.key in table.entries
-            }
-            return OtherDevice.of_table(text, parts, known, table.correction.constant_ms)
-        case "predictor" if rest:
-            return OtherDevice(name=text, measurements=load(rest).predictor.measurements)
-    if text.endswith(".csv"):
-        found = from_csv(Path(text), head)
-        return OtherDevice(name=text, measurements=tuple(each.measurement for each in found))
-    msg = f"another device is table:NAME, predictor:NAME or a .csv file, got {text!r}"
-    raise InputError(msg)
-
-
-def _candidates(space: SearchSpace, head: Classifier, seed: int) -> tuple[NetworkSubject, ...]:
-    return random_networks(space, head, min(CANDIDATES, space.count), seed=seed)
 
 
 def _measured(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from latency.predictor import Predictions
     from latency.source import NetworkSubject
-    from pocketnas.predicting import Asked, Checked
+    from pocketnas.other_devices import Asked
+    from pocketnas.predicting import Checked
 
 app = typer.Typer(
     help="Predictors of a device, from a few measurements of it and from other devices.",
@@ -195,7 +196,7 @@ def _asked(
     seed: int,
 ) -> Asked:
     from pocketnas.config import options_from
-    from pocketnas.predicting import Asked
+    from pocketnas.other_devices import Asked
 
     return Asked(
         space=space,
