@@ -1,14 +1,14 @@
 """Does a search that predicts and measures where it decides find the same front for less?
 
 Both searches draw the same networks of the ``proxyless`` space for small images, random search of
-one seed, and replay the accuracies of one stored run (``--train`` makes it: every network of the
-pool trained on digits; without one it is made first). One measures every candidate on this computer, the other is
-``hybrid`` with a predictor that starts from ten measured networks, chosen by design, and from no
-other device; the ten are counted. The networks of both fronts are then measured again together,
-ten interleaved sessions each. ``hypervolume_ratio`` is the hybrid's hypervolume over the other's,
-with the pool's least accuracy and 1.1 times its greatest latency as the reference point;
-``times_fewer`` the device-seconds of the one over those of the other. A measurement that both
-need is made once and counted for both.
+one seed, and replay the accuracies of one stored run (every network of the pool trained on digits;
+``--train`` makes it anew, and without one it is made first). One measures every candidate on this
+computer, the other is ``hybrid`` with a predictor that starts from ten measured networks, chosen
+by design, and from no other device; the ten are counted. The networks of both fronts are then
+measured again together, ten interleaved sessions each. ``hypervolume_ratio`` is the hybrid's
+hypervolume over the other's, with the pool's least accuracy and 1.1 times its greatest latency as
+the reference point; ``times_fewer`` the device-seconds of the one over those of the other. A
+measurement that both need is made once and counted for both.
 
 Run: ``python benchmarks/hybrid.py [--quick]`` on a computer with nothing else to do; one JSON
 object comes last on stdout. Times are of this x86 computer: they test the method, no phone's
