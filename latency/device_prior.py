@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # a tenth of a second to import
     Array = NDArray[np.float64]
 
 _LEAST_NOISE = 0.002
+_TOGETHER, _MOST_TOGETHER = 64, 800
+"""Directions of a covariance that are kept; parts up to which they are looked for."""
+
 _SIZE_OF_UNKNOWN = 0.1
 """Least weight of a part that a device was not measured with, as a share of that by its costs."""
 
@@ -41,8 +44,11 @@ class DevicePrior:
         basis: Of `P` parts.
         names: Of the other devices, `D` of them.
         weights: `[D, P + 1]` float64, in units of what a typical network takes on each.
-        unsure: `[P + 1]`: variance, in the same units, of weights that devices were not measured
-            with; the mean over devices.
+        unsure: `[P + 1]`: variance, in the same units, that the devices' own measurements leave
+            to each weight; the mean over devices.
+        shared: `[K, P + 1]`: what they leave to weights together, as rows whose outer products
+            add up to a covariance. Devices that were measured with the same networks err alike,
+            so this is no deviation between them.
         known: Keys of parts that at least one other device was measured with.
         spread: How a new device may deviate.
     """
@@ -51,6 +57,7 @@ class DevicePrior:
     names: tuple[str, ...]
     weights: Array
     unsure: Array
+    shared: Array
     known: frozenset[str]
     spread: Spread
 
@@ -71,11 +78,13 @@ class DevicePrior:
         basis = Basis.of(networks, measured)
         found = [_weights_on(basis, other.measurements) for other in others]
         seen = [_keys(other.measurements) for other in others]
+        unsure, shared = _left_open(basis, found)
         made = cls(
             basis=basis,
             names=tuple(other.name for other in others),
             weights=np.array([each.mean for each in found]).reshape(-1, len(basis.typical)),
-            unsure=_unsure(basis, found, seen),
+            unsure=unsure,
+            shared=shared,
             known=frozenset[str]().union(*seen),
             spread=ALONE if not others else FEW,
         )
@@ -100,7 +109,8 @@ class DevicePrior:
         import numpy as np
 
         around = covariance(self.basis, self.spread, self._devices, free)
-        return Weights(mean=self.mean, covariance=around + np.diag(self.unsure))
+        around += np.diag(self.unsure) + self.shared.T @ self.shared
+        return Weights(mean=self.mean, covariance=around)
 
     def extended(self, parts: Parts) -> Self:
         """With parts that were not here: they cost what like parts of like costs do.
@@ -127,7 +137,9 @@ class DevicePrior:
         if self.names:
             left = np.diag(around)[new] - (around[np.ix_(new, old)] * toward.T).sum(axis=1)
             unsure[new] = np.maximum(left, 0.0)
-        return replace(self, basis=basis, weights=weights, unsure=unsure)
+        shared = np.zeros((len(self.shared), len(basis.typical)))
+        shared[:, old] = self.shared
+        return replace(self, basis=basis, weights=weights, unsure=unsure, shared=shared)
 
     @property
     def _devices(self) -> Array:
@@ -139,14 +151,23 @@ def _keys(measurements: Sequence[Measurement]) -> frozenset[str]:
     return frozenset(part.key for each in measurements for part in each.parts)
 
 
-def _unsure(basis: Basis, found: Sequence[Weights], seen: Sequence[frozenset[str]]) -> Array:
+def _left_open(basis: Basis, found: Sequence[Weights]) -> tuple[Array, Array]:
+    """The mean covariance that measurements leave: of each weight, and of weights together.
+
+    Of many parts only the first: so many are known from tables, one by one.
+    """
     import numpy as np
 
-    total = np.zeros(len(basis.typical))
-    for weights, keys in zip(found, seen, strict=True):
-        missing = np.array([part.key not in keys for part in basis.parts] + [False])
-        total += np.where(missing, np.diag(weights.covariance), 0.0)
-    return total / max(len(found), 1)
+    width = len(basis.typical)
+    total = np.zeros((width, width))
+    for weights in found:
+        total += weights.covariance / len(found)
+    if width > _MOST_TOGETHER or not found:
+        return np.maximum(np.diag(total), 0.0), np.zeros((0, width))
+    values, vectors = np.linalg.eigh(total)
+    values, vectors = values[-_TOGETHER:], vectors[:, -_TOGETHER:]
+    shared = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    return np.maximum(np.diag(total) - (shared**2).sum(axis=0), 0.0), shared
 
 
 def _weights_on(basis: Basis, measurements: Sequence[Measurement]) -> Weights:

@@ -143,6 +143,7 @@ def _document(record: PredictorRecord) -> dict[str, object]:
         "typical": prior.basis.typical.tolist(),
         "devices": dict(zip(prior.names, prior.weights.tolist(), strict=True)),
         "unsure": prior.unsure.tolist(),
+        "shared": prior.shared.tolist(),
         "known": sorted(index[key] for key in prior.known if key in index),
         "measurements": [
             {
@@ -181,7 +182,8 @@ def _prior(document: Mapping[str, Any], parts: Parts) -> DevicePrior:
     weights = np.array(list(devices.values()), np.float64).reshape(len(devices), width)
     unsure = np.array(document["unsure"], np.float64).reshape(width)
     typical = np.array(document["typical"], np.float64).reshape(width)
-    for values in (weights, unsure, typical):
+    shared = np.array(document["shared"], np.float64).reshape(-1, width)
+    for values in (weights, unsure, typical, shared**2):
         if not np.isfinite(values).all() or (values < 0).any():
             msg = "weights, variances and counts must be finite and not negative"
             raise InputError(msg)
@@ -190,6 +192,7 @@ def _prior(document: Mapping[str, Any], parts: Parts) -> DevicePrior:
         names=tuple(devices),
         weights=weights,
         unsure=unsure,
+        shared=shared,
         known=frozenset(parts[place].key for place in document["known"]),
         spread=Spread(**_numbers(document["spread"])),
     )

@@ -13,7 +13,9 @@ revision in ``migrations/versions/``. ``env.py`` is the same everywhere::
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,11 @@ from workspace.errors import InputError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
     from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_S = 30
+"""How long a writer waits for another one."""
 
 _MIGRATING = threading.Lock()
 """Alembic keeps what it works on in its modules: one thread at a time."""
@@ -72,14 +77,25 @@ def open_database(url: str, *, migrations: Path, revisions: tuple[str, ...], wha
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for pragma in (
-        "busy_timeout=30000",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
+    cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_S}")
+    _write_ahead(cursor)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Put a database into WAL mode; SQLite itself does not wait for others that do so too."""
+    deadline_s = time.monotonic() + BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _is_current(engine: Engine, revisions: tuple[str, ...], what: str) -> bool:

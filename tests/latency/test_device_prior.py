@@ -220,9 +220,9 @@ def test_parts_that_no_device_was_measured_with_have_a_weight_and_a_variance():
     assert len(places) > 10
     assert not prior.known & set(untimed)
     assert (prior.weights[:, places] >= 0.1 * expected(prior.basis)[places] * 0.5).all()
-    assert (prior.unsure[places] > 0).all()
-    others = np.delete(prior.unsure, places)
-    assert not others.any()
+    own = prior.unsure + (prior.shared**2).sum(axis=0)
+    timed = [prior.basis.index[key] for key in prior.known if key in prior.basis.index]
+    assert own[timed].max() < own[places].min()
 
 
 def test_the_variance_of_parts_that_were_never_timed_holds_what_they_take():
@@ -234,7 +234,8 @@ def test_the_variance_of_parts_that_were_never_timed_holds_what_they_take():
         true = in_basis_ms(prior, device_ms(seed))
         known = np.delete(np.arange(len(true)), places)
         true *= weights[known].sum() / true[known].sum()
-        scores.append((weights - true)[places] / np.sqrt(prior.unsure[places]))
+        own = prior.unsure + (prior.shared**2).sum(axis=0)
+        scores.append((weights - true)[places] / np.sqrt(own[places]))
     assert np.mean(np.abs(scores) < 2) > 0.85
 
 
@@ -243,8 +244,11 @@ def test_a_part_that_one_device_was_measured_with_is_known_and_less_unsure():
     prior = DevicePrior.of([*devices, of_table(9)], NETWORKS[:60])
     place = prior.basis.index[untimed[0]]
     assert set(untimed) <= prior.known
-    assert prior.unsure[place] > 0
-    assert prior.unsure[place] < DevicePrior.of(devices, NETWORKS[:60]).unsure[place]
+    before = DevicePrior.of(devices, NETWORKS[:60])
+    own, more = (
+        float(each.unsure[place] + (each.shared[:, place] ** 2).sum()) for each in (prior, before)
+    )
+    assert 0 < own < more
 
 
 def foreign():

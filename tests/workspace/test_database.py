@@ -1,6 +1,7 @@
 """A schema of two revisions, as a package would keep it."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -161,3 +162,45 @@ def test_readers_go_on_while_someone_writes(tmp_path, migrations):
         assert reader.execute(text("SELECT count(*) FROM one_first")).scalar() == 0
     with engine.connect() as reader:
         assert reader.execute(text("SELECT count(*) FROM one_first")).scalar() == 1
+
+
+class Cursor:
+    """A cursor of a new database that other threads put into WAL mode just now."""
+
+    def __init__(self, refusals):
+        self.refusals = refusals
+        self.switched = False
+
+    def execute(self, statement):
+        if statement == "PRAGMA journal_mode=WAL":
+            if self.refusals:
+                raise sqlite3.OperationalError(self.refusals.pop())
+            self.switched = True
+
+    def close(self):
+        """Nothing is open."""
+
+
+class Connection:
+    def __init__(self, cursor):
+        self.cursor = lambda: cursor
+
+
+def test_a_refused_switch_to_wal_is_tried_again():
+    """SQLite gives up at once there, whatever its busy timeout."""
+    cursor = Cursor(["database is locked"] * 3)
+    database._prepare_sqlite(Connection(cursor), None)
+    assert cursor.switched
+
+
+def test_another_failure_of_the_switch_is_one():
+    cursor = Cursor(["disk I/O error"])
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        database._prepare_sqlite(Connection(cursor), None)
+    assert not cursor.switched
+
+
+def test_a_database_that_stays_locked_is_given_up(monkeypatch):
+    monkeypatch.setattr(database, "BUSY_S", 0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        database._prepare_sqlite(Connection(Cursor(["database is locked"] * 1000)), None)
