@@ -6,6 +6,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
@@ -181,26 +183,27 @@ class Cursor:
         """Nothing is open."""
 
 
-class Connection:
-    def __init__(self, cursor):
-        self.cursor = lambda: cursor
+def prepare(cursor: Any) -> None:
+    connection: Any = SimpleNamespace(cursor=lambda: cursor)
+    entry: Any = None
+    database._prepare_sqlite(connection, entry)
 
 
 def test_a_refused_switch_to_wal_is_tried_again():
     """SQLite gives up at once there, whatever its busy timeout."""
     cursor = Cursor(["database is locked"] * 3)
-    database._prepare_sqlite(Connection(cursor), None)
+    prepare(cursor)
     assert cursor.switched
 
 
 def test_another_failure_of_the_switch_is_one():
     cursor = Cursor(["disk I/O error"])
     with pytest.raises(sqlite3.OperationalError, match="disk"):
-        database._prepare_sqlite(Connection(cursor), None)
+        prepare(cursor)
     assert not cursor.switched
 
 
 def test_a_database_that_stays_locked_is_given_up(monkeypatch):
     monkeypatch.setattr(database, "BUSY_S", 0)
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        database._prepare_sqlite(Connection(Cursor(["database is locked"] * 1000)), None)
+        prepare(Cursor(["database is locked"] * 1000))
