@@ -60,7 +60,7 @@ def test_a_token_that_comes_again_is_counted(script):
 
 
 def test_a_marker_of_an_unharmed_process_is_a_double_grant(script, tmp_path):
-    (tmp_path / "harm").write_text("kill 55 1000\n")
+    (tmp_path / "harm").write_text("55 1000\n")
     fighter = script.Fighter(tmp_path, 1, 2.0, 0)
     for pid, since_ns in ((55, 900), (55, 1100), (66, 900)):
         (tmp_path / "phone-0").write_text(f"{pid} 1 {since_ns}")
@@ -71,7 +71,7 @@ def test_a_marker_of_an_unharmed_process_is_a_double_grant(script, tmp_path):
 
 def test_who_was_stopped_between_its_grant_and_its_marker_doubles_nothing(script, tmp_path):
     """Its ``require`` has to find out, and overlapping intervals tell if it did not."""
-    (tmp_path / "harm").write_text(f"stop {os.getpid()} 1000\n")
+    (tmp_path / "harm").write_text(f"{os.getpid()} 1000\n")
     (tmp_path / "phone-0").write_text("66 1 900")
     script.Fighter(tmp_path, 1, 2.0, 0)._mark(tmp_path / "phone-0", "me", 0, 2, 950)
     (log,) = tmp_path.glob("*.log")
