@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch", reason="layers become files only where torch is installed")
+
 from devices.device import DevicePermanentError, DeviceTransientError, RunSettings
 from exporters.artifact import Precision
 from latency.baseline import Baselines

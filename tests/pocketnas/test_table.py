@@ -186,6 +186,7 @@ def test_the_whole_mnasnet_space_at_224_is_stated_to_take_at_most_eight_hours(po
 @pytest.fixture
 def short_sessions(monkeypatch):
     """Of a fraction of a second: figures are noisy, and the way to them is the same."""
+    pytest.importorskip("torch")
     short = replace(TABLE, warmup_min_s=0.02, timed_min_s=0.05, timed_runs=5, sentinel_every=0)
     monkeypatch.setattr("pocketnas.table_building.TABLE", short)
     monkeypatch.setitem(presets._BY_NAME, "table", short)
