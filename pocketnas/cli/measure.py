@@ -96,7 +96,7 @@ def measure(
         in_app=_in_app(mode, apk),
         apk="" if apk is None else str(apk),
     )
-    if on.startswith("table:"):
+    if on.startswith(("table:", "predictor:")):
         _refuse_for_a_table(settings, sessions)
     minutes = None if sustained is None else _minutes(sustained)
     if minutes is not None:
