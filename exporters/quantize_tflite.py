@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exporters.quantize import Quantization, failure
 from exporters.tflite_file import read_operators
 from workspace.errors import OperationError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from exporters.quantize import Feeds
 
 TOOL = "ai-edge-quantizer"
+
+DEAD = 1e-7
+"""What an activation of a network never is, if it is not 0."""
 
 
 def quantized(
@@ -51,13 +56,27 @@ def quantized(
             scales = None
             if tool.need_calibration:
                 data = {"serving_default": [dict(sample) for sample in calibration]}
-                scales = tool.calibrate(data, num_threads=1)
+                scales = _with_dead(tool.calibrate(data, num_threads=1))
             made = tool.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:  # its passes raise anything
         raise failure(TOOL, artifact, error) from error
     from exporters.shared_scales import compacted
 
     return compacted(bytes(made.quantized_model)), f"{TOOL}-{version(TOOL)}"
+
+
+def _with_dead(ranges: Any) -> Any:  # noqa: ANN401 - untyped
+    """The calibrated ranges, wide enough for a scale where a tensor was always 0.
+
+    A ReLU of which no sample came out has a range of nothing. The tool would give it a scale of
+    1e-12, which overflows the biases after it and which XNNPACK refuses; its number is 0 under any
+    other scale too.
+    """
+    for found in ranges.values():
+        widest = max(float(np.abs(found[end]).max(initial=0.0)) for end in ("min", "max"))
+        if widest < DEAD:
+            found["max"] = np.full_like(found["max"], 1.0)
+    return ranges
 
 
 def _configure(

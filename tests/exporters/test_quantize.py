@@ -211,3 +211,27 @@ class TestOnnx:
                 calibration=samples(artifact),
                 float_io=False,
             )
+
+
+class Dead(nn.Module):
+    """A branch of which nothing ever comes out, as training sometimes leaves one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.dead = nn.Conv2d(8, 8, 1)
+        self.last = nn.Conv2d(8, 4, 1)
+        nn.init.constant_(self.dead.bias, -1000.0)
+
+    def forward(self, image):
+        shown = functional.relu(self.first(image))
+        return self.last(functional.relu(self.dead(shown))) + self.last(shown)
+
+
+def test_a_network_with_a_dead_branch_runs_in_int8_and_is_right(tmp_path):
+    network = Dead().eval()
+    artifact = create("tflite").export(network, random_inputs(IMAGE), tmp_path)
+    made = quantize(artifact, Quantization.INT8, tmp_path, calibration=samples(artifact))
+    inputs = random_inputs(IMAGE, seed=4)
+    outputs = LiteRtModel(made.path).run(feeds(made, inputs))
+    assert parity(outputs, expected(network, made, inputs), 0.1).passed
