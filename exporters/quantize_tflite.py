@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 TOOL = "ai-edge-quantizer"
 
-DEAD = 1e-7
-"""What an activation of a network never is, if it is not 0."""
+DEAD = 1e-5
+"""Share of the median range of all activations below which one is taken for nothing."""
+
+LEAST_RANGE = 1e-2
+"""The range that it gets instead, as a share of that median."""
 
 
 def quantized(
@@ -66,16 +69,20 @@ def quantized(
 
 
 def _with_dead(ranges: Any) -> Any:  # noqa: ANN401 - untyped
-    """The calibrated ranges, wide enough for a scale where a tensor was always 0.
+    """The calibrated ranges, wide enough for a scale where a tensor was always about 0.
 
-    A ReLU of which no sample came out has a range of nothing. The tool would give it a scale of
-    1e-12, which overflows the biases after it and which XNNPACK refuses; its number is 0 under any
-    other scale too.
+    A ReLU of which no sample came out has next to no range. The tool would give it a scale of
+    1e-9 or less, which overflows the biases after it and which XNNPACK refuses; what is about 0
+    is 0 under a usual scale.
     """
-    for found in ranges.values():
-        widest = max(float(np.abs(found[end]).max(initial=0.0)) for end in ("min", "max"))
-        if widest < DEAD:
-            found["max"] = np.full_like(found["max"], 1.0)
+    widest = {
+        name: max(float(np.abs(found[end]).max(initial=0.0)) for end in ("min", "max"))
+        for name, found in ranges.items()
+    }
+    usual = float(np.median(list(widest.values()))) if widest else 0.0
+    for name, found in ranges.items():
+        if widest[name] < DEAD * usual:
+            found["max"] = np.full_like(found["max"], LEAST_RANGE * usual)
     return ranges
 
 

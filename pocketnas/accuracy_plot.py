@@ -65,12 +65,18 @@ def require_drawable(path: Path) -> None:
     """Do nothing if a plot can be written there.
 
     Raises:
-        InputError: If the ending is of no kind that there is.
+        InputError: If the ending is of no kind that there is, or its folder is not there.
         OperationError: If what draws it is not installed.
     """
     package = _PACKAGES.get(path.suffix)
     if package is None:
         msg = f"a plot is a .png or .html file, got {str(path)!r}"
+        raise InputError(msg)
+    if not path.parent.is_dir():
+        msg = f"the plot {str(path)!r} cannot be written: there is no folder {str(path.parent)!r}"
+        raise InputError(msg)
+    if path.is_dir():
+        msg = f"the plot {str(path)!r} cannot be written: {str(path)!r} is a folder"
         raise InputError(msg)
     if find_spec(package) is None:
         msg = (
@@ -84,8 +90,8 @@ def write_plot(compared: Compared, path: Path) -> None:
     """Write a plot: predicted against measured, and the residuals.
 
     Raises:
-        InputError: If the ending is of no kind that there is, or the file cannot be written.
-        OperationError: If what draws it is not installed.
+        InputError: If the ending is of no kind that there is, or its folder is not there.
+        OperationError: If what draws it is not installed, or the file cannot be written.
     """
     require_drawable(path)
     content = _png(compared) if path.suffix == ".png" else _html(compared)
@@ -93,7 +99,7 @@ def write_plot(compared: Compared, path: Path) -> None:
         write_whole(path, content)
     except OSError as error:
         msg = f"the plot {str(path)!r} cannot be written: {error.strerror or error}"
-        raise InputError(msg) from error
+        raise OperationError(msg) from error
 
 
 def _png(compared: Compared) -> bytes:

@@ -1,6 +1,7 @@
 import errno
 import sys
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("ai_edge_quantizer", reason="the extra 'quantize' is not installed")
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from exporters.artifact import ModelFormat, Precision
@@ -221,7 +222,7 @@ class Dead(nn.Module):
         self.first = nn.Conv2d(3, 8, 3, padding=1)
         self.dead = nn.Conv2d(8, 8, 1)
         self.last = nn.Conv2d(8, 4, 1)
-        nn.init.constant_(self.dead.bias, -1000.0)
+        nn.init.constant_(cast("Tensor", self.dead.bias), -1000.0)
 
     def forward(self, image):
         shown = functional.relu(self.first(image))
