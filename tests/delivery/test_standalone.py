@@ -78,7 +78,8 @@ def test_a_networks_file_computes_what_it_does_in_a_fresh_process(tmp_path):
     written(module, tmp_path, image=(3, 32, 32))
     count, (made,) = run(tmp_path, inputs[0].value)
     assert count == sum(each.numel() for each in module.parameters())
-    torch.testing.assert_close(made, module(inputs[0].value), rtol=0, atol=1e-5)
+    # Another process may sum float32 numbers in another order.
+    torch.testing.assert_close(made, module(inputs[0].value), rtol=1e-5, atol=2e-5)
 
 
 def test_so_does_one_of_odd_parts(tmp_path):
