@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latency.evidence import Measurement
 from latency.predictor_source import measured_on
@@ -115,9 +115,12 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
         raise InputError(msg)
 
 
-def _row(row: dict[str, str], where: str, head: Classifier) -> MeasuredNetwork:
+def _row(row: Mapping[str | Any, str | Any], where: str, head: Classifier) -> MeasuredNetwork:
     from search_space import catalog
 
+    if None in row or None in row.values():
+        msg = f"{where}: not as many cells as line 1 has (a number has a point, and no comma)"
+        raise InputError(msg)
     try:
         architecture = catalog.resolve(row["architecture"] or "")
         parts = parts_of(architecture, head)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -135,6 +136,7 @@ def check(
         InputError: If the device is under other conditions, or the networks are too few.
         OperationError: If too few could be measured.
     """
+    name = name.removeprefix("predictor:")
     record = load(name)
     head = Classifier(classes=record.classes)
     if isinstance(measured, Path):
@@ -201,7 +203,7 @@ def suggest_next(
     Raises:
         InputError: If there is no such predictor.
     """
-    record = load(name)
+    record = load(name.removeprefix("predictor:"))
     head = Classifier(classes=record.classes)
     subjects = [
         each
@@ -237,10 +239,13 @@ def require_name(name: str) -> None:
     """Do nothing if a predictor may be called so.
 
     Raises:
-        InputError: If it is no file's name.
+        InputError: If it may not.
     """
-    if not name or Path(name).name != name or name.startswith("."):
-        msg = f"a predictor needs a name such as lab-phone, got {name!r}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        msg = (
+            "a predictor needs a name such as lab-phone, of letters, digits, '.', '_' and '-', "
+            f"at most 100, got {name!r}"
+        )
         raise InputError(msg)
 
 

@@ -15,8 +15,9 @@ from latency.correction import Whole, short
 from latency.presets import TABLE, exactly
 from latency.source import NetworkSubject
 from latency.source import create as open_source
-from latency.table_file import PUBLISHED, load, path_of, write
+from latency.table_file import PUBLISHED, load, new_path, path_of, write
 from latency.table_plan import Plan, plan, random_networks
+from latency.table_source import TableSource
 from latency.table_validation import Compared, compare, noted, require_conditions
 from pocketnas.measured_networks import measure
 from search_space.architecture import Classifier
@@ -101,7 +102,7 @@ def build(
         InputError: If anything asked for does not fit.
         OperationError: If it cannot be built; what was timed stays in the store.
     """
-    require_name(name)
+    path = new_path(name)
     with devices(on, settings) as source:
         everything, affordable = plans(asked, source.lanes)
         say(estimate(everything, affordable, source))
@@ -111,7 +112,7 @@ def build(
             space=space_text(asked.space, asked.options),
             everything=everything.pieces,
         )
-    write(table, path_of(name))
+    write(table, path)
     return table
 
 
@@ -128,20 +129,6 @@ def estimate(everything: Plan, affordable: Plan, source: LatencySource) -> str:
         f"{affordable.protocol.sessions_min} sessions each; about {hours:.2g} device-hours, "
         f"{hours / lanes:.2g} h on {lanes} device{'s' if lanes > 1 else ''} ({source.name})"
     )
-
-
-def require_name(name: str) -> None:
-    """Do nothing if a table of ours may have that name.
-
-    Raises:
-        InputError: If it is no file's name, or that of a published table.
-    """
-    if name in PUBLISHED or not name or Path(name).name != name or name.startswith("."):
-        msg = (
-            f"a table needs a name of its own, such as lab-phone, got {name!r} "
-            f"(published tables: {', '.join(PUBLISHED)})"
-        )
-        raise InputError(msg)
 
 
 def check(
@@ -164,17 +151,20 @@ def check(
         say: Is told what goes on.
 
     Raises:
-        InputError: If the table is of other conditions than the device, or names no space.
+        InputError: If the table is of other conditions than the device, or names no space, or one
+            of which it lacks layers.
         OperationError: If too few could be measured.
     """
+    name = name.removeprefix("table:")
     table = load(name)
     if not table.space:
         msg = f"{table.name} does not say which space it is of, so that none can be drawn from it"
         raise InputError(msg)
-    space = space_of(table.space)
+    space, head = space_of(table.space), Classifier(classes=table.classes)
+    TableSource(table).require_covers(space, head)
     drawn = random_networks(
         space,
-        Classifier(classes=table.classes),
+        head,
         networks + len(table.correction.networks),
         seed=1 + len(table.validations) if seed is None else seed,
     )

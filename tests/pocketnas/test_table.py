@@ -1,54 +1,18 @@
-"""The command ``table``; what is built or validated here is timed on this computer."""
+"""The command ``table``, without what is built or validated (``test_table_building.py``)."""
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from latency import presets
-from latency.presets import TABLE
+import latency.table_file
 from latency.table import LatencyTable
-from latency.table_file import load, path_of, write
+from latency.table_file import PUBLISHED, load, path_of, write
 
-OWN = '''
-"""A space of four networks of two layers."""
-
-from search_space.chain import ChainArchitecture, Op, Stage, Stem
-from search_space.decisions import Choice, DecisionSpace
-
-
-class Small:
-    name = "own:SPACE"
-    points = DecisionSpace(
-        choices=tuple(
-            Choice(name=f"{part}{place}", options=options)
-            for place in range(3)
-            for part, options in (("kernel", ("3", "5")), ("expansion", ("1", "2", "3")))
-        )
-    )
-    count = points.count
-
-    def decode(self, point):
-        point = self.points.checked(point)
-        stages = tuple(
-            Stage(op=Op.MBCONV, kernel=(3, 5)[kernel], stride=2 - place % 2,
-                  expansion=1 + expansion, filters=8 * (place + 1), repeats=1)
-            for place, (kernel, expansion) in enumerate(zip(point[::2], point[1::2]))
-        )
-        return ChainArchitecture(
-            size=32, channels=3, stem=Stem(filters=8), stages=stages, head_filters=32
-        )
-
-    def encode(self, architecture):
-        return tuple(
-            number
-            for stage in architecture.stages
-            for number in ((3, 5).index(stage.kernel), stage.expansion - 1)
-        )
-
-
-SPACE = Small()
-'''
+YAML = Path(latency.table_file.__file__).parent / "tables" / PUBLISHED["pixel1"].file
+POINT = "proxyless:[0,0,6,6,6,0,6,6,6,0,6,6,6,0,6,6,6,0,6,6,6,0]"
+NETWORK = ("mnasnet-small", "--size", "32", "--classes", "10")
 
 
 def exported(pocketnas, name="pixel1", form="csv"):
@@ -62,13 +26,26 @@ def imported(pocketnas, *words, name="mine"):
     return pocketnas("table", "import", file, "--form", "csv", "--name", name, *words)
 
 
+def answer(pocketnas, source, *network):
+    done = pocketnas("measure", *network, "--on", source, "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
 def test_all_tables_are_listed_and_damaged_ones_with_what_is_wrong(pocketnas, tmp_path):
     assert imported(pocketnas).code == 0
     (tmp_path / "home" / "tables" / "broken.yaml").write_text("a: {count: 1")
     listed = json.loads(pocketnas("table", "show", "--json").out)["tables"]
     assert [each["name"] for each in listed] == ["pixel1", "broken", "mine"]
     assert "is no YAML" in listed[1]["problem"]
-    assert "mine" in pocketnas("table", "show").out
+    listed_text = pocketnas("table", "show").out.splitlines()
+    assert listed_text[0].split() == ["table", "entries", "device", "space", "validated"]
+    assert listed_text[1].split() == ["pixel1", "72", "Pixel", "1", "-", "-"]
+    assert "is no YAML" in listed_text[2]
+    assert listed_text[3].split() == ["mine", "72", "-", "-", "-"]
+    damaged = pocketnas("table", "show", "broken")
+    assert (damaged.code, damaged.out, damaged.err.count("\n")) == (2, "", 1)
+    assert "broken.yaml" in damaged.err
 
 
 def test_a_table_tells_conditions_what_is_unknown_and_how_much_of_a_space_it_covers(pocketnas):
@@ -96,6 +73,113 @@ def test_a_table_that_is_exported_and_imported_answers_the_same(pocketnas):
     assert (found["common"], found["median_ratio"], found["only_first"]) == (72, 1.0, [])
 
 
+def test_a_table_as_proxylessnas_published_it_answers_as_the_one_that_ships(pocketnas):
+    words = ("--form", "proxyless", "--name", "mine", "--condition", "device_model=Pixel 1")
+    found = json.loads(pocketnas("table", "import", str(YAML), *words, "--json").out)
+    assert (found["imported"], found["merged"]) == (72, False)
+    assert found["path"] == str(path_of("mine"))
+    assert found["conditions"] == {"statistic": "mean", "device_model": "Pixel 1"}
+    assert "threads" in found["unknown"]
+    mine, theirs = (answer(pocketnas, f"table:{name}", POINT) for name in ("mine", "pixel1"))
+    assert mine["median_ms"] == theirs["median_ms"]
+    assert (mine["ci_low_ms"], mine["source"]) == (theirs["ci_low_ms"], "table:mine")
+
+
+def test_a_table_goes_out_as_proxylessnas_reads_it_and_comes_back_the_same(pocketnas):
+    words = ("export", "pixel1", "--form", "proxyless", "--out", "p.yaml", "--json")
+    found = json.loads(pocketnas("table", *words).out)
+    assert (found["entries"], found["form"]) == (72, "proxyless")
+    assert found["left_out"] == ["conditions", "unknown"]
+    back = pocketnas("table", "import", "p.yaml", "--form", "proxyless", "--name", "mine")
+    assert back.code == 0, back.err
+    assert load("mine").entries == load("pixel1").entries
+
+
+def test_medians_go_to_a_form_of_means_only_if_that_is_said_to_be_all_right(pocketnas, tmp_path):
+    (tmp_path / "a.csv").write_text("key,median_ms,mad_ms\na,1.5,0.1\n")
+    assert pocketnas("table", "import", "a.csv", "--form", "csv", "--name", "mine").code == 0
+    words = ("table", "export", "mine", "--form", "proxyless", "--out", "a.yaml")
+    refused = pocketnas(*words)
+    assert (refused.code, (tmp_path / "a.yaml").exists()) == (2, False)
+    assert "has 1 medians" in refused.err
+    done = pocketnas(*words, "--lossy")
+    assert "1 entries of table:mine, as proxyless" in done.out
+    assert "left out, for want of a place: conditions, unknown" in done.out
+    assert "mean: 1.5" in (tmp_path / "a.yaml").read_text()
+
+
+def test_a_table_of_another_computer_comes_with_all_that_it_says(pocketnas):
+    first = replace(load("pixel1"), space="proxyless", classes=1000, labels=("on the charger",))
+    write(first, path_of("first"))
+    assert (
+        pocketnas("table", "export", "first", "--form", "pocketnas", "--out", "f.yaml").code == 0
+    )
+    done = pocketnas("table", "import", "f.yaml", "--name", "second", "--condition", "soc=SD821")
+    assert done.code == 0, done.err
+    found = load("second")
+    assert (found.space, found.classes, found.labels) == ("proxyless", 1000, ("on the charger",))
+    assert found.entries == first.entries
+    assert found.conditions == {**first.conditions, "soc": "SD821"}
+
+
+def profile_of(network):
+    """What ``benchmark_model`` would write of a network, with made-up times that double.
+
+    Returns:
+        The text, and the time of all operators in milliseconds.
+    """
+    from exporters.flatbuffer import tensor_names
+    from exporters.trace import to_graph
+    from pocketnas.networks import example_inputs, resolve
+
+    found = resolve(network[0], size=int(network[2]), classes=int(network[4]))
+    inputs = example_inputs(found.architecture)
+    graph = to_graph(found.architecture.build(found.head).eval(), inputs)
+    names = dict(enumerate(tensor_names(graph))) | {t: name for name, t in graph.outputs}
+    times_ms = [2.0 ** -(number % 8) for number in range(len(graph.nodes))]
+    rows = (
+        f"CONV_2D, {ms}, {ms}, {100 * ms / sum(times_ms)}%, 0%, 0, 1, [{names[node.output]}]:{at}"
+        for at, (node, ms) in enumerate(zip(graph.nodes, times_ms, strict=True))
+    )
+    text = (
+        "Operator-wise Profiling Info for Regular Benchmark Runs:\n"
+        "============================== Run Order ==============================\n"
+        "node type, first, avg_ms, %, cdf%, mem KB, times called, name\n"
+        f"{chr(10).join(rows)}\n\n{len(times_ms)} nodes observed\n\n"
+    )
+    return text, sum(times_ms)
+
+
+def test_a_profile_of_a_network_becomes_a_table_that_gives_its_time_again(pocketnas, tmp_path):
+    pytest.importorskip("torch")
+    text, total_ms = profile_of(NETWORK)
+    (tmp_path / "profile.csv").write_text(text)
+    words = ("--form", "profile", "--name", "mine", "--arch", *NETWORK)
+    done = pocketnas("table", "import", "profile.csv", *words)
+    assert done.code == 0, done.err
+    table = load("mine")
+    assert f"{len(table.entries)} entries" in done.out
+    assert "times operators one by one" in table.labels[0]
+    found = answer(pocketnas, "table:mine", *NETWORK)
+    assert found["median_ms"] == pytest.approx(total_ms)
+    wrong = pocketnas(
+        "table", "import", "profile.csv", *words[:4], "--arch", "mnasnet-a1", "--force"
+    )
+    assert wrong.code == 2
+    assert "operators are not those of this network" in wrong.err
+
+
+def test_entries_that_come_later_are_added_and_the_better_known_one_stays(pocketnas, tmp_path):
+    (tmp_path / "a.csv").write_text("key,median_ms,sessions\na,1,3\nb,2,9\n")
+    (tmp_path / "b.csv").write_text("key,median_ms,sessions\nb,3,5\nc,4,5\n")
+    words = ("--form", "csv", "--name", "mine")
+    assert pocketnas("table", "import", "a.csv", *words).code == 0
+    done = pocketnas("table", "import", "b.csv", *words, "--merge", "--json")
+    found = json.loads(done.out)
+    assert (found["imported"], found["entries"], found["merged"]) == (2, 3, True)
+    assert {key: each.ms for key, each in load("mine").entries.items()} == {"a": 1, "b": 2, "c": 4}
+
+
 def test_two_tables_are_told_apart_by_conditions_and_entries(pocketnas):
     table = load("pixel1")
     slower = {
@@ -110,6 +194,12 @@ def test_two_tables_are_told_apart_by_conditions_and_entries(pocketnas):
     assert "device_model: 'Pixel 1' and 'Pixel 2'" in done.out
     assert "60 entries in both, 12 in the first alone, 0 in the second alone" in done.out
     assert "median 1.5" in done.out
+    found = json.loads(pocketnas("table", "diff", "pixel1", "b", "--count", "2", "--json").out)
+    assert (len(found["only_first"]), found["only_second"], found["common"]) == (12, [], 60)
+    assert [each["ratio"] for each in found["by_ratio"]] == pytest.approx([1.5, 1.5])
+    largest = max(key_ms.ms for key_ms in slower.values())
+    assert found["by_ms"][0]["second_ms"] == largest
+    assert found["spearman"] == pytest.approx(1.0)
 
 
 def test_a_table_that_is_there_is_kept_unless_it_is_to_be_changed(pocketnas):
@@ -140,10 +230,25 @@ def test_tables_of_other_conditions_are_not_merged(pocketnas):
         (("import", "x.csv", "--name", "a/b"), "a table's name is letters"),
         (("import", "x.csv", "--name", "pixel1"), "the published table's name"),
         (("import", "x.csv", "--name", "a", "--form", "csv"), "cannot be read"),
+        (("import", "x.csv", "--name", "a", "--form", "xml"), "unknown form 'xml'"),
+        (("import", "x.csv", "--name", "a", "--form", "profile"), "without the network"),
+        (
+            ("import", "x.csv", "--name", "a", "--form", "profile", "--arch", "mnasnet-a2"),
+            "unknown network 'mnasnet-a2'",
+        ),
+        (("import", "x.csv", "--name", "a", "--condition", "threads"), "takes NAME=VALUE"),
+        (("import", "x.csv", "--name", "a", "--condition", "threads=two"), "needs whole numbers"),
         (("import", "x.csv", "--name", "a", "--condition", "speed=1"), "no condition 'speed'"),
         (("build", "--space", "mnasnet", "--budget", "soon"), "takes a time such as 20m"),
+        (("build", "--space", "mnasnet", "--budget", "0m"), "takes a time such as 20m"),
+        (("build", "--space", "mnasnet", "--budget", "-2h"), "takes a time such as 20m"),
+        (("build", "--space", "nospace", "--dry-run"), "unknown space 'nospace'"),
+        (("build", "--space", "mnasnet", "--name", "a" * 101), "at most 100"),
+        (("build", "--space", "mnasnet", "--name", "pixel1"), "the published table's name"),
+        (("build", "--space", "mnasnet", "--precision", "int4"), "there are fp32, fp16 and int8"),
+        (("build", "--space", "mnasnet", "--clock-tier", "T9"), "there are T1, T2, T3"),
         (("build", "--space", "mnasnet", "--budget", "1m", "--dry-run"), "at least 6 minutes"),
-        (("build", "--space", "mnasnet", "--name", "a/b"), "needs a name of its own"),
+        (("build", "--space", "mnasnet", "--name", "a/b"), "a table's name is letters"),
         (("build", "--space", "mnasnet", "--on", "table:pixel1"), "only a device measures"),
         (("build", "--space", "mnasnet", "--sessions", "1", "--dry-run"), "at least 3 sessions"),
         (("validate", "pixel1"), "does not say which space it is of"),
@@ -152,8 +257,16 @@ def test_tables_of_other_conditions_are_not_merged(pocketnas):
 )
 def test_wrong_use_is_refused_in_one_sentence(words, told, pocketnas):
     done = pocketnas("table", *words)
-    assert done.code == 2
+    assert (done.code, done.out) == (2, "")
     assert told in done.err
+    assert done.err.count("\n") == 1
+    assert not path_of("a").exists()
+
+
+def test_an_export_that_cannot_be_written_could_not_be_done(pocketnas):
+    done = pocketnas("table", "export", "pixel1", "--out", "nowhere/a.csv")
+    assert done.code == 1
+    assert "'nowhere/a.csv' cannot be written: No such file or directory" in done.err
 
 
 @pytest.mark.parametrize(
@@ -176,45 +289,10 @@ def test_a_csv_that_is_no_table_is_refused_with_the_line(content, told, pocketna
 def test_the_whole_mnasnet_space_at_224_is_stated_to_take_at_most_eight_hours(pocketnas):
     words = ("table", "build", "--space", "mnasnet", "--dry-run", "--json")
     found = json.loads(pocketnas(*words).out)
+    assert not path_of("mnasnet-host").exists()
     assert found["layers"] == found["measured"] == 2600
     assert found["device_hours"] <= 8
     less = json.loads(pocketnas(*words, "--budget", "30m").out)
     assert less["measured"] < 400
     assert less["device_hours"] <= 0.5
-
-
-@pytest.fixture
-def short_sessions(monkeypatch):
-    """Of a fraction of a second: figures are noisy, and the way to them is the same."""
-    pytest.importorskip("torch")
-    short = replace(TABLE, warmup_min_s=0.02, timed_min_s=0.05, timed_runs=5, sentinel_every=0)
-    monkeypatch.setattr("pocketnas.table_building.TABLE", short)
-    monkeypatch.setitem(presets._BY_NAME, "table", short)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("short_sessions")
-def test_a_table_is_built_and_refused_where_it_does_not_belong(pocketnas, tmp_path, monkeypatch):
-    """Of a space of 216 networks, really timed on this computer, three sessions each."""
-    (tmp_path / "own_space.py").write_text(OWN)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    words = ("--space", "own_space:SPACE", "--classes", "10", "--sessions", "3", "--name", "mine")
-    done = pocketnas("table", "build", *words, "--json")
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
-    assert found["predicted"] == 0
-    assert found["networks"] == 20.0
-    table = load("mine")
-    assert table.space == "own_space:SPACE"
-    assert len(table.correction.networks) == 16
-    assert table.conditions["runner"]
-
-    write(replace(table, conditions={**table.conditions, "threads": 4}), path_of("other"))
-    refused = pocketnas("table", "validate", "other", "--networks", "5")
-    assert refused.code == 2
-    assert "threads: 4 and 1" in refused.err
-
-    space = ("--space", "proxyless", "--latency", "table:mine", "--dataset", "analytic-standin")
-    lacking = pocketnas("search", *space, "--target-ms", "1", "--trials", "2")
-    assert lacking.code == 2
-    assert "lacks layers of the space 'proxyless'" in lacking.err
+    assert pocketnas(*words[:-1]).out.split()[:4] == ["layers", "2600", "measured", "2600"]
