@@ -42,6 +42,7 @@ LEAST_INSIDE = 0.75
 """Share of these intervals that must hold what is measured."""
 
 _BATCH = 8
+_LEAST_UNSEEN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,12 @@ def check(
     for each in found:
         require_conditions(record.name, record.conditions, each.conditions)
     unseen_found = [each for each in found if short(each.key) not in record.networks]
+    if len(unseen_found) < _LEAST_UNSEEN:
+        msg = (
+            f"a validation needs at least {_LEAST_UNSEEN} networks that {record.name} was not "
+            f"fitted to, got {len(unseen_found)} among {len(found)}"
+        )
+        raise InputError(msg)
     checked = compare(record.predictor, unseen_found)
     record = _noted(record, checked, [short(each.key) for each in unseen_found])
     path = path_of(name) if path_of(name).is_file() else Path(name)

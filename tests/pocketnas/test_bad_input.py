@@ -39,6 +39,13 @@ def finished_run(pocketnas, tmp_path):
         ("--dataset=digit", ("'digit'", "digits", "fashion-mnist")),
         ("--latency=phone", ("'phone'", "host", "adb:SERIAL", "table:")),
         ("--latency=table:nowhere", ("nowhere",)),
+        ("--latency=predictor:nowhere", ("no predictor 'nowhere'", "predictor fit")),
+        ("--latency=predictor:", ("'predictor:'", "predictor:NAME_OR_PATH")),
+        ("--latency=hybrid:pixel1", ("'hybrid:pixel1'", "hybrid:lab-phone,adb:any")),
+        ("--latency=hybrid:nowhere,host", ("no table 'nowhere'", "pixel1")),
+        ("--latency=hybrid:predictor:nowhere,host", ("no predictor 'nowhere'",)),
+        ("--latency=hybrid:pixel1,table:pixel1", ("a table or predictor and a device",)),
+        ("--latency=hybrid:pixel1,adb:NOSUCHPHONE", ("NOSUCHPHONE",)),
         ("--latency=adb:NOSUCHPHONE", ("NOSUCHPHONE",)),
         ("--space=my_folder.spaces:SPACE", ("my_folder.spaces:SPACE",)),
         ("--algorithm=my_folder:ALGORITHM", ("my_folder:ALGORITHM",)),
@@ -140,6 +147,59 @@ def test_a_model_file_that_is_no_tflite_file_is_refused(pocketnas, tmp_path, con
 
 def test_a_model_file_that_is_not_there_is_refused(pocketnas):
     refused(pocketnas("measure", "nowhere.tflite"), "nowhere.tflite")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "must map keys of layers"),
+        (b"a: {count: 1", "is no YAML"),
+        (b"- 1\n- 2\n", "must map keys of layers"),
+        (b"a: {count: 1, mean: .nan, var: 0}\n", "'a'"),
+        (b"\xff\xfe\x00", "damaged"),
+        (b"pocketnas: {version: 99}\na: {count: 1, mean: 1, var: 0}\n", "newer"),
+    ],
+)
+def test_a_table_that_is_damaged_is_refused_by_every_command(pocketnas, tmp_path, content, word):
+    (tmp_path / "damaged.yaml").write_bytes(content)
+    for words in (
+        ("table", "show", "damaged.yaml"),
+        ("table", "validate", "damaged.yaml"),
+        ("table", "export", "damaged.yaml", "--out", "out"),
+        ("table", "diff", "pixel1", "damaged.yaml"),
+        ("table", "import", "damaged.yaml", "--name", "mine"),
+        (*TABLE, "--target-ms=75", "--latency=table:damaged.yaml"),
+    ):
+        refused(pocketnas(*words), "damaged.yaml", word)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "no whole JSON"),
+        (b'{"pocketnas_predictor": 1, "parts": [', "no whole JSON"),
+        (b"[]", "is no predictor"),
+        (b"{}", "is no predictor"),
+        (b'{"pocketnas_predictor": 1}', "is damaged"),
+        (b'{"pocketnas_predictor": NaN}', "NaN"),
+        (b'{"pocketnas_predictor": 99}', "newer"),
+        (b"\xff\xfe\x00", "no whole JSON"),
+    ],
+)
+def test_a_predictor_that_is_damaged_is_refused_by_every_command(
+    pocketnas, tmp_path, content, word
+):
+    (tmp_path / "damaged.json").write_bytes(content)
+    for words in (
+        ("predictor", "validate", "damaged.json"),
+        ("predictor", "suggest", "damaged.json", "--out", "out"),
+        ("predictor", "suggest", "--space", "proxyless", "--from", "predictor:damaged.json"),
+        ("measure", "mnasnet-a1", "--on", "predictor:damaged.json"),
+        (*TABLE, "--target-ms=75", "--latency=predictor:damaged.json"),
+    ):
+        refused(pocketnas(*words), "damaged.json", word)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.json"]
 
 
 @pytest.mark.parametrize("command", ["arch", "measure", "export"])

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -93,21 +94,53 @@ def test_a_report_is_one_file_that_needs_no_network(pocketnas, tmp_path):
 
 def test_every_command_has_help_with_an_example_or_options(pocketnas):
     names = ("quickstart", "doctor", "search", "resume", "show", "report", "replay", "arch",
-             "measure", "export", "devices", "phone")  # fmt: skip
+             "measure", "export", "verify", "devices", "phone", "table",
+             "predictor")  # fmt: skip
     overview = pocketnas("--help").out
     for name in names:
-        assert name in overview
+        assert re.search(rf"^  {name} ", overview, re.MULTILINE), name
         assert "--help" in pocketnas(name, "--help").out
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("devices",)])
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        ("table", ("build", "validate", "show", "import", "export", "diff")),
+        ("predictor", ("fit", "validate", "suggest")),
+    ],
+)
+def test_every_command_of_a_group_is_in_its_overview_and_has_help(pocketnas, name, below):
+    overview = pocketnas(name, "--help").out
+    found = re.findall(r"^  ([a-z]+)  ", overview.partition("Commands:")[2], re.MULTILINE)
+    assert tuple(found) == below
+    for each in below:
+        text = pocketnas(name, each, "--help").out
+        assert text.startswith(f"Usage: pocketnas {name} {each}")
+        assert "--json" in text
+    assert pocketnas(name).code in (0, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("devices",),
+        ("table", "--help"),
+        ("table", "show"),
+        ("table", "show", "pixel1", "--space", "proxyless"),
+        ("table", "build", "--help"),
+        ("predictor", "--help"),
+        ("predictor", "fit", "--help"),
+    ],
+)
 def test_light_commands_import_nothing_heavy(arguments, tmp_path):
     code = (
         "import sys\n"
         "from pocketnas.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'optuna', 'sklearn', 'ai_edge_litert', 'alembic', 'adb_shell'}\n"
+        "heavy = {'torch', 'optuna', 'sklearn', 'ai_edge_litert', 'alembic', 'adb_shell',"
+        "         'numpy', 'sqlalchemy', 'matplotlib', 'plotly', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
@@ -138,6 +171,9 @@ TPE_SEARCH = (
     "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
     "--target-ms=75", "--algorithm=tpe",
 )  # fmt: skip
+TABLE_IMPORT = (
+    "table", "import", "a.csv", "--name", "a", "--form", "profile", "--arch", "mnasnet-small",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -145,6 +181,9 @@ TPE_SEARCH = (
     [
         ("torch", ("arch", "mnasnet-small"), "export"),
         ("torch", ("export", "mnasnet-small"), "export"),
+        ("torch", TABLE_IMPORT, "export"),
+        ("matplotlib", ("table", "validate", "mine", "--plot", "a.png"), "train"),
+        ("plotly", ("predictor", "validate", "mine", "--plot", "a.html"), "train"),
         ("optuna", TPE_SEARCH, "train"),
     ],
 )  # fmt: skip

@@ -123,7 +123,7 @@ def test_a_table_of_another_computer_comes_with_all_that_it_says(pocketnas):
 
 
 def profile_of(network):
-    """What ``benchmark_model`` would write of a network, with made-up times that double.
+    """What ``benchmark_model`` would write of a network, with made-up times: powers of two.
 
     Returns:
         The text, and the time of all operators in milliseconds.
