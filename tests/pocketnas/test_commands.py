@@ -117,7 +117,6 @@ def test_every_command_of_a_group_is_in_its_overview_and_has_help(pocketnas, nam
         text = pocketnas(name, each, "--help").out
         assert text.startswith(f"Usage: pocketnas {name} {each}")
         assert "--json" in text
-    assert pocketnas(name).code in (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +170,7 @@ TPE_SEARCH = (
     "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
     "--target-ms=75", "--algorithm=tpe",
 )  # fmt: skip
+SMALL = ("--space=proxyless", "--space-option=size=64")
 TABLE_IMPORT = (
     "table", "import", "a.csv", "--name", "a", "--form", "profile", "--arch", "mnasnet-small",
 )  # fmt: skip
@@ -182,6 +182,8 @@ TABLE_IMPORT = (
         ("torch", ("arch", "mnasnet-small"), "export"),
         ("torch", ("export", "mnasnet-small"), "export"),
         ("torch", TABLE_IMPORT, "export"),
+        ("torch", ("table", "build", *SMALL), "export"),
+        ("torch", ("predictor", "fit", "mine", *SMALL), "export"),
         ("matplotlib", ("table", "validate", "mine", "--plot", "a.png"), "train"),
         ("plotly", ("predictor", "validate", "mine", "--plot", "a.html"), "train"),
         ("optuna", TPE_SEARCH, "train"),
