@@ -59,15 +59,15 @@ class PredictionCheck:
         if not off and self.inside >= INSIDE_LIMIT * self.networks:
             return ""
         return (
-            f"predictions were off: {self.networks} networks took {self.median_ratio - 1:+.1%} of "
-            f"what was predicted (median), {self.inside} of them inside their 95 % intervals; "
-            "validate the table or predictor, and look again at what was not measured"
+            f"predictions were off: {self.networks} networks took {self.median_ratio - 1:+.1%} "
+            f"against what was predicted (median), {self.inside} of them inside their 95 % "
+            "intervals; validate the table or predictor, and look again at what was not measured"
         )
 
 
 def _pairs(candidate: Candidate) -> Iterator[tuple[Prediction, FoundLatency]]:
     found, final = candidate.latency, candidate.final
-    if found is None:
+    if found is None or candidate.same_as is not None:  # a copy of another's figures
         return
     if found.is_measured:
         if found.predicted is not None and not found.rejected:

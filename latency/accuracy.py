@@ -143,7 +143,8 @@ def _checked(values: Values, name: str, length: int | None = None) -> NDArray[np
     array = np.asarray(values, np.float64)
     wanted = max(2, len(array)) if length is None and array.ndim == 1 else length
     if array.ndim != 1 or len(array) != wanted:
-        msg = f"{name} latencies must be {wanted or 'at least 2'} in a row, got {array.shape}"
+        count = "at least 2" if length is None else length
+        msg = f"{name} latencies must be {count} in a row, got {array.shape}"
         raise InputError(msg)
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if len(wrong):

@@ -67,7 +67,7 @@ def load(text: str) -> PredictorRecord:
         InputError: If there is none, or it is damaged; the text says what is wrong.
     """
     for path in (path_of(text), Path(text)):
-        if text and path.is_file():
+        if text and _is_file(path):
             return read(path, text)
     folder = home() / "predictors"
     known = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
@@ -125,6 +125,13 @@ def write(record: PredictorRecord, path: Path) -> None:
         reason = error.strerror or str(error)
         msg = f"the predictor {str(path)!r} cannot be written ({reason})"
         raise OperationError(msg) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _document(record: PredictorRecord) -> dict[str, object]:

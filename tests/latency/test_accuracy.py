@@ -82,7 +82,7 @@ def test_five_thousand_networks_are_compared_with_the_numbers_that_scipy_gives()
         ([1.0, 2.0], [1.0, -2.0], "measured latencies must be .*not negative, number 1 is -2.0"),
         ([1.0, 2.0], [math.inf, 2.0], "measured latencies must be finite"),
         ([1.0, 2.0], [1.0, 0.0], "above 0 ms, number 1 is 0"),
-        ([1.0], [1.0], "predicted latencies must be 2 in a row"),
+        ([1.0], [1.0], "predicted latencies must be at least 2 in a row"),
         ([1.0, 2.0], [1.0, 2.0, 3.0], "measured latencies must be 2 in a row"),
         ([[1.0, 2.0]], [1.0, 2.0], "at least 2 in a row"),
     ],

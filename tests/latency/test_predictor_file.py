@@ -71,6 +71,8 @@ def test_it_is_found_by_its_name_and_by_its_path(record, tmp_path, monkeypatch):
     assert load(str(path_of("lab"))).classes == 10
     with pytest.raises(InputError, match="no predictor 'other'; there is lab"):
         load("other")
+    with pytest.raises(InputError, match="no predictor 'aaa"):
+        load(300 * "a")
 
 
 @pytest.mark.parametrize(
