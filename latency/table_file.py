@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,7 @@ from latency.table_reader import from_text
 from latency.table_text import to_text
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
-from workspace.home import home
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from workspace.home import home, require_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +93,7 @@ def new_path(name: str) -> Path:
     if name in PUBLISHED:
         msg = f"{name!r} is the published table's name; choose another"
         raise InputError(msg)
-    if not _NAME.fullmatch(name):
-        msg = f"a table's name is letters, digits, '.', '_' and '-', at most 100, got {name!r}"
-        raise InputError(msg)
+    require_name(name, "a table")
     return path_of(name)
 
 

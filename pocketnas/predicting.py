@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ from search_space.architecture import Classifier
 from search_space.space import create
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
+from workspace.home import require_name
 
 if TYPE_CHECKING:
     from latency.source import SourceSettings
@@ -83,6 +83,8 @@ def fit(
     asked: Asked,
     measured: str | Path,
     settings: SourceSettings,
+    *,
+    force: bool,
     say: Callable[[str], None],
 ) -> PredictorRecord:
     """Fit a predictor to a device, and keep it in ``POCKETNAS_HOME/predictors``.
@@ -93,13 +95,18 @@ def fit(
         measured: A source, on which networks chosen by the design are measured; or a CSV file of
             networks that were.
         settings: Of the source.
+        force: Whether one of that name may be replaced.
         say: Is told what goes on.
 
     Raises:
-        InputError: If anything asked for does not fit.
+        InputError: If anything asked for does not fit, or there is one of that name.
         OperationError: If too few networks could be measured.
     """
-    require_name(name)
+    require_name(name, "a predictor")
+    path = path_of(name)
+    if path.exists() and not force:
+        msg = f"the predictor {name!r} is there already ({path}): say --force or another name"
+        raise InputError(msg)
     space, head = create(asked.space, asked.options), Classifier(classes=asked.classes)
     subjects = candidates(space, head, asked.seed)
     prior = prior_of(asked.others, space, head, subjects, say)
@@ -118,7 +125,7 @@ def fit(
         networks=tuple(short(each.key) for each in found),
         labels=_labels(prior),
     )
-    write(record, path_of(name))
+    write(record, path)
     return record
 
 
@@ -240,20 +247,6 @@ def keep_networks(subjects: Sequence[NetworkSubject], folder: Path) -> list[Path
         msg = f"{str(folder)!r} cannot be written: {error.strerror or error}"
         raise OperationError(msg) from error
     return paths
-
-
-def require_name(name: str) -> None:
-    """Do nothing if a predictor may be called so.
-
-    Raises:
-        InputError: If it may not.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        msg = (
-            "a predictor needs a name such as lab-phone, of letters, digits, '.', '_' and '-', "
-            f"at most 100, got {name!r}"
-        )
-        raise InputError(msg)
 
 
 def _measured(

@@ -93,16 +93,24 @@ def build(
     settings: SourceSettings,
     name: str,
     *,
+    force: bool,
     say: Callable[[str], None],
     tell: Callable[[BuildProgress], None],
 ) -> LatencyTable:
     """Build a table and keep it in ``POCKETNAS_HOME/tables``.
 
     Raises:
-        InputError: If anything asked for does not fit.
+        InputError: If anything asked for does not fit, or there is one of that name that may not
+            be replaced.
         OperationError: If it cannot be built; what was timed stays in the store.
     """
     path = new_path(name)
+    if path.exists() and not force:
+        msg = (
+            f"the table {name!r} is there already ({path}): say --force to build it anew (what "
+            "was timed is known), or another --name"
+        )
+        raise InputError(msg)
     with devices(on, settings) as source:
         everything, affordable = plans(asked, source.lanes)
         say(estimate(everything, affordable, source))

@@ -63,6 +63,9 @@ def fit(
     clock_tier: Tier = "T3",
     precision: Bits = "fp32",
     seed: Annotated[int, typer.Option(help="Of the networks among which is chosen.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a predictor of that name.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a predictor to a device: a few networks are chosen by design, and measured.
@@ -78,6 +81,7 @@ def fit(
         _asked(space, space_option, classes, others, samples, seed),
         _measured(on, measurements),
         settings,
+        force=force,
         say=_say,
     )
     facts = {

@@ -61,6 +61,7 @@ def build(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be timed, and how long.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a table of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a latency table of a space on a device: every layer, then whole networks.
@@ -94,7 +95,7 @@ def build(
         return
     settings = settings_of(threads, clock_tier, precision)
     with progress(quiet=as_json) as (say, tell):
-        table = build(asked, on, settings, called, say=say, tell=tell)
+        table = build(asked, on, settings, called, force=force, say=say, tell=tell)
     _print_built(table, as_json=as_json)
 
 

@@ -78,6 +78,19 @@ def test_without_another_device_it_is_said_that_intervals_are_wide(pocketnas, tm
 
 
 @pytest.mark.usefixtures("fitted")
+def test_a_predictor_that_is_there_is_replaced_only_if_it_is_to_be(pocketnas, tmp_path):
+    mine = made_up_csv(tmp_path, "again", 9, SUBJECTS[:7])
+    words = ("predictor", "fit", "lab", *SPACE, "--measurements", str(mine))
+    before = len(load("lab").networks)
+    refused = pocketnas(*words)
+    assert refused.code == 2
+    assert "is there already" in refused.err
+    assert len(load("lab").networks) == before
+    assert pocketnas(*words, "--force").code == 0
+    assert len(load("lab").networks) == 7
+
+
+@pytest.mark.usefixtures("fitted")
 def test_it_is_held_against_networks_that_it_has_not_seen(pocketnas, tmp_path):
     unseen = made_up_csv(tmp_path, "unseen", 9, SUBJECTS[30:])
     done = pocketnas("predictor", "validate", "lab", "--measurements", str(unseen), "--json")
@@ -290,11 +303,11 @@ SMALL_FIT = ("fit", "a", *SMALL)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("fit", "a/b", "--space", "proxyless"), "needs a name such as lab-phone"),
-        (("fit", "../a", "--space", "proxyless"), "needs a name such as lab-phone"),
-        (("fit", "predictor:a", "--space", "proxyless"), "needs a name such as lab-phone"),
+        (("fit", "a/b", "--space", "proxyless"), "a predictor's name is letters"),
+        (("fit", "../a", "--space", "proxyless"), "a predictor's name is letters"),
+        (("fit", "predictor:a", "--space", "proxyless"), "a predictor's name is letters"),
         (("fit", "a" * 101, "--space", "proxyless"), "at most 100"),
-        (("fit", "", "--space", "proxyless"), "needs a name such as lab-phone"),
+        (("fit", "", "--space", "proxyless"), "a predictor's name is letters"),
         (("fit", "a", "--space", "nospace"), "unknown space 'nospace'"),
         (("fit", "a", "--space", "proxyless", "--from", "table:nowhere"), "no table 'nowhere'"),
         (("fit", "a", "--space", "proxyless", "--from", "predictor:b"), "no predictor 'b'"),

@@ -102,6 +102,16 @@ def test_a_table_of_a_made_up_device_has_every_layer_and_says_how_good_it_is(bui
     assert {entry.sessions for entry in table.entries.values()} == {3}
 
 
+@pytest.mark.usefixtures("built")
+def test_a_table_that_is_there_is_not_built_anew_unless_it_is_to_be(pocketnas):
+    before = path_of("mine").read_text()
+    refused = pocketnas(*BUILD, "--name", "mine")
+    assert refused.code == 2
+    assert "is there already" in refused.err
+    assert path_of("mine").read_text() == before
+    assert pocketnas(*BUILD, "--name", "mine", "--force").code == 0
+
+
 @pytest.mark.usefixtures("own_space", "made_up_device")
 def test_with_a_budget_the_rest_is_predicted_and_the_table_says_so(pocketnas):
     done = pocketnas(*BUILD, "--name", "some", "--budget", "4m")
