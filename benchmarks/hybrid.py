@@ -4,7 +4,7 @@ Both searches draw the same networks of the ``proxyless`` space for small images
 one seed, and replay the accuracies of one stored run (every network of the pool trained on digits;
 ``--train`` makes it anew, and without one it is made first). One measures every candidate on this
 computer, the other is ``hybrid`` with a predictor that starts from ten measured networks, chosen
-by design, and from no other device; the ten are counted. The networks of both fronts are then
+by design, and from no other device; the ten are counted. The networks of all fronts are then
 measured again together, ten interleaved sessions each. ``hypervolume_ratio`` is the hybrid's
 hypervolume over the other's, with the pool's least accuracy and 1.1 times its greatest latency as
 the reference point; ``times_fewer`` the device-seconds of the one over those of the other. A
@@ -59,7 +59,7 @@ from search_space.space import create as create_space
 from training.classification import SMALL_IMAGES
 from training.executor import Schedule, TrainingJob, TrainingResult
 from training.local_executor import LocalExecutor
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 STORED = Path(__file__).resolve().parent / "data" / "hybrid_accuracies.json"
 HEAD = Classifier(classes=10)
@@ -232,18 +232,52 @@ def hypervolume(points: Sequence[FrontPoint], accuracy: float, latency_ms: float
     return area
 
 
+def judged(
+    whole: Found,
+    mixed: Found,
+    accuracies: dict[str, float],
+    again: dict[str, float],
+    reference: tuple[float, float],
+) -> dict[str, float]:
+    """The front of a search that measured all against that of ``hybrid``."""
+    areas = [
+        hypervolume(
+            [
+                FrontPoint(index=i, accuracy=accuracies[key], latency_ms=again[key])
+                for i, key in enumerate(found.keys)
+            ],
+            *reference,
+        )
+        for found in (whole, mixed)
+    ]
+    return {
+        "hypervolume_ratio": areas[1] / areas[0],
+        "times_fewer": whole.seconds / mixed.seconds,
+        "device_s": whole.seconds,
+        "hybrid_device_s": mixed.seconds,
+        "measured": whole.measured,
+        "hybrid_measured": mixed.measured,
+    }
+
+
 def measured_again(source: LatencySource, pool: Pool, keys: Sequence[str]) -> dict[str, float]:
-    """Latencies of networks, together."""
+    """Latencies of networks, together.
+
+    Raises:
+        OperationError: If one cannot be measured, without which the fronts do not compare.
+    """
     by_key = {each.architecture.key: each for each in pool.subjects}
     requests = [
         LatencyRequest(id=key, subject=by_key[key], preset="search/10")
         for key in dict.fromkeys(keys)
     ]
-    return {
-        answer.request_id: answer.latency_ms
-        for answer in source.estimate(requests)
-        if isinstance(answer, LatencyEstimate)
-    }
+    found = {}
+    for answer in source.estimate(requests):
+        if not isinstance(answer, LatencyEstimate):
+            msg = f"a front was not measured again: {answer}"
+            raise OperationError(msg)
+        found[answer.request_id] = answer.latency_ms
+    return found
 
 
 def trained(pool: Pool) -> dict[str, float]:
@@ -274,7 +308,7 @@ def compared(
     """Both searches for each seed."""
     source = create("host", SourceSettings())
     known: dict[str, tuple[LatencyEstimate, float]] = {}
-    runs: list[dict[str, float]] = []
+    pairs: list[tuple[Found, Found]] = []
     try:
         everything = Counted(source, known)
         requests = [LatencyRequest(id=str(i), subject=s) for i, s in enumerate(pool.subjects)]
@@ -289,31 +323,13 @@ def compared(
             one, other = Counted(source, known), Counted(source, known)
             whole = searched(pool, one, one, seed, trials, target_ms, accuracies)
             mixed = searched(pool, hybrid(pool, other), other, seed, trials, target_ms, accuracies)
-            again = measured_again(source, pool, (*whole.keys, *mixed.keys))
-            areas = [
-                hypervolume(
-                    [
-                        FrontPoint(index=i, accuracy=accuracies[key], latency_ms=again[key])
-                        for i, key in enumerate(found.keys)
-                        if key in again
-                    ],
-                    *reference,
-                )
-                for found in (whole, mixed)
-            ]
-            runs.append(
-                {
-                    "hypervolume_ratio": areas[1] / areas[0],
-                    "times_fewer": whole.seconds / mixed.seconds,
-                    "device_s": whole.seconds,
-                    "hybrid_device_s": mixed.seconds,
-                    "measured": whole.measured,
-                    "hybrid_measured": mixed.measured,
-                }
-            )
-            sys.stderr.write(f"seed {seed}: {runs[-1]}\n")
+            pairs.append((whole, mixed))
+            sys.stderr.write(f"seed {seed}: {whole.measured} and {mixed.measured} measured\n")
+        ends = [key for pair in pairs for found in pair for key in found.keys]
+        again = measured_again(source, pool, ends)
     finally:
         source.close()
+    runs = [judged(*pair, accuracies, again, reference) for pair in pairs]
     return {
         "seeds": seeds,
         "trials": trials,

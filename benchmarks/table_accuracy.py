@@ -1,10 +1,12 @@
 """How far is a table that this computer built from whole networks that it has not seen?
 
 Builds a table of the ``proxyless`` space at 64 pixels (more than 1e9 networks) with this computer
-as the device: every layer by differences, the correction on whole networks. Then 200 other
-networks are measured, ten interleaved sessions each, and more for all as long as the truth is not
-known well enough: half the difference of the medians of odd and even sessions must be at most half
-of each limit. Beside the table, from the same measurements and with the same correction:
+as the device, as ``table build`` does: every layer by differences, the correction on whole
+networks. Then 200 other networks are measured, ten interleaved sessions each, and more for all as
+long as the truth is not known well enough: half the difference of the medians of odd and even
+sessions must be at most half of each limit. A run that was stopped goes on where its
+``POCKETNAS_HOME`` remembers. Beside the table, from the same measurements and with the same
+correction:
 
 * ``macs_line``: a line through MACs of the fitted networks;
 * ``kernel_forests``: nn-Meter's recipe (Zhang et al., MobiSys 2021, section 5.2), a random forest
@@ -23,17 +25,20 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from latency.accuracy import Accuracy
 from latency.builder import BATCH, Builder, BuildProgress
 from latency.correction import Whole, corrected_ms, fit
-from latency.presets import TABLE, exactly
+from latency.measurement import MeasurementProtocol
+from latency.presets import QUICK, TABLE, exactly
 from latency.signatures import Signature, distinct, parts_of
 from latency.source import (
+    LatencyAnswer,
     LatencyEstimate,
     LatencyRequest,
     LatencySource,
@@ -41,7 +46,9 @@ from latency.source import (
     SourceSettings,
     create,
 )
+from latency.store import identity_of
 from latency.table import Entry, LatencyTable
+from latency.table_file import write
 from latency.table_plan import plan, random_networks
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace
@@ -73,13 +80,47 @@ class Truth:
         return bool(median <= MEDIAN_LIMIT / 2 and p95 <= P95_LIMIT / 2)
 
 
-def measured(source: LatencySource, subjects: Sequence[NetworkSubject], sessions: int) -> Truth:
+class Noted:
+    """A source whose measurements are kept, for their noise; a ``LatencySource``."""
+
+    def __init__(self, source: LatencySource) -> None:
+        self._source = source
+        self.name, self.lanes = source.name, source.lanes
+        self.on_this_computer = source.on_this_computer
+        self.found: dict[str, tuple[float, ...]] = {}
+
+    def estimate(self, requests: Sequence[LatencyRequest]) -> Iterator[LatencyAnswer]:
+        """See ``LatencySource.estimate``."""
+        for answer in self._source.estimate(requests):
+            if isinstance(answer, LatencyEstimate) and answer.measurement is not None:
+                values = answer.measurement.session_values_ms
+                self.found[identity_of(answer.measurement)] = tuple(values)
+            yield answer
+
+    def close(self) -> None:
+        """Give back what the source holds."""
+        self._source.close()
+
+    def noise(self) -> list[dict[str, object]]:
+        """Of each file, its median and what its sessions were relative to that, shortest first."""
+        found = []
+        for values in self.found.values():
+            middle = statistics.median(values)
+            relative = [round(value / middle - 1, 6) for value in values]
+            found.append((round(middle, 6), relative))
+        return [{"median_ms": middle, "sessions": rest} for middle, rest in sorted(found)]
+
+
+def measured(
+    source: LatencySource, subjects: Sequence[NetworkSubject], protocol: MeasurementProtocol
+) -> Truth:
     """Networks in interleaved batches."""
     wholes, halves = [], []
+    sessions = protocol.sessions_min
     for start in range(0, len(subjects), BATCH):
         batch = subjects[start : start + BATCH]
         requests = [
-            LatencyRequest(id=str(i), subject=each, preset=f"table/{sessions}")
+            LatencyRequest(id=str(i), subject=each, preset=protocol.preset)
             for i, each in enumerate(batch)
         ]
         for answer in source.estimate(requests):
@@ -156,52 +197,67 @@ def told(predicted: Sequence[float], truth: Truth) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def built(source: LatencySource, sessions: int) -> tuple[LatencyTable, list[Whole], float]:
-    """The table, the networks that its correction was fitted on, and hours."""
+def built(
+    source: LatencySource, protocol: MeasurementProtocol
+) -> tuple[LatencyTable, list[Whole], float | None]:
+    """The table, the networks of its correction, and hours if everything was timed now."""
     start = time.monotonic()
-    wanted = plan(SPACE, HEAD, exactly(TABLE, sessions))
+    wanted = plan(SPACE, HEAD, protocol)
+    stored = 0
 
     def tell(progress: BuildProgress) -> None:
+        nonlocal stored
+        stored = progress.stored
         if progress.done % BATCH == 0:
             sys.stderr.write(f"{progress.done} of {progress.total} files\n")
 
     table = Builder(source, wanted, tell=tell).table(
         "table:benchmark", made_by="", space="proxyless size=64", everything=wanted.pieces
     )
-    fitted = measured(source, wanted.fitted, sessions)
-    return table, list(fitted.wholes), (time.monotonic() - start) / 3600
+    hours = None if stored else (time.monotonic() - start) / 3600
+    fitted = measured(source, wanted.fitted, protocol)  # as the builder has stored them
+    return table, list(fitted.wholes), hours
 
 
 def main() -> None:
     """Run it as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="24 networks, three sessions")
+    parser.add_argument("--quick", action="store_true", help="12 networks, short sessions")
     parser.add_argument("--networks", type=int, default=200)
-    parser.add_argument("--sessions", type=int, default=10)
-    parser.add_argument("--save", help="write the table to this path")
+    parser.add_argument("--sessions", type=int, default=10, help="of each network; first try")
+    parser.add_argument("--save", type=Path, help="write the table to this path")
+    parser.add_argument("--noise", type=Path, help="write what sessions differed by to this path")
     arguments = parser.parse_args()
-    networks, sessions = (24, 3) if arguments.quick else (arguments.networks, arguments.sessions)
-    source = create("host", SourceSettings())
+    if arguments.quick:
+        networks, layers, wholes = 12, exactly(QUICK, 3), exactly(QUICK, 3)
+    else:
+        networks = arguments.networks
+        layers = exactly(TABLE, TABLE.sessions_min)
+        wholes = exactly(TABLE, arguments.sessions)
+    source = Noted(create("host", SourceSettings()))
     try:
-        table, fitted, hours = built(source, sessions)
+        table, fitted, hours = built(source, layers)
+        if arguments.save:
+            write(table, arguments.save)
         known = {each.key for each in fitted}
         subjects = random_networks(SPACE, HEAD, networks, seed=1234, without=frozenset(known))
-        truth = measured(source, subjects, sessions)
+        truth = measured(source, subjects, wholes)
         while not (truth.is_known or arguments.quick) and truth.sessions < MOST_SESSIONS:
-            truth = measured(source, subjects, 2 * truth.sessions)
+            truth = measured(source, subjects, exactly(TABLE, 2 * truth.sessions))
     finally:
         source.close()
-    if arguments.save:
-        from pathlib import Path
-
-        from latency.table_file import write
-
-        write(table, Path(arguments.save))
+    residual_share = fit(table.entries, fitted).residual_share
+    if arguments.noise:
+        lines = ",\n".join(json.dumps(each) for each in source.noise())
+        arguments.noise.write_text(
+            f'{{"residual_share": {residual_share:.6f}, "files": [\n{lines}\n]}}\n'
+        )
     parts = distinct([whole.parts for whole in (*fitted, *truth.wholes)])
     print(
         json.dumps(
             {
                 **by_table(table.entries, fitted, truth),
+                "residual_share": residual_share,
                 "space_size": SPACE.count,
                 "entries": len(table.entries),
                 "sessions": truth.sessions,

@@ -61,6 +61,14 @@ def tiny_model(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def wide_model(tmp_path_factory) -> Path:
+    """As ``tiny_model``, [1, 1024] to [1, 1024]: long enough for ratios of microseconds."""
+    path: Path = tmp_path_factory.mktemp("models") / "wide.tflite"
+    path.write_bytes(_fully_connected(1024))
+    return path
+
+
 def _fully_connected(width: int) -> bytes:
     """The flatbuffer of a model that multiplies by a matrix and adds a vector."""
     import flatbuffers

@@ -154,10 +154,10 @@ def test_litert_is_as_fast_as_on_a_phone_without_a_scenario(bring_up, tiny_model
     assert best[followers[0]] <= 1.5 * best[followers[1]] + 2
 
 
-def test_a_throttled_phone_takes_longer_for_each_run_and_its_ledger_says_so(bring_up, tiny_model):
+def test_a_throttled_phone_takes_longer_for_each_run_and_its_ledger_says_so(bring_up, wide_model):
     cool = bring_up(HOT.replace("start_c = 60", "start_c = 30"))
     hot = bring_up(HOT)
-    model_us = {p: statistics.median(p.runs(tiny_model)["timed_us"]) for p in (cool, hot)}
+    model_us = {p: statistics.median(p.runs(wide_model)["timed_us"]) for p in (cool, hot)}
     assert model_us[hot] > 2.5 * model_us[cool]
     (entry,) = hot.ledger()
     assert entry["thermal_status"] == 2
@@ -237,13 +237,13 @@ def test_taskset_checks_the_phones_cores_and_tells_them_again(bring_up):
     assert phone.says("taskset 1 no-such-program; echo $?").endswith("127\n")
 
 
-def test_a_run_on_a_little_core_is_slower_by_its_clock(bring_up, tiny_model):
+def test_a_run_on_a_little_core_is_slower_by_its_clock(bring_up, wide_model):
     phone = bring_up(
         "version = 1\n[[clusters]]\ncores = 4\nmin_khz = 100000\nmax_khz = 500000\n"
         "[[clusters]]\ncores = 4\nmin_khz = 100000\nmax_khz = 2000000\n"
     )
     medians = {
-        mask: statistics.median(phone.runs(tiny_model, before=f"taskset {mask}")["timed_us"])
+        mask: statistics.median(phone.runs(wide_model, before=f"taskset {mask}")["timed_us"])
         for mask in ("10", "1")
     }
     assert medians["1"] > 2.5 * medians["10"]
