@@ -303,32 +303,28 @@ def trained(pool: Pool) -> dict[str, float]:
 
 
 def compared(
-    pool: Pool, accuracies: dict[str, float], seeds: int, trials: int
+    pool: Pool, source: LatencySource, accuracies: dict[str, float], seeds: int, trials: int
 ) -> dict[str, object]:
     """Both searches for each seed."""
-    source = create("host", SourceSettings())
     known: dict[str, tuple[LatencyEstimate, float]] = {}
     pairs: list[tuple[Found, Found]] = []
-    try:
-        everything = Counted(source, known)
-        requests = [LatencyRequest(id=str(i), subject=s) for i, s in enumerate(pool.subjects)]
-        latencies = [
-            answer.latency_ms
-            for answer in everything.estimate(requests)
-            if isinstance(answer, LatencyEstimate)
-        ]
-        target_ms = statistics.median(latencies)
-        reference = min(accuracies.values()), 1.1 * max(latencies)
-        for seed in range(seeds):
-            one, other = Counted(source, known), Counted(source, known)
-            whole = searched(pool, one, one, seed, trials, target_ms, accuracies)
-            mixed = searched(pool, hybrid(pool, other), other, seed, trials, target_ms, accuracies)
-            pairs.append((whole, mixed))
-            sys.stderr.write(f"seed {seed}: {whole.measured} and {mixed.measured} measured\n")
-        ends = [key for pair in pairs for found in pair for key in found.keys]
-        again = measured_again(source, pool, ends)
-    finally:
-        source.close()
+    everything = Counted(source, known)
+    requests = [LatencyRequest(id=str(i), subject=s) for i, s in enumerate(pool.subjects)]
+    latencies = [
+        answer.latency_ms
+        for answer in everything.estimate(requests)
+        if isinstance(answer, LatencyEstimate)
+    ]
+    target_ms = statistics.median(latencies)
+    reference = min(accuracies.values()), 1.1 * max(latencies)
+    for seed in range(seeds):
+        one, other = Counted(source, known), Counted(source, known)
+        whole = searched(pool, one, one, seed, trials, target_ms, accuracies)
+        mixed = searched(pool, hybrid(pool, other), other, seed, trials, target_ms, accuracies)
+        pairs.append((whole, mixed))
+        sys.stderr.write(f"seed {seed}: {whole.measured} and {mixed.measured} measured\n")
+    ends = [key for pair in pairs for found in pair for key in found.keys]
+    again = measured_again(source, pool, ends)
     runs = [judged(*pair, accuracies, again, reference) for pair in pairs]
     return {
         "seeds": seeds,
@@ -360,7 +356,12 @@ def main() -> None:
         accuracies = trained(pool)
     if arguments.train:
         arguments.accuracies.write_text(json.dumps(accuracies, indent=1) + "\n")
-    print(json.dumps(compared(pool, accuracies, seeds, trials)))
+    source = create("host", SourceSettings())
+    try:
+        found = compared(pool, source, accuracies, seeds, trials)
+    finally:
+        source.close()
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

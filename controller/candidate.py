@@ -60,6 +60,7 @@ class FoundLatency:
         artifact_sha256: Of the file that was timed; empty for a table.
         measurement: ``latency.account.account`` of what was measured, with what was predicted
             before; None for a table.
+        labels: What has to be said of the number beyond its measurement, for people.
     """
 
     latency_ms: float
@@ -71,6 +72,7 @@ class FoundLatency:
     verdict: str
     artifact_sha256: str
     measurement: dict[str, Json] | None
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, estimate: LatencyEstimate) -> FoundLatency:
@@ -86,6 +88,7 @@ class FoundLatency:
             verdict=estimate.verdict.value,
             artifact_sha256=estimate.artifact_sha256,
             measurement=None if measurement is None else _account(measurement, estimate.predicted),
+            labels=estimate.labels,
         )
 
     @property

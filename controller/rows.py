@@ -49,7 +49,11 @@ def proposal_from(row: Row) -> Proposal:
 def latency_row(found: FoundLatency) -> dict[str, object]:
     """A latency."""
     row = {name: getattr(found, name) for name in FoundLatency.__slots__}
-    return {**row, "measurement": json.dumps(found.measurement)}
+    return {
+        **row,
+        "measurement": json.dumps(found.measurement),
+        "labels": json.dumps(found.labels),
+    }
 
 
 def latency_from(row: Row, prefix: str) -> FoundLatency | None:
@@ -58,6 +62,7 @@ def latency_from(row: Row, prefix: str) -> FoundLatency | None:
         return None
     fields = {name: row[prefix + name] for name in FoundLatency.__slots__}
     fields["measurement"] = json.loads(fields["measurement"])
+    fields["labels"] = tuple(json.loads(fields["labels"]))
     return FoundLatency(**fields)
 
 

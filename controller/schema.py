@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("study_1",)
+REVISIONS = ("study_1", "study_2")
 """Schemas that this version knows, oldest first."""
 
 SCHEMA = MetaData()
@@ -73,6 +73,7 @@ def _latency(name: str) -> Table:
         Column("verdict", String(16), nullable=False),
         Column("artifact_sha256", String(64), nullable=False),
         Column("measurement", Text, nullable=False),
+        Column("labels", Text, nullable=False, server_default="[]"),
     )
 
 

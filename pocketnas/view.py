@@ -105,12 +105,13 @@ def _latency(found: FoundLatency | None) -> dict[str, Any] | None:
         "coverage": found.coverage,
         "artifact_sha256": found.artifact_sha256,
     }
-    measured = found.measurement or {}
+    measured: dict[str, Any] = dict(found.measurement or {})
     return {
         **shown,
         "conditions": measured.get("conditions"),
         "sessions": measured.get("sessions", []),
         "preset": measured.get("preset"),
+        "labels": [*found.labels, *measured.get("labels", [])],
     }
 
 

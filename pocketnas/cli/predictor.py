@@ -47,9 +47,13 @@ Measurements = Annotated[
     ),
 ]
 
+_OF_DEVICES = ("threads", "clock_tier", "precision")
+_MEASURED_ALREADY = "--measurements has what was measured"
+
 
 @app.command()
 def fit(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="That the predictor gets.")],
     *,
     space: Space,
@@ -73,8 +77,11 @@ def fit(
     Example: pocketnas predictor fit lab-phone --space mnasnet --from table:other-phone
       --on adb:any
     """
+    from pocketnas.cli.given import refuse_given
     from pocketnas.predicting import fit
 
+    if measurements is not None:
+        refuse_given(context, ("samples", *_OF_DEVICES), _MEASURED_ALREADY)
     settings = settings_of(threads, clock_tier, precision)
     record = fit(
         name,
@@ -104,6 +111,7 @@ def fit(
 
 @app.command()
 def validate(
+    context: typer.Context,
     name: Name,
     *,
     on: On = None,
@@ -125,8 +133,11 @@ def validate(
     Exit code 1 if it is off, or its intervals hold too few of them.
     """
     from pocketnas.accuracy_plot import require_drawable
+    from pocketnas.cli.given import refuse_given
     from pocketnas.predicting import check
 
+    if measurements is not None:
+        refuse_given(context, ("networks", "seed", *_OF_DEVICES), _MEASURED_ALREADY)
     if plot is not None:
         require_drawable(plot)
     record, checked = check(
@@ -151,6 +162,7 @@ def validate(
 
 @app.command()
 def suggest(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(
@@ -175,6 +187,7 @@ def suggest(
 
     Example: pocketnas predictor suggest lab-phone --count 3 --out next
     """
+    from pocketnas.cli.given import refuse_given
     from pocketnas.predicting import keep_networks, suggest_first, suggest_next
     from workspace.errors import InputError
 
@@ -183,6 +196,7 @@ def suggest(
         raise InputError(msg)
     predictions = None
     if name is not None:
+        refuse_given(context, ("space_option", "classes", "others"), "the predictor has its own")
         chosen, predictions = suggest_next(name, count or 1, seed)
     else:
         asked = _asked(str(space), space_option, classes, others, count or 10, seed)

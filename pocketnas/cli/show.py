@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,14 @@ def _print_front(facts: dict[str, Any]) -> None:
         _row(member, best) for member in sorted(shown, key=lambda member: member["predicted_ms"])
     ]
     print_table(("trial", "accuracy", "reward", "predicted ms", "measured ms", "verdict"), rows)
+    for label, members in _labels(shown).items():
+        typer.echo(f"  label of {members} of them: {label}")
     _print_predictions(facts["predictions"])
+
+
+def _labels(front: Sequence[dict[str, Any]]) -> Counter[str]:
+    """What has to be said of latencies, with how many of them."""
+    return Counter(label for member in front for label in member["latency"]["labels"])
 
 
 def _print_predictions(check: dict[str, Any] | None) -> None:

@@ -29,6 +29,7 @@ Classes = Annotated[
 
 @app.command()
 def show(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(metavar="TABLE", help="A table's name or path.", show_default="list all"),
@@ -50,8 +51,13 @@ def show(
     Example: pocketnas table show pixel1 --space proxyless
     """
     from pocketnas import tables
+    from pocketnas.cli.given import refuse_given
     from pocketnas.config import options_from
 
+    if name is None:
+        refuse_given(context, ("space", "space_option", "classes", "largest"), "no table is named")
+    if space is None:
+        refuse_given(context, ("space_option", "classes"), "no --space is named")
     if name is None:
         _print_list(tables.listed(), as_json=as_json)
         return
@@ -68,6 +74,7 @@ def show(
 
 @app.command(name="import")
 def import_(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Of any of the forms.")],
     *,
     name: Annotated[str, typer.Option(help="That the table gets.")],
@@ -108,8 +115,11 @@ def import_(
     from latency.table_conditions import conditions_from
     from latency.table_import import ImportForm, import_table
     from pocketnas import tables
+    from pocketnas.cli.given import refuse_given
     from pocketnas.config import options_from
 
+    if arch is None:
+        refuse_given(context, ("size", "classes"), "no --arch is named")
     path = tables.place_for(name, merge=merge, force=force)
     kind = tables.form_of(ImportForm, form)
     conditions = conditions_from(options_from(condition or [], "--condition"))

@@ -1,28 +1,11 @@
-import importlib.util
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from devices.device import DeviceState, RunRecord, RunSummary
 from latency.presets import QUICK
 from latency.testing import FakeDevice
-
-
-@pytest.fixture(scope="module")
-def campaign():
-    path = Path(__file__).parents[2] / "benchmarks" / "campaign.py"
-    spec = importlib.util.spec_from_file_location("campaign", path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["campaign"] = module
-    assert spec.loader is not None
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["campaign"]
-
 
 TIMES_US = [5000, 5100, 5300]
 
@@ -63,35 +46,35 @@ def ledger(*shas, threads=1):
     return {"unit-FAKE1": entries}
 
 
-def test_sessions_that_equal_an_entry_each_are_right(campaign):
+def test_sessions_that_equal_an_entry_each_are_right(script):
     found = [measurement(session(), session())]
-    assert campaign.check(found, ledger("a" * 64, "a" * 64)) == (0, 0)
+    assert script.check(found, ledger("a" * 64, "a" * 64)) == (0, 0)
 
 
-def test_an_entry_that_is_used_twice_is_doubled(campaign):
+def test_an_entry_that_is_used_twice_is_doubled(script):
     found = [measurement(session(), session())]
-    assert campaign.check(found, ledger("a" * 64)) == (0, 1)
+    assert script.check(found, ledger("a" * 64)) == (0, 1)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"mean_ms": 5.1334}, {"min_ms": 4.9}, {"max_ms": 5.301}, {"count": 4}],
 )
-def test_a_number_that_is_no_entrys_is_wrong(campaign, wrong):
+def test_a_number_that_is_no_entrys_is_wrong(script, wrong):
     found = [measurement(session(**wrong))]
-    assert campaign.check(found, ledger("a" * 64)) == (1, 0)
+    assert script.check(found, ledger("a" * 64)) == (1, 0)
 
 
-def test_an_entry_of_another_file_is_none_of_its(campaign):
-    assert campaign.check([measurement(session())], ledger("b" * 64)) == (1, 0)
+def test_an_entry_of_another_file_is_none_of_its(script):
+    assert script.check([measurement(session())], ledger("b" * 64)) == (1, 0)
 
 
-def test_an_entry_that_ran_with_other_flags_is_none_of_its(campaign):
+def test_an_entry_that_ran_with_other_flags_is_none_of_its(script):
     found = [measurement(session())]
-    assert campaign.check(found, ledger("a" * 64, threads=4)) == (1, 0)
+    assert script.check(found, ledger("a" * 64, threads=4)) == (1, 0)
 
 
-def test_connection_faults_are_seeded(campaign):
-    assert campaign.connection_plan(3, 600, 20) == campaign.connection_plan(3, 600, 20)
-    assert campaign.connection_plan(3, 600, 20) != campaign.connection_plan(4, 600, 20)
-    assert len(campaign.connection_plan(3, 600, 20).faults) > 10
+def test_connection_faults_are_seeded(script):
+    assert script.connection_plan(3, 600, 20) == script.connection_plan(3, 600, 20)
+    assert script.connection_plan(3, 600, 20) != script.connection_plan(4, 600, 20)
+    assert len(script.connection_plan(3, 600, 20).faults) > 10

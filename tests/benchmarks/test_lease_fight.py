@@ -1,24 +1,10 @@
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lease_fight.py"
-
-
-@pytest.fixture
-def script():
-    specification = importlib.util.spec_from_file_location("lease_fight", SCRIPT)
-    assert specification is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["lease_fight"] = module
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["lease_fight"]
 
 
 def test_no_phone_is_given_to_two_though_holders_are_killed_and_stopped():

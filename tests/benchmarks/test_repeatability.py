@@ -1,22 +1,4 @@
-import importlib.util
 import random
-import sys
-from pathlib import Path
-
-import pytest
-
-
-@pytest.fixture(scope="module")
-def script():
-    path = Path(__file__).parents[2] / "benchmarks" / "repeatability.py"
-    spec = importlib.util.spec_from_file_location("repeatability", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["repeatability"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["repeatability"]
 
 
 def test_the_stated_interval_holds_the_truth_as_often_as_it_says(script):

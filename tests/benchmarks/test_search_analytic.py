@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,27 +12,15 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "search_analytic.py"
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("search_analytic", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["search_analytic"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["search_analytic"]
-
-
-@pytest.fixture(scope="module")
-def problem(benchmark):
-    return benchmark.pixel1()
+def problem(script):
+    return script.pixel1()
 
 
 @pytest.fixture
-def best_of(benchmark, problem):
+def best_of(script, problem):
     def best_of(name, seed, evaluations):
         algorithm = create(settings_named(name, {}), problem.space.points, seed)
-        return benchmark.searched(problem, algorithm, evaluations).best
+        return script.searched(problem, algorithm, evaluations).best
 
     return best_of
 

@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ LATENCY = FoundLatency(
     verdict="unstable",
     artifact_sha256="ab" * 32,
     measurement={"conditions": {"unit": "x", "cores": [4, 5]}, "sessions": [{"median_ms": 0.3}]},
+    labels=("two phones, told as one",),
 )
 TRAINING = TrainingResult(
     accuracy=0.1 + 0.2,
@@ -193,6 +195,24 @@ def test_migrations_make_the_schema_of_the_code(tmp_path):
     with create_engine(sqlite_url(tmp_path / "study.db")).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SCHEMA) == []
+
+
+def test_a_study_of_before_labels_is_read_and_gone_on_with(tmp_path):
+    study = Study.in_folder(tmp_path, config="")
+    study.propose([(proposal(0), None), (proposal(1), None)], told=0)
+    study.found_latency(0, LATENCY)
+    study.close()
+    connection = sqlite3.connect(tmp_path / "study.db")
+    for table in ("latency", "final_latency"):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN labels")
+    connection.execute("UPDATE alembic_version SET version_num = 'study_1'")
+    connection.commit()
+    connection.close()
+    study = Study.in_folder(tmp_path)
+    study.found_latency(1, LATENCY)
+    first, second = study.candidates()
+    assert first.latency == replace(LATENCY, labels=())
+    assert second.latency == LATENCY
 
 
 def test_the_schema_is_one_that_postgresql_takes_too():

@@ -327,6 +327,12 @@ SMALL_FIT = ("fit", "a", *SMALL)
         (("suggest", "a", "--space", "proxyless"), "a predictor, or --space"),
         (("suggest", "a"), "no predictor 'a'"),
         (("suggest", "--space", "proxyless", "--from", "phone"), "another device is table:NAME"),
+        (
+            ("fit", "a", "--space", "proxyless", "--measurements", "m.csv", "--samples", "10"),
+            "--samples would be without effect, since --measurements has what was measured",
+        ),
+        (("validate", "a", "--measurements", "m.csv", "--threads", "1"), "--threads would be"),
+        (("suggest", "a", "--classes", "10", "--from", "b"), "--classes, --from would be without"),
         (("validate", "a"), "no predictor 'a'"),
         (("validate", "a", "--on", "host", "--measurements", "m.csv"), "give one of them"),
         (("validate", "a", "--plot", "a.pdf"), "a plot is a .png or .html file"),

@@ -4,9 +4,11 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from latency.table_file import load, write
 from pocketnas.assembly import assemble
 from pocketnas.config import SearchConfig
 
@@ -182,6 +184,19 @@ def test_a_training_command_and_a_source_of_ones_own_run_a_search(pocketnas):
     for trial in facts["trials"]:
         assert trial["accuracy"] in (0.08, 0.16, 0.24)
     assert pocketnas("replay", "run").code == 0
+
+
+def test_what_a_table_says_of_its_figures_is_shown_with_them(pocketnas, tmp_path):
+    label = "12 of 129 entries are predicted from the measured ones"
+    write(replace(load("pixel1"), labels=(label,)), tmp_path / "mine.yaml")
+    done = pocketnas(
+        "search", "--space=proxyless", f"--latency=table:{tmp_path}/mine.yaml",
+        "--dataset=analytic-standin", "--target-ms=75", "--trials=5", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"of them: {label}" in done.out
+    facts = shown(pocketnas)
+    assert all(trial["latency"]["labels"] == [label] for trial in facts["trials"])
 
 
 def test_a_search_on_a_table_ends_inside_its_hard_target(pocketnas):

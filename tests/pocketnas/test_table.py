@@ -225,6 +225,9 @@ def test_tables_of_other_conditions_are_not_merged(pocketnas):
     [
         (("show", "nowhere"), "no table 'nowhere'"),
         (("show", "pixel1", "--space", "nospace"), "unknown space 'nospace'"),
+        (("show", "--space", "mnasnet"), "--space would be without effect, since no table is"),
+        (("show", "pixel1", "--classes", "10"), "--classes would be without effect, since no --s"),
+        (("import", "x.csv", "--name", "a", "--size", "64"), "--size would be without effect"),
         (("export", "pixel1", "--form", "xml", "--out", "x"), "unknown form 'xml'"),
         (("diff", "pixel1", "nowhere"), "no table 'nowhere'"),
         (("import", "x.csv", "--name", "a/b"), "a table's name is letters"),

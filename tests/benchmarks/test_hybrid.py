@@ -1,0 +1,92 @@
+import pytest
+
+from controller.pareto import FrontPoint
+from latency.made_up import MadeUpDevice
+from latency.measurement import Verdict
+from latency.signatures import parts_of
+from latency.source import LatencyEstimate, LatencyRequest, Origin
+from workspace.errors import InputError
+
+pytest.importorskip("torch")
+
+DEVICE = MadeUpDevice(4)
+
+
+class StandIn:
+    """A stand-in for a computer that takes what a made-up device takes."""
+
+    name = "stand-in"
+    lanes = 1
+    on_this_computer = False
+
+    def __init__(self):
+        self.asked: list[LatencyRequest] = []
+
+    def estimate(self, requests):
+        for request in requests:
+            self.asked.append(request)
+            parts = parts_of(request.subject.architecture, request.subject.head)
+            latency_ms = DEVICE.latency_ms(parts)
+            yield LatencyEstimate(
+                request_id=request.id,
+                latency_ms=latency_ms,
+                low_ms=0.99 * latency_ms,
+                high_ms=1.01 * latency_ms,
+                origin=Origin.MEASURED,
+                source=self.name,
+                coverage=1.0,
+                verdict=Verdict.STABLE,
+            )
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def pool(script):
+    return script.Pool(40)
+
+
+def test_a_network_of_the_pool_is_found_by_its_number_and_a_stranger_is_refused(script, pool):
+    assert pool.decode((7,)) == pool.subjects[7].architecture
+    assert pool.encode(pool.decode((7,))) == (7,)
+    with pytest.raises(InputError, match="not in the pool"):
+        script.Pool(3).encode(pool.decode((7,)))
+
+
+def test_the_area_of_a_front_is_what_it_dominates(script):
+    points = [
+        FrontPoint(index=i, accuracy=accuracy, latency_ms=latency_ms)
+        for i, (accuracy, latency_ms) in enumerate([(0.5, 1.0), (0.7, 2.0), (0.6, 3.0)])
+    ]
+    assert script.hypervolume(points, 0.4, 4.0) == pytest.approx(0.1 * 3 + 0.2 * 2)
+    assert script.hypervolume(points, 0.6, 1.5) == 0.0
+
+
+def test_a_measurement_is_made_once_and_counted_each_time(script, pool):
+    source = StandIn()
+    known: dict[str, tuple[LatencyEstimate, float]] = {}
+    one, other = script.Counted(source, known), script.Counted(source, known)
+    requests = [LatencyRequest(id="a", subject=pool.subjects[0])]
+    assert [each.request_id for each in (*one.estimate(requests), *other.estimate(requests))] == [
+        "a",
+        "a",
+    ]
+    assert len(source.asked) == 1
+    assert (one.count, other.count) == (1, 1)
+    assert one.seconds == other.seconds > 0
+
+
+def test_a_search_that_predicts_ends_with_the_same_front_for_fewer_measurements(script, pool):
+    accuracies = {
+        subject.architecture.key: sum(
+            part.macs for part in parts_of(subject.architecture, subject.head)
+        )
+        ** 0.1
+        for subject in pool.subjects
+    }
+    found = script.compared(pool, StandIn(), accuracies, 2, 40)
+    assert found["least_hypervolume_ratio"] > 0.99
+    for run in found["runs"]:
+        assert run["measured"] >= 40
+        assert script.FIRST <= run["hybrid_measured"] < run["measured"]
