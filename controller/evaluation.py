@@ -102,9 +102,9 @@ class Evaluation:
 
     @property
     def _limits_ms(self) -> tuple[float, ...]:
-        """What the latency of any candidate is held against."""
-        target_ms, skip_above = self._reward.target_ms, self._settings.skip_above
-        return (target_ms,) if skip_above is None else (target_ms, skip_above * target_ms)
+        """What decides whether a candidate is trained at all."""
+        skip_above = self._settings.skip_above
+        return () if skip_above is None else (skip_above * self._reward.target_ms,)
 
     def close(self) -> None:
         """End what runs, begin nothing more, and give back devices and processes."""
@@ -195,6 +195,7 @@ class Evaluation:
         *,
         final: str | None = None,
         thresholds_ms: tuple[float, ...] = (),
+        decides: Decides = Decides.REWARD,
     ) -> LatencyRequest:
         """The question what a candidate takes.
 
@@ -203,6 +204,7 @@ class Evaluation:
             architecture: At any size.
             final: The preset of the last measurement; None while the search goes on.
             thresholds_ms: Latencies at which something is decided.
+            decides: What the answer is for, while the search goes on.
 
         Raises:
             InputError: If the network cannot run at the size that is to be timed.
@@ -215,6 +217,7 @@ class Evaluation:
                 id=f"trial-{index}",
                 subject=subject,
                 preset=self._settings.preset,
+                decides=decides,
                 thresholds_ms=thresholds_ms,
             )
         return LatencyRequest(
@@ -248,10 +251,13 @@ class Evaluation:
         found: FoundLatency,
         accuracy: float,
     ) -> FoundLatency:
-        """The latency, measured if it was predicted and may be on either side of the front.
+        """The latency, measured if it was predicted and the network may join the front.
 
-        The front is that of the outcomes which the algorithm had when it proposed the candidate,
-        so that it is the same whatever finishes first.
+        So whatever is on the front was measured, and what a measured network beats in accuracy
+        and, beyond its interval, in latency decides nothing: not the front, and not the best for
+        the target either, which is on the front. The front is that of the outcomes which the
+        algorithm had when it proposed the candidate, so that it is the same whatever finishes
+        first.
         """
         source = self._source
         if found.is_measured or not (isinstance(source, RefiningSource) and source.refines()):
@@ -260,9 +266,9 @@ class Evaluation:
         before = (one.outcome for one in self._study.told() if (one.told or 0) < known)
         points = (front_point(one) for one in before if isinstance(one, Evaluated))
         limit_ms = front_limit_ms(points, accuracy)
-        if not found.low_ms < limit_ms < found.high_ms:
+        if limit_ms <= found.low_ms:
             return found
-        answer = self._latency(proposal, architecture, (limit_ms,))
+        answer = self._latency(proposal, architecture, (limit_ms,), Decides.FRONT)
         if isinstance(answer, Failed) or answer.verdict is Verdict.REJECTED:
             return found
         better = FoundLatency.of(answer)
@@ -272,10 +278,16 @@ class Evaluation:
         return found
 
     def _latency(
-        self, proposal: Proposal, architecture: Architecture, thresholds_ms: tuple[float, ...]
+        self,
+        proposal: Proposal,
+        architecture: Architecture,
+        thresholds_ms: tuple[float, ...],
+        decides: Decides = Decides.REWARD,
     ) -> LatencyEstimate | Failed:
         try:
-            request = self.request(proposal.index, architecture, thresholds_ms=thresholds_ms)
+            request = self.request(
+                proposal.index, architecture, thresholds_ms=thresholds_ms, decides=decides
+            )
         except InputError as error:
             return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
         try:

@@ -58,8 +58,8 @@ class HybridUse:
 class HybridSource:
     """A ``LatencySource`` that asks its device only where a prediction does not decide.
 
-    A request is measured if one of its thresholds is in the predicted interval, if it is about a
-    final front or a report, if nothing is predicted (a file, a part that a table lacks), and if it
+    A request is measured if one of its thresholds is in the predicted interval, if it decides a
+    front or a report, if nothing is predicted (a file, a part that a table lacks), and if it
     is one of the first ``FIRST``. Measured answers improve the predictions after
     them, so an answer also depends on what was asked before; each says how it was found.
 
@@ -145,9 +145,9 @@ class HybridSource:
 
     def _is_needed(self, request: LatencyRequest, predicted: LatencyEstimate) -> bool:
         unsure = any(predicted.low_ms < each < predicted.high_ms for each in request.thresholds_ms)
-        is_final = request.decides is not Decides.REWARD
+        decides = request.decides is not Decides.REWARD
         with self._lock:
-            needed = unsure or is_final or self._measured < FIRST
+            needed = unsure or decides or self._measured < FIRST
             self._measured += needed
             self._predicted += not needed
         return needed

@@ -74,8 +74,8 @@ class LatencyRequest:
         preset: How hard to try: ``quick``, ``search`` or ``final``.
         priority: Larger first.
         decides: What it is for.
-        thresholds_ms: Latencies at which what is decided changes: the target, or where the
-            front begins. A source that predicts measures if one is in its interval.
+        thresholds_ms: Latencies at which what is decided changes, such as what is too slow to be
+            trained. A source that predicts measures if one is in its interval.
     """
 
     id: str
@@ -205,10 +205,10 @@ class SpaceSource(Protocol):
 
 @runtime_checkable
 class RefiningSource(Protocol):
-    """A ``LatencySource`` that predicts, and measures where thresholds of a request ask for it."""
+    """A ``LatencySource`` that predicts, and measures what decides."""
 
     def refines(self) -> bool:
-        """Whether asking again with other thresholds may give a better answer."""
+        """Whether asking again, now for what decides a front, may give a better answer."""
         ...
 
 
