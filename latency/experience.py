@@ -15,8 +15,9 @@ from dataclasses import replace
 from threading import Lock
 
 from latency.source import LatencyAnswer, LatencyEstimate, LatencyRequest
-from latency.table_source import NORMAL_95, TableSource
+from latency.table_source import TableSource
 from latency.table_validation import require_conditions
+from latency.without_device import NORMAL_95
 
 PRIOR_NETWORKS = 4.0
 

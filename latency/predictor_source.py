@@ -13,18 +13,16 @@ from latency.measurement import Verdict
 from latency.predictor_file import PredictorRecord
 from latency.signatures import Parts, parts_of, signature_of
 from latency.source import (
-    FileSubject,
     LatencyAnswer,
     LatencyEstimate,
     LatencyFailure,
     LatencyRequest,
-    NetworkSubject,
     Origin,
 )
 from latency.space_parts import taken_apart
 from latency.table_points import PointLatencies
-from latency.table_source import NORMAL_95
 from latency.table_validation import require_conditions
+from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
 from search_space.architecture import Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
@@ -36,7 +34,7 @@ CONFIDENCE = 0.95
 """Of the intervals, as everywhere."""
 
 
-class PredictorSource:
+class PredictorSource(WithoutDevice):
     """Answers of a predictor; a ``LatencySource``.
 
     A network with parts that no device was measured with is answered, and said so: its coverage
@@ -54,33 +52,14 @@ class PredictorSource:
         """See ``LatencySource.name``."""
         return self.record.name
 
-    @property
-    def lanes(self) -> int:
-        """One: an answer takes a millisecond."""
-        return 1
-
-    @property
-    def on_this_computer(self) -> bool:
-        """No: it takes next to nothing of this computer."""
-        return False
-
     def estimate(self, requests: Sequence[LatencyRequest]) -> Iterator[LatencyAnswer]:
         """See ``LatencySource.estimate``; all networks of a batch at once.
 
         Raises:
             InputError: If a subject is a file, which says nothing of its parts.
         """
-        for request in requests:
-            if isinstance(request.subject, FileSubject):
-                msg = (
-                    f"{self.name} knows parts of networks, not files: "
-                    f"{request.subject.artifact.path} can be timed on host or adb:SERIAL"
-                )
-                raise InputError(msg)
+        require_networks(self.name, requests)
         return self._answers(requests)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def require_covers(self, space: SearchSpace, head: Head) -> None:
         """Do nothing if networks of ``space`` have parts; any can be predicted, more or less well.
@@ -124,7 +103,7 @@ class PredictorSource:
             if measured.measurement is not None:
                 conditions = dict(measured.measurement.conditions.flat())
                 require_conditions(self.name, self.record.conditions, conditions)
-            parts = _parts(request)
+            parts = parts_asked(request)
             if not isinstance(parts, LatencyFailure):
                 found.append(measured_on(parts, measured))
         if found:
@@ -135,7 +114,7 @@ class PredictorSource:
     def _answers(self, requests: Sequence[LatencyRequest]) -> Iterator[LatencyAnswer]:
         known: list[tuple[str, Parts]] = []
         for request in requests:
-            found = _parts(request)
+            found = parts_asked(request)
             if isinstance(found, LatencyFailure):
                 yield found
             else:
@@ -174,12 +153,3 @@ def measured_on(parts: Parts, estimate: LatencyEstimate) -> Measurement:
         latency_ms=estimate.latency_ms,
         variance_ms2=(half_ms / NORMAL_95) ** 2,
     )
-
-
-def _parts(request: LatencyRequest) -> Parts | LatencyFailure:
-    subject = request.subject
-    assert isinstance(subject, NetworkSubject)
-    try:
-        return parts_of(subject.architecture, subject.head)
-    except InputError as error:
-        return LatencyFailure(request_id=request.id, text=str(error), retryable=False)

@@ -11,27 +11,23 @@ from latency.factored_points import FactoredLatencies
 from latency.measurement import Verdict
 from latency.signatures import Parts, Signature, parts_of, signature_of, unknown_part
 from latency.source import (
-    FileSubject,
     LatencyAnswer,
     LatencyEstimate,
     LatencyFailure,
     LatencyRequest,
-    NetworkSubject,
     Origin,
 )
 from latency.space_parts import taken_apart
 from latency.table import Entry, Known, LatencyTable, require_covered
 from latency.table_points import AdditiveLatencies, PointLatencies
+from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
 from search_space.architecture import Architecture, Head
 from search_space.decisions import DecisionSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
-NORMAL_95 = 1.96
-"""Half the width of a 95 % interval, in standard deviations."""
 
-
-class TableSource:
+class TableSource(WithoutDevice):
     """Corrected sums of a table's entries; a ``LatencySource``.
 
     The interval is where one measurement of the network would lie in 95 % of cases if its layers
@@ -51,33 +47,14 @@ class TableSource:
         """See ``LatencySource.name``."""
         return self.table.name
 
-    @property
-    def lanes(self) -> int:
-        """One: an answer takes microseconds."""
-        return 1
-
-    @property
-    def on_this_computer(self) -> bool:
-        """No: it takes next to nothing of this computer."""
-        return False
-
     def estimate(self, requests: Sequence[LatencyRequest]) -> Iterator[LatencyAnswer]:
         """See ``LatencySource.estimate``.
 
         Raises:
             InputError: If a subject is a file, which says nothing of its layers.
         """
-        for request in requests:
-            if isinstance(request.subject, FileSubject):
-                msg = (
-                    f"{self.name} knows layers, not files: {request.subject.artifact.path} "
-                    "can be timed on host or adb:SERIAL"
-                )
-                raise InputError(msg)
+        require_networks(self.name, requests)
         return (self._answer(request) for request in requests)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def missing(self, architecture: Architecture, head: Head) -> tuple[str, ...]:
         """The layers of a network that are not in the table, each named once, in order."""
@@ -145,14 +122,9 @@ class TableSource:
         return AdditiveLatencies.of(points, terms, what)
 
     def _answer(self, request: LatencyRequest) -> LatencyAnswer:
-        subject = request.subject
-        if not isinstance(subject, NetworkSubject):
-            msg = f"{self.name} knows layers, not files"
-            raise InputError(msg)
-        try:
-            parts = parts_of(subject.architecture, subject.head)
-        except InputError as error:
-            return LatencyFailure(request_id=request.id, text=str(error), retryable=False)
+        parts = parts_asked(request)
+        if isinstance(parts, LatencyFailure):
+            return parts
         missing = self._missing(parts)
         if missing:
             known = sum(part.key in self.table.entries for part in parts) / len(parts)

@@ -113,6 +113,10 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
             f"{str(path)!r}: the column {unknown[0]!r} is unknown; there can be {_COLUMNS + _MORE}"
         )
         raise InputError(msg)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        msg = f"{str(path)!r}: the column {twice[0]!r} comes twice"
+        raise InputError(msg)
 
 
 def _row(row: Mapping[str | Any, str | Any], where: str, head: Classifier) -> MeasuredNetwork:

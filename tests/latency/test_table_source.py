@@ -131,7 +131,9 @@ def test_files_are_refused_since_their_layers_are_unknown(tmp_path):
         outputs=(),
         tool="none",
     )
-    with pytest.raises(InputError, match=r"table:pixel1 knows layers, not files: .*a\.tflite"):
+    with pytest.raises(
+        InputError, match=r"table:pixel1 knows parts of networks, not files: .*a\.tflite"
+    ):
         SOURCE.estimate([LatencyRequest(id="file", subject=FileSubject(artifact=artifact))])
 
 

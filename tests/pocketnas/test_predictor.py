@@ -264,6 +264,7 @@ def test_a_search_can_be_by_a_predictor(pocketnas):
     [
         ("architecture,latency\na,1\n", "lacks the column latency_ms"),
         ("architecture,latency_ms,color\na,1,red\n", "the column 'color' is unknown"),
+        ("architecture,latency_ms,latency_ms\na,1,2\n", "'latency_ms' comes twice"),
         (
             "architecture,latency_ms\nmnasnet-a1,nan\n",
             "line 2: latency_ms must be a finite number",
