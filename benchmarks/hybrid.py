@@ -63,7 +63,7 @@ from workspace.errors import InputError, OperationError
 
 STORED = Path(__file__).resolve().parent / "data" / "hybrid_accuracies.json"
 HEAD = Classifier(classes=10)
-POOL, TRIALS, FIRST, SEEDS = 180, 300, 10, 5
+POOL, TRIALS, FIRST, SEEDS = 160, 300, 10, 5
 PRESET = "table"
 """Five sessions, half as long as those of ``search``: all of it is done in half an hour."""
 OPTIONS = {"size": "28", "channels": "1", "strides": SMALL_IMAGES["strides"]}
@@ -275,7 +275,7 @@ def measured_again(source: LatencySource, pool: Pool, keys: Sequence[str]) -> di
     """
     by_key = {each.architecture.key: each for each in pool.subjects}
     requests = [
-        LatencyRequest(id=key, subject=by_key[key], preset="search/10")
+        LatencyRequest(id=key, subject=by_key[key], preset=f"{PRESET}/10")
         for key in dict.fromkeys(keys)
     ]
     found = {}
