@@ -289,7 +289,7 @@ def measured_again(source: LatencySource, pool: Pool, keys: Sequence[str]) -> di
 
 def trained(pool: Pool) -> dict[str, float]:
     """The stored run: every network of the pool, trained on digits."""
-    executor = LocalExecutor(threads=2)
+    executor = LocalExecutor()
     found = {}
     try:
         for number, subject in enumerate(pool.subjects):
