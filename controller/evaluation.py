@@ -253,11 +253,11 @@ class Evaluation:
     ) -> FoundLatency:
         """The latency, measured if it was predicted and the network may join the front.
 
-        So whatever is on the front was measured, and what a measured network beats in accuracy
-        and, beyond its interval, in latency decides nothing: not the front, and not the best for
-        the target either, which is on the front. The front is that of the outcomes which the
-        algorithm had when it proposed the candidate, so that it is the same whatever finishes
-        first.
+        So what is on the front was measured, if the device answered, and what a network there
+        beats in accuracy and, beyond its interval, in latency decides nothing: not the front, and
+        not the best for the target either, which is on the front. The front is that of the
+        outcomes which the algorithm had when it proposed the candidate, so that it is the same
+        whatever finishes first.
         """
         source = self._source
         if found.is_measured or not (isinstance(source, RefiningSource) and source.refines()):

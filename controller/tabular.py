@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from workspace.errors import InputError
+from workspace.numbers import finite
 
 CHOICES = "choices"
 """The column of points."""
@@ -149,19 +149,8 @@ def _line(
                 raise InputError(msg)
             point = tuple(map(int, cell))
         else:
-            values.append(_number(cell, f"{where}, column {name}"))
+            values.append(finite(cell, f"{where}: {name}"))
     return point, values
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        msg = f"{where}: {text!r} is no finite number"
-        raise InputError(msg)
-    return value
 
 
 def _space(points: Sequence[Decisions], path: Path) -> DecisionSpace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from latency.predictor_source import measured_on
 from latency.signatures import parts_of
 from latency.source import LatencyEstimate, LatencyRequest, LatencySource, NetworkSubject
 from workspace.errors import InputError
+from workspace.numbers import finite
 
 if TYPE_CHECKING:
     from latency.table import Condition
@@ -130,21 +130,10 @@ def _row(row: Mapping[str | Any, str | Any], where: str, head: Classifier) -> Me
         parts = parts_of(architecture, head)
         measurement = Measurement(
             parts=parts,
-            latency_ms=_number(row["latency_ms"], "latency_ms"),
-            variance_ms2=_number(row.get("variance_ms2") or "0", "variance_ms2"),
+            latency_ms=finite(row["latency_ms"] or "", "latency_ms"),
+            variance_ms2=finite(row.get("variance_ms2") or "0", "variance_ms2"),
         )
     except InputError as error:
         msg = f"{where}: {error}"
         raise InputError(msg) from error
     return MeasuredNetwork(key=architecture.key, measurement=measurement, conditions={})
-
-
-def _number(text: str | None, name: str) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        msg = f"{name} must be a finite number, got {text!r}"
-        raise InputError(msg)
-    return value
