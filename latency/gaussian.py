@@ -27,7 +27,10 @@ OUTLIER_SHARES = (0.01, 0.05, 0.15)
 """That are averaged over."""
 
 LEAST_NOISE, MOST_NOISE = 0.0025, 0.16
-"""Shares of the latency between which the noise is averaged over, evenly in its logarithm."""
+"""Shares of the latency between which the noise is averaged over, in even steps of its logarithm.
+
+Beforehand a noise is as likely as its root is large: ten measurements of as many weights leave
+little that looks like noise, whatever it is, and to take it for small is the worse mistake."""
 
 _ROUNDS = 40
 _GRID = 48
@@ -178,7 +181,7 @@ def weights_of(found: Sequence[Fit]) -> list[float]:
     """Probability of each fit; they sum to 1."""
     import numpy as np
 
-    logs = np.array([fit.evidence for fit in found])
+    logs = np.array([fit.evidence + np.log(fit.noise.weight) for fit in found])
     likely = np.exp(logs - logs.max())
     return [float(each) for each in likely / likely.sum()]
 
@@ -234,10 +237,10 @@ def noise_shares(count: int) -> list[float]:
 
 
 def _noises(shares: Sequence[float]) -> Iterator[Noise]:
-    weight = 1 / (len(shares) * len(OUTLIER_SHARES))
+    total = len(OUTLIER_SHARES) * sum(share**0.5 for share in shares)
     for share in shares:
         for outliers in OUTLIER_SHARES:
-            yield Noise(share=share, outliers=outliers, weight=weight)
+            yield Noise(share=share, outliers=outliers, weight=share**0.5 / total)
 
 
 def _quantile(share: float, noises: Sequence[Noise], level: float) -> float:
