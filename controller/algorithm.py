@@ -10,11 +10,16 @@ from enum import StrEnum
 from typing import Protocol, assert_never, cast
 
 from controller import settings as kinds
+from controller.reward import Reward
 from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
 from search_space.decisions import DecisionSpace, Point, PointSpace
 from workspace import plugin
 from workspace.errors import InputError
+
+AGAIN = "again"
+"""In the note of a proposal whose point was proposed before: how often. It is then evaluated anew,
+with another seed, rather than given what was found before."""
 
 
 class Goal(StrEnum):
@@ -52,13 +57,20 @@ class Proposal:
         index: 0 for the first one asked of this algorithm, then 1, 2, …
         point: In the algorithm's space.
         parents: Indices of the proposals it was made from.
-        note: Whatever the algorithm wants to find again when it is told, small and JSON.
+        note: Whatever the algorithm wants to find again when it is told, small and JSON;
+            ``AGAIN`` is for the search too.
     """
 
     index: int
     point: Point
     parents: tuple[int, ...] = ()
     note: Mapping[str, Json] = field(default_factory=dict, hash=False)
+
+    @property
+    def again(self) -> int:
+        """How often its point was proposed before, if it is to be evaluated anew; else 0."""
+        count = self.note.get(AGAIN, 0)
+        return count if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,13 +184,17 @@ def settings_named(name: str, options: Mapping[str, str]) -> AlgorithmSettings:
     return kinds.named(name, options)
 
 
-def create(settings: AlgorithmSettings, space: PointSpace, seed: int) -> SearchAlgorithm:
+def create(
+    settings: AlgorithmSettings, space: PointSpace, seed: int, *, reward: Reward | None = None
+) -> SearchAlgorithm:
     """The algorithm that ``settings`` are of.
 
     Args:
         settings: Of one of ours, or the reference of a user's own.
         space: Where it may propose points.
         seed: With the calls made of it, it fixes every proposal.
+        reward: What outcomes' rewards are worked out by from accuracy and latency, for those
+            that can use it; None where they are not.
 
     Raises:
         InputError: If the algorithm cannot search ``space``, or the user's own is none.
@@ -204,6 +220,10 @@ def create(settings: AlgorithmSettings, space: PointSpace, seed: int) -> SearchA
             from controller.optuna_adapter import Tpe
 
             return Tpe(_fixed_length(space, "tpe"), settings, seed=seed)
+        case kinds.SurrogateSettings():
+            from controller.surrogate import Surrogate
+
+            return Surrogate(space, settings, seed=seed, reward=reward)
         case kinds.UserSettings():
             return _users_own(settings, space, seed)
     assert_never(settings)

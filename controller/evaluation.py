@@ -50,7 +50,8 @@ class EvaluationSettings:
         task: Name of the task.
         head: What networks end in.
         schedule: How they are trained.
-        seed: Of every training, so that equal networks get equal accuracies.
+        seed: Of every training, so that equal networks get equal accuracies; one that is evaluated
+            again has the next seed, the one after that, …
         timed_size: Input size that is timed; None for the architecture's own.
         train_size: Input size that is trained; None for the architecture's own.
         preset: How hard a latency is tried.
@@ -157,8 +158,16 @@ class Evaluation:
         reward = self._reward.value(result.accuracy, found.latency_ms)
         return evaluated(proposal, result, found, reward)
 
-    def job(self, index: int, architecture: Architecture, *, checkpoint: str = "") -> TrainingJob:
+    def job(
+        self, index: int, architecture: Architecture, *, checkpoint: str = "", again: int = 0
+    ) -> TrainingJob:
         """The training of a candidate; equal ones give equal weights where training is exact.
+
+        Args:
+            index: Of its proposal.
+            architecture: At any size.
+            checkpoint: Where weights go; nowhere if empty.
+            again: How often it was trained before, where that is to tell more.
 
         Raises:
             InputError: If the network cannot run at the size that is to be trained.
@@ -169,7 +178,7 @@ class Evaluation:
             architecture=_at(architecture, settings.train_size),
             task=settings.task,
             schedule=settings.schedule,
-            seed=settings.seed,
+            seed=settings.seed + again,
             deadline_s=settings.deadline_s,
             checkpoint=checkpoint,
         )
@@ -317,7 +326,7 @@ class Evaluation:
 
     def _training(self, proposal: Proposal, architecture: Architecture) -> TrainingResult | Failed:
         try:
-            job = self.job(proposal.index, architecture)
+            job = self.job(proposal.index, architecture, again=proposal.again)
         except InputError as error:
             return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
         try:

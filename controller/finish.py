@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from controller.algorithm import Evaluated
 from controller.candidate import Candidate, FoundLatency
@@ -21,7 +22,7 @@ class FrontMember:
 
     Attributes:
         candidate: All that is known of it.
-        accuracy: Of its training.
+        accuracy: Of its training; the mean of several where it was evaluated again.
         predicted: What the search took it to take.
         measured: What the last measurement found; None where the source has no device, or where
             it failed.
@@ -42,11 +43,19 @@ class FrontMember:
 
 def front(study: Study, reward: Reward) -> tuple[FrontMember, ...]:
     """The Pareto front of what was evaluated so far, fastest first as the search saw it."""
-    return tuple(member_of(candidate, reward) for candidate in _front_candidates(study))
+    return tuple(
+        member_of(study.candidate(point.index), reward, point.accuracy)
+        for point in front_points(study.told())
+    )
 
 
-def member_of(candidate: Candidate, reward: Reward) -> FrontMember:
+def member_of(candidate: Candidate, reward: Reward, accuracy: float | None = None) -> FrontMember:
     """An evaluated candidate as a member of the front.
+
+    Args:
+        candidate: All that is known of it.
+        reward: Of accuracy and latency.
+        accuracy: The mean, where its point was evaluated again; else that of its training.
 
     Raises:
         ValueError: If it was not evaluated.
@@ -54,7 +63,7 @@ def member_of(candidate: Candidate, reward: Reward) -> FrontMember:
     if candidate.training is None or candidate.latency is None:
         msg = f"trial {candidate.index} was not evaluated"
         raise ValueError(msg)
-    accuracy = candidate.training.accuracy
+    accuracy = candidate.training.accuracy if accuracy is None else accuracy
     latency = _last(candidate.latency, candidate.final)
     return FrontMember(
         candidate=candidate,
@@ -66,9 +75,23 @@ def member_of(candidate: Candidate, reward: Reward) -> FrontMember:
 
 
 def front_points(candidates: Iterable[Candidate]) -> tuple[FrontPoint, ...]:
-    """The Pareto front of ``candidates``; those that were not evaluated are not on it."""
-    outcomes = (candidate.outcome for candidate in candidates)
-    return front_of(front_point(one) for one in outcomes if isinstance(one, Evaluated))
+    """The Pareto front of ``candidates``; those that were not evaluated are not on it.
+
+    A network that was evaluated again is on it as the first of its trials, with their mean
+    accuracy.
+    """
+    points: dict[int, FrontPoint] = {}
+    trials: dict[str, list[int]] = {}
+    for candidate in candidates:
+        if isinstance(candidate.outcome, Evaluated):
+            points[candidate.index] = front_point(candidate.outcome)
+            own = trials.setdefault(candidate.key, [])
+            if not own or candidate.proposal.again:
+                own.append(candidate.index)
+    return front_of(
+        replace(points[own[0]], accuracy=fmean(points[index].accuracy for index in own))
+        for own in trials.values()
+    )
 
 
 def best_of(members: Iterable[FrontMember], reward: Reward) -> FrontMember | None:

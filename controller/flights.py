@@ -42,7 +42,8 @@ class Flights:
     A candidate is timed, then trained, so that timing one overlaps with training another. A
     proposal takes the outcome of the last one before it, by index, that is for the same network,
     and waits for it if need be, so that what becomes of it does not depend on who is faster. Only
-    if that one failed is it evaluated itself: the failure may have passed.
+    if that one failed is it evaluated itself: the failure may have passed. One that is proposed
+    ``again`` is evaluated itself too.
 
     Args:
         evaluation: Times and trains.
@@ -73,7 +74,9 @@ class Flights:
             failed = Failed(proposal=proposal, kind=FailureKind.DECODE, text=made)
             flight.future.set_result(failed)
             return
-        before = self._study.last_with_key(made, before=proposal.index)
+        before = None
+        if not proposal.again:
+            before = self._study.last_with_key(made, before=proposal.index)
         if before is None:
             self._evaluate(flight, made)
         elif before in self._flying:

@@ -29,8 +29,8 @@ class Ledger:
         self._told.extend(bytes(count))
         return range(first, first + count)
 
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Note that ``outcomes`` are told; nothing is noted if one of them cannot be.
+    def check(self, outcomes: Sequence[Outcome]) -> None:
+        """Do nothing if ``outcomes`` can be told.
 
         Raises:
             ValueError: If a proposal was never made here, or has been told before.
@@ -43,5 +43,13 @@ class Ledger:
             if self._told[index] or indices.count(index) > 1:
                 msg = f"the outcome of proposal {index} was told before"
                 raise ValueError(msg)
-        for index in indices:
-            self._told[index] = True
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Note that ``outcomes`` are told; nothing is noted if one of them cannot be.
+
+        Raises:
+            ValueError: See ``check``.
+        """
+        self.check(outcomes)
+        for outcome in outcomes:
+            self._told[outcome.proposal.index] = True

@@ -23,6 +23,7 @@ class AlgorithmName(StrEnum):
     EVOLUTION = "evolution"
     NSGA2 = "nsga2"
     TPE = "tpe"
+    SURROGATE = "surrogate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,29 @@ class TpeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurrogateSettings:
+    """Search by a model of what candidates give (Bayesian optimization).
+
+    Attributes:
+        startup: Evaluated outcomes before the first proposal that comes from the model.
+        objectives: What is to improve: 1 is the reward, 2 the area under the front of the first
+            two objectives, accuracy and latency.
+        noise: Standard deviation of the error of an accuracy (where the reward is not known, of a
+            reward), as repeated trainings of one network show it. With it a point may be
+            evaluated more than once, and is not judged by its luckiest time.
+    """
+
+    startup: int = 10
+    objectives: int = 1
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.noise >= 0, self, "surrogate", "noise", "at least 0")
+        _check(self.startup >= 2, self, "surrogate", "startup", "at least 2")
+        _check(1 <= self.objectives <= 2, self, "surrogate", "objectives", "1 or 2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserSettings:
     """An algorithm of yours.
 
@@ -149,7 +173,14 @@ class UserSettings:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-OwnSettings = RandomSettings | PpoSettings | EvolutionSettings | Nsga2Settings | TpeSettings
+OwnSettings = (
+    RandomSettings
+    | PpoSettings
+    | EvolutionSettings
+    | Nsga2Settings
+    | TpeSettings
+    | SurrogateSettings
+)
 AlgorithmSettings = OwnSettings | UserSettings
 
 _CLASSES: Mapping[AlgorithmName, type[OwnSettings]] = {
@@ -158,6 +189,7 @@ _CLASSES: Mapping[AlgorithmName, type[OwnSettings]] = {
     AlgorithmName.EVOLUTION: EvolutionSettings,
     AlgorithmName.NSGA2: Nsga2Settings,
     AlgorithmName.TPE: TpeSettings,
+    AlgorithmName.SURROGATE: SurrogateSettings,
 }
 
 

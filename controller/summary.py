@@ -10,6 +10,7 @@ from controller.algorithm import FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, best_of, front_points, member_of
 from controller.prediction_check import PredictionCheck
+from controller.ranking import Ranking
 from controller.reward import Reward
 from controller.study import Study
 
@@ -29,6 +30,7 @@ class Summary:
         repeated: How many were for a network that an earlier one was for.
         stand_ins: What stood in for trainings, each sentence once.
         predictions: Beside what was measured; None where nothing was predicted and measured.
+        ranking: Of the front; None where too few networks were trained again.
     """
 
     created: str
@@ -41,6 +43,7 @@ class Summary:
     repeated: int
     stand_ins: tuple[str, ...]
     predictions: PredictionCheck | None
+    ranking: Ranking | None
 
     @property
     def told(self) -> int:
@@ -56,7 +59,9 @@ def summarize(study: Study, reward: Reward) -> Summary:
         reward: Of the search.
     """
     trials = tuple(study.candidates())
-    front = tuple(member_of(trials[point.index], reward) for point in front_points(trials))
+    front = tuple(
+        member_of(trials[point.index], reward, point.accuracy) for point in front_points(trials)
+    )
     trainings = [trial.training for trial in trials if trial.training]
     return Summary(
         created=study.created,
@@ -69,4 +74,5 @@ def summarize(study: Study, reward: Reward) -> Summary:
         repeated=sum(trial.same_as is not None for trial in trials),
         stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
         predictions=PredictionCheck.of(trials),
+        ranking=Ranking.of(front, trials, reward),
     )

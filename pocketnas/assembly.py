@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller import algorithm
+from controller.confirm import Confirming
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
 from controller.reward import Reward, RewardMode
@@ -90,9 +91,8 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     """
     proxy, head = _task(config)
     space = space_of(config)
-    reward = Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
-    found = algorithm.settings_named(config.algorithm, config.algorithm_options)
-    searcher = algorithm.create(found, space.points, config.seed)
+    reward = reward_of(config)
+    searcher = algorithm_of(config, space)
     for name in (config.preset, config.final_preset):
         preset(name)
     executor = executors.create(
@@ -112,6 +112,29 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
         raise
     settings = SearchSettings(trials=config.trials, window=config.window, mode=Mode(config.mode))
     return Assembly(config, space, searcher, settings, evaluation, reward, source, final, executor)
+
+
+def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAlgorithm:
+    """The algorithm of a search, fresh.
+
+    Raises:
+        InputError: If there is no such algorithm or option, or it cannot search the space, or
+            too few trials come before those that are evaluated again.
+    """
+    settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    made = algorithm.create(settings, space.points, config.seed, reward=reward_of(config))
+    if not config.confirm:
+        return made
+    return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def reward_of(config: SearchConfig) -> Reward:
+    """What candidates of a search are worth.
+
+    Raises:
+        InputError: If the target is no latency.
+    """
+    return Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:

@@ -57,6 +57,7 @@ def _page(run: Run) -> str:
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
         *_warnings(run),
+        *_order(run),
         *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
@@ -104,6 +105,28 @@ def _warnings(run: Run) -> list[str]:
     if check is None or not check["alarm"]:
         return []
     return [f'<p class="stand-in">Warning: {html.escape(check["alarm"])}</p>']
+
+
+def _order(run: Run) -> list[str]:
+    """How sure the best is the best, where networks were trained again."""
+    ranking = run["ranking"]
+    if ranking is None:
+        return []
+    rows = "".join(
+        f"<tr><td>{one['index']}</td><td>{one['trainings']}</td>"
+        f"<td>{one['accuracy_low']:.4f} to {one['accuracy_high']:.4f}</td>"
+        f"<td>{one['best']:.0%}</td></tr>"
+        for one in ranking["members"]
+        if one["best"] > 0 or one["tied"]
+    )
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("trial", "trainings", "accuracy on average (90 %)", "is the best")
+    )
+    return [
+        f"<p>{html.escape(ranking['sentence'])}</p>",
+        f"<table><tr>{head}</tr>{rows}</table>",
+    ]
 
 
 def _front_chart(run: Run) -> tuple[str, Figure]:

@@ -11,11 +11,10 @@ from controller.evaluation import Evaluation
 from controller.finish import best, measure_front
 from controller.prediction_check import PredictionCheck
 from controller.progress import Observer
-from controller.reward import Reward, RewardMode
 from controller.search import Search
 from controller.study import Study
 from latency.source import LatencyFailure, LatencySource
-from pocketnas.assembly import Assembly, assemble, head_of
+from pocketnas.assembly import Assembly, algorithm_of, assemble, head_of, reward_of, space_of
 from pocketnas.config import SearchConfig
 from pocketnas.networks import Found
 from workspace.errors import InputError
@@ -88,15 +87,11 @@ def replay(folder: Path) -> ReplayReport:
         InputError: If it is no run, or of a newer version.
         ReplayError: If a proposal differs.
     """
-    from controller import algorithm
     from controller import replay as replaying
-    from pocketnas.assembly import space_of
 
     config = load_config(folder)
     study = open_study(folder, config)
-    settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
-    fresh = algorithm.create(settings, space_of(config).points, config.seed)
-    return replaying.replay(study, fresh)
+    return replaying.replay(study, algorithm_of(config, space_of(config)))
 
 
 def load_config(folder: Path) -> SearchConfig:
@@ -175,8 +170,7 @@ def trial_of(folder: Path, which: str) -> Found:
     config = load_config(folder)
     study = open_study(folder, config)
     if which == "best":
-        reward = Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
-        chosen = best(study, reward)
+        chosen = best(study, reward_of(config))
         if chosen is None:
             msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
             raise InputError(msg)

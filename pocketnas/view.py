@@ -12,6 +12,7 @@ from typing import Any
 from controller.candidate import Candidate, FoundLatency
 from controller.finish import FrontMember
 from controller.prediction_check import PredictionCheck
+from controller.ranking import Ranking
 from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
@@ -49,6 +50,7 @@ def view(folder: Path) -> dict[str, Any]:
         "failures": [{"index": c.index, "text": c.text} for c in summary.trials if c.failure],
         "stand_ins": _stand_ins(summary.trials),
         "predictions": _predictions(summary.predictions),
+        "ranking": _ranking(summary.ranking),
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),
@@ -129,6 +131,10 @@ def _member(member: FrontMember) -> dict[str, Any]:
 
 def _predictions(check: PredictionCheck | None) -> dict[str, Any] | None:
     return None if check is None else {**asdict(check), "alarm": check.alarm}
+
+
+def _ranking(ranking: Ranking | None) -> dict[str, Any] | None:
+    return None if ranking is None else {**asdict(ranking), "sentence": ranking.sentence}
 
 
 def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from workspace.errors import InputError
@@ -95,21 +95,20 @@ class DecisionSpace:
 
     Attributes:
         choices: In the order of the point's entries; names are unique.
+        option_counts: Number of options of each choice.
     """
 
     choices: tuple[Choice, ...]
+    option_counts: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        counts = tuple(len(choice.options) for choice in self.choices)
+        object.__setattr__(self, "option_counts", counts)
         names = [choice.name for choice in self.choices]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled or not names:
             msg = f"a decision space needs choices with unique names, doubled: {doubled}"
             raise ValueError(msg)
-
-    @property
-    def option_counts(self) -> tuple[int, ...]:
-        """Number of options of each choice."""
-        return tuple(len(choice.options) for choice in self.choices)
 
     @property
     def count(self) -> int:
@@ -131,6 +130,16 @@ class DecisionSpace:
         step = rng.randrange(1, self.option_counts[position])
         decisions[position] = (decisions[position] + step) % self.option_counts[position]
         return tuple(decisions)
+
+    def neighbours(self, point: Point) -> list[Decisions]:
+        """All points that differ from ``point`` in one choice."""
+        decisions = self.checked(point)
+        return [
+            (*decisions[:place], option, *decisions[place + 1 :])
+            for place, count in enumerate(self.option_counts)
+            for option in range(count)
+            if option != decisions[place]
+        ]
 
     def crossover(self, first: Point, second: Point, rng: random.Random) -> Decisions:
         """Take each choice from one parent or the other, with equal chance (uniform crossover)."""

@@ -58,7 +58,7 @@ def search(
     algorithm: Annotated[
         Text,
         typer.Option(
-            help="random, ppo, evolution, nsga2, tpe, or package.module:NAME.",
+            help="random, ppo, evolution, nsga2, tpe, surrogate, or package.module:NAME.",
             show_default="evolution",
         ),
     ] = None,
@@ -75,6 +75,14 @@ def search(
     ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Networks to evaluate.", show_default="100")
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            help="The last so many trials train the best networks again, so that luck is told "
+            "from worth.",
+            show_default="0",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
     run: Annotated[
@@ -184,6 +192,7 @@ def search(
             "algorithm_options": options_from(algorithm_option or [], "--algorithm-option"),
             "reward": reward,
             "trials": trials,
+            "confirm": confirm,
             "seed": seed,
             "size": size,
             "train_size": train_size,

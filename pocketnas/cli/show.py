@@ -64,6 +64,8 @@ def _print_front(facts: dict[str, Any]) -> None:
     for label, members in _labels(shown).items():
         typer.echo(f"  label of {members} of them: {label}")
     _print_predictions(facts["predictions"])
+    if facts["ranking"] is not None:
+        typer.echo(facts["ranking"]["sentence"])
 
 
 def _labels(front: Sequence[dict[str, Any]]) -> Counter[str]:

@@ -250,3 +250,44 @@ def lab(tmp_path):
     made = Lab(tmp_path)
     yield made
     made.close()
+
+
+class NestedSpace:
+    """An order of four blocks, and one to three stages of kernel and operator; a PointSpace."""
+
+    def sample(self, rng):
+        stages = tuple(self._stage(rng) for _ in range(rng.randrange(1, 4)))
+        return (tuple(rng.sample(range(4), 4)), stages)
+
+    def mutate(self, point, rng):
+        order, stages = point
+        kind = rng.randrange(3)
+        if kind == 0:
+            first, second = rng.sample(range(4), 2)
+            changed = list(order)
+            changed[first], changed[second] = changed[second], changed[first]
+            return (tuple(changed), stages)
+        if kind == 1:
+            more = len(stages) < 3 and (len(stages) == 1 or rng.random() < 0.5)
+            return (order, (*stages, self._stage(rng)) if more else stages[:-1])
+        place = rng.randrange(len(stages))
+        (kernel, op) = stages[place]
+        stage = ((kernel + 2) % 6, op)
+        return (order, (*stages[:place], stage, *stages[place + 1 :]))
+
+    def crossover(self, first, second, rng):
+        return (first[0], rng.choice((first, second))[1])
+
+    def validate(self, point):
+        order, stages = point
+        assert sorted(order) == [0, 1, 2, 3]
+        assert 1 <= len(stages) <= 3
+        assert all(kernel in (1, 3, 5) and op in ("conv", "mbconv") for kernel, op in stages)
+
+    def _stage(self, rng):
+        return (rng.choice((1, 3, 5)), rng.choice(("conv", "mbconv")))
+
+
+@pytest.fixture
+def nested():
+    return NestedSpace()

@@ -6,8 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from controller.algorithm import Evaluated, Failed, FailureKind, Skipped
+from controller.algorithm import (
+    AGAIN,
+    Evaluated,
+    Failed,
+    FailureKind,
+    Proposal,
+    Skipped,
+)
 from controller.candidate import Candidate
+from controller.finish import front
 from controller.search import HOPELESS_AFTER, HopelessSearchError, Mode, SearchSettings
 from controller.study import StudyError
 from latency.measurement import Verdict
@@ -87,6 +95,36 @@ def test_a_network_is_evaluated_once_however_often_it_is_proposed(lab):
         assert (first.latency, first.training) == (trial.latency, trial.training)
         assert first.outcome.reward == trial.outcome.reward
         assert trial.outcome.proposal == trial.proposal
+
+
+class Repeating:
+    """Proposes one point, the third and fourth time to be evaluated anew."""
+
+    def __init__(self):
+        self._asked = 0
+
+    def ask(self, count):
+        first, self._asked = self._asked, self._asked + count
+        return tuple(
+            Proposal(index=i, point=(1, 1, 1), note={AGAIN: i} if i in (2, 3) else {})
+            for i in range(first, first + count)
+        )
+
+    def tell(self, outcomes):
+        pass
+
+
+def test_what_is_proposed_again_is_evaluated_anew_with_another_seed(lab):
+    study = lab.study()
+    luck = lab.Executor(say=lambda job, result: replace(result, accuracy=0.5 + job.seed / 10))
+    evaluation = lab.evaluation(study, executor=luck)
+    lab.run(study, evaluation, trials=5, algorithm=Repeating(), window=2)
+    trials = list(study.candidates())
+    assert [trial.training.accuracy for trial in trials] == [0.5, 0.5, 0.7, 0.8, 0.8]
+    assert [trial.same_as for trial in trials] == [None, 0, None, None, 3]
+    (member,) = front(study, lab.reward)
+    assert member.candidate.index == 0
+    assert member.accuracy == pytest.approx(2.0 / 3)
 
 
 def test_a_network_that_failed_is_evaluated_anew_when_it_is_proposed_again(lab):

@@ -54,3 +54,7 @@ def test_a_choice_without_options_is_refused():
 def test_a_point_must_come_as_a_list(value):
     with pytest.raises(InputError, match="must be a list"):
         point_from_json(value)
+
+
+def test_neighbours_are_all_points_that_differ_in_one_choice():
+    assert space_of(2, 1, 3).neighbours((0, 0, 1)) == [(1, 0, 1), (0, 0, 0), (0, 0, 2)]

@@ -1,0 +1,91 @@
+"""The last trials of a search, spent on the best that it found: which of them is it?
+
+A search takes the best of many noisy trainings, so the best was lucky. ``Confirming`` lets any
+algorithm search, and evaluates the leading candidates again at the end: each time the one that was
+evaluated least among the few with the largest mean reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from heapq import nlargest
+from statistics import fmean
+
+from controller.algorithm import AGAIN, Evaluated, Outcome, Proposal, SearchAlgorithm
+from controller.ledger import Ledger
+from search_space.decisions import Point
+from workspace.errors import InputError
+
+_ROUNDS = 3
+"""Further evaluations that each leading candidate gets, about."""
+
+
+class Confirming:
+    """Another algorithm's proposals, then its best ones again; a ``SearchAlgorithm``.
+
+    Args:
+        algorithm: Whose; fresh, and told of its own proposals only.
+        after: How many of its proposals come first. All later ones are of the best again, as long
+            as any was evaluated.
+        again: How many of those there will be, about.
+
+    Raises:
+        InputError: If there are fewer than two proposals before, or none again.
+    """
+
+    def __init__(self, algorithm: SearchAlgorithm, *, after: int, again: int) -> None:
+        if after < 2 or again < 1:
+            msg = (
+                "a search that evaluates its best again needs at least 2 trials before and 1 "
+                f"again, got {after} and {again}"
+            )
+            raise InputError(msg)
+        self._algorithm = algorithm
+        self._ledger = Ledger()
+        self._after = after
+        self._leading = max(2, round(again / _ROUNDS))
+        self._rewards: dict[Point, list[float]] = {}
+        self._proposed: dict[Point, int] = {}
+        self._made: dict[int, Proposal] = {}
+
+    def ask(self, count: int) -> tuple[Proposal, ...]:
+        """See ``SearchAlgorithm.ask``."""
+        return tuple(self._propose(index) for index in self._ledger.issue(count))
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """See ``SearchAlgorithm.tell``.
+
+        Raises:
+            ValueError: See there; also what the algorithm raises.
+        """
+        self._ledger.check(outcomes)
+        made = ((self._made.get(one.proposal.index), one) for one in outcomes)
+        self._algorithm.tell(
+            [replace(one, proposal=proposal) for proposal, one in made if proposal is not None]
+        )
+        self._ledger.settle(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Evaluated):
+                self._rewards.setdefault(outcome.proposal.point, []).append(outcome.reward)
+
+    def _propose(self, index: int) -> Proposal:
+        again = index >= self._after and bool(self._rewards)
+        point = self._least_sure() if again else self._theirs(index).point
+        before = self._proposed.get(point, 0)
+        self._proposed[point] = before + 1
+        if again:
+            return Proposal(index=index, point=point, note={AGAIN: before})
+        # parents are proposals of the algorithm, whose numbers are ours as long as all are its own
+        made = self._made[index]
+        return replace(made, index=index, parents=made.parents if index == made.index else ())
+
+    def _theirs(self, index: int) -> Proposal:
+        (self._made[index],) = self._algorithm.ask(1)
+        return self._made[index]
+
+    def _least_sure(self) -> Point:
+        """Of the leading points the one that was proposed least often, the better one of two."""
+        means = {point: fmean(own) for point, own in self._rewards.items()}
+        leading = nlargest(self._leading, means, key=means.__getitem__)
+        return min(leading, key=lambda point: self._proposed[point])
