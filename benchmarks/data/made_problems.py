@@ -2,9 +2,10 @@
 
 ``rugged`` is an NK landscape (Kauffman and Weinberger, "The NK model of rugged fitness
 landscapes", 1989): six decisions of four options, what each gives depends on two others too, by
-chance; its costs rise with the options. ``analytic`` is a part of the ``proxyless`` space, six
-layers of four options each, all others left as they are: accuracy by the analytic stand-in, cost
-in milliseconds by the table ``pixel1``. Both are ``choices,accuracy,cost`` with 4,096 points.
+chance; its costs rise with the options (4,096 points). ``analytic`` is a part of the ``proxyless``
+space, five layers with all of their options, the others left as they are: accuracy by the analytic
+stand-in, cost in milliseconds by the table ``pixel1`` (16,807 points). Both are
+``choices,accuracy,cost``.
 
 Run: ``python benchmarks/data/made_problems.py [--out FOLDER]``.
 """
@@ -16,7 +17,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
@@ -31,15 +32,15 @@ from training.analytic import analytic_accuracy
 
 DATA = Path(__file__).resolve().parent
 DECISIONS, OPTIONS, OTHERS = 6, 4, 2
+"""Of ``rugged``: what each decision gives depends on that many others."""
+
+LAYERS = 5
+"""Of ``analytic``."""
+
 LEVEL, SPREAD = 0.7, 0.02
 """Mean and standard deviation of the made-up accuracies."""
 
 Row = tuple[Decisions, float, float]
-
-
-def points() -> Iterator[Decisions]:
-    """All of a problem, in the order of their digits."""
-    return product(range(OPTIONS), repeat=DECISIONS)
 
 
 def rugged(seed: int = 0) -> list[Row]:
@@ -50,7 +51,7 @@ def rugged(seed: int = 0) -> list[Row]:
         others = [other for other in range(DECISIONS) if other != place]
         with_ = [place, *rng.choice(others, OTHERS, replace=False).tolist()]
         parts.append((with_, rng.normal(size=(OPTIONS,) * (OTHERS + 1))))
-    every = list(points())
+    every = list(product(range(OPTIONS), repeat=DECISIONS))
     sums = np.array(
         [sum(part[tuple(point[i] for i in with_)] for with_, part in parts) for point in every]
     )
@@ -61,21 +62,20 @@ def rugged(seed: int = 0) -> list[Row]:
 
 
 def analytic() -> list[Row]:
-    """A part of ``proxyless``: every third layer, four of its options."""
+    """A part of ``proxyless``: layers spread evenly over those with all options."""
     space = ProxylessSpace()
     latencies = TableSource(load("pixel1")).over(space, Classifier(classes=1000))
     counts = space.points.option_counts
     usual = [count // 2 for count in counts]
-    open_ = [place for place, count in enumerate(counts) if count >= OPTIONS]
-    places = open_[:: len(open_) // DECISIONS][:DECISIONS]
+    whole = [place for place, count in enumerate(counts) if count == max(counts)]
+    places = whole[:: len(whole) // LAYERS][:LAYERS]
     rows = []
-    for point in points():
-        whole = list(usual)
+    for point in product(range(max(counts)), repeat=LAYERS):
+        decisions = list(usual)
         for place, option in zip(places, point, strict=True):
-            whole[place] = option
-        decisions = tuple(whole)
-        accuracy = analytic_accuracy(space.decode(decisions))
-        rows.append((point, accuracy, float(latencies.latency_ms(decisions))))
+            decisions[place] = option
+        accuracy = analytic_accuracy(space.decode(tuple(decisions)))
+        rows.append((point, accuracy, float(latencies.latency_ms(tuple(decisions)))))
     return rows
 
 
