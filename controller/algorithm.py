@@ -213,9 +213,9 @@ def create(
 
             return Ppo(_fixed_length(space, "ppo"), settings, seed=seed)
         case kinds.Nsga2Settings():
-            from controller.optuna_adapter import Nsga2
+            from controller.nsga2 import Nsga2
 
-            return Nsga2(_fixed_length(space, "nsga2"), settings, seed=seed)
+            return Nsga2(space, settings, seed=seed)
         case kinds.TpeSettings():
             from controller.optuna_adapter import Tpe
 
@@ -233,7 +233,8 @@ def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
     if not isinstance(space, DecisionSpace):
         msg = (
             f"algorithm {name} needs a space that is a fixed tuple of choices (a DecisionSpace), "
-            f"and this one is a {type(space).__name__}; random and evolution search any space"
+            f"and this one is a {type(space).__name__}; random, evolution, nsga2 and surrogate "
+            "search any space"
         )
         raise InputError(msg)
     return space

@@ -1,4 +1,4 @@
-"""Optuna's samplers behind our ask and tell, in memory: our own study is the store.
+"""Optuna's TPE behind our ask and tell, in memory: our own study is the store.
 
 Optuna's SQL storage would cost 0.5 s a trial of 42 decisions.
 """
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from controller.algorithm import Evaluated, Failed, Goal, Outcome, Proposal, Skipped
+from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped
 from controller.ledger import Ledger
-from controller.settings import TPE_GOOD, Nsga2Settings, TpeSettings
+from controller.settings import TPE_GOOD, TpeSettings
 from search_space.decisions import DecisionSpace
 
 _LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -60,7 +60,7 @@ class Tpe:
         for outcome in outcomes:
             match outcome:
                 case Evaluated(proposal=proposal, reward=reward):
-                    self._trials.tell(proposal, (-reward,))
+                    self._trials.tell(proposal, -reward)
                 case Skipped(proposal=proposal):
                     self._trials.end(proposal, TrialState.PRUNED)
                 case Failed(proposal=proposal):
@@ -72,79 +72,20 @@ class Tpe:
         return self._trials.ask(index)
 
 
-class Nsga2:
-    """NSGA-II, Optuna's; a ``SearchAlgorithm`` for the objectives, whatever the reward.
-
-    Only ``Evaluated`` outcomes have objectives, so the others take no part in any generation. A
-    generation ends when the population's number of its proposals are evaluated; what is asked
-    meanwhile joins it.
-
-    Args:
-        space: A fixed tuple of choices.
-        settings: Of the sampler.
-        seed: Of the sampler, whose generator only asks move.
-    """
-
-    def __init__(self, space: DecisionSpace, settings: Nsga2Settings, *, seed: int) -> None:
-        def sampler(number: int) -> NSGAIISampler:
-            return NSGAIISampler(
-                population_size=settings.population, seed=_numpy_seed(seed, number)
-            )
-
-        self._objectives = settings.objectives
-        self._trials = _Trials(space, sampler, objectives=settings.objectives)
-        self._ledger = Ledger()
-
-    def ask(self, count: int) -> tuple[Proposal, ...]:
-        """See ``SearchAlgorithm.ask``."""
-        return tuple(self._trials.ask(index) for index in self._ledger.issue(count))
-
-    def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """See ``SearchAlgorithm.tell``.
-
-        Raises:
-            ValueError: See there; also if an outcome has fewer objectives than the settings say.
-        """
-        found = [self._losses(outcome) for outcome in outcomes]
-        self._ledger.settle(outcomes)
-        for outcome, losses in zip(outcomes, found, strict=True):
-            if losses is None:
-                self._trials.end(outcome.proposal, TrialState.FAIL)
-            else:
-                self._trials.tell(outcome.proposal, losses)
-
-    def _losses(self, outcome: Outcome) -> tuple[float, ...] | None:
-        """The objectives, each turned so that smaller is better; None without."""
-        if not isinstance(outcome, Evaluated):
-            return None
-        objectives = outcome.objectives[: self._objectives]
-        if len(objectives) < self._objectives:
-            msg = f"nsga2 is set to {self._objectives} objectives, got {outcome.objectives}"
-            raise ValueError(msg)
-        return tuple(
-            objective.value if objective.goal is Goal.MINIMIZE else -objective.value
-            for objective in objectives
-        )
-
-
 class _Trials:
     """An in-memory study of proposals, in which all values are minimized.
 
     Args:
         space: Each choice is a categorical parameter.
         sampler: Makes the sampler of the first study (0), of the one after ``forget`` (1), …
-        objectives: Values of a trial.
     """
 
-    def __init__(
-        self, space: DecisionSpace, sampler: Callable[[int], BaseSampler], *, objectives: int = 1
-    ) -> None:
+    def __init__(self, space: DecisionSpace, sampler: Callable[[int], TPESampler]) -> None:
         self._distributions: dict[str, BaseDistribution] = {
             choice.name: CategoricalDistribution(range(len(choice.options)))
             for choice in space.choices
         }
         self._sampler = sampler
-        self._objectives = objectives
         self._studies = 0
         self._study = self._new_study()
         self._numbers: dict[int, int] = {}  # of the trials in flight, by proposal
@@ -157,8 +98,8 @@ class _Trials:
         params = trial.params
         return Proposal(index=index, point=tuple(params[name] for name in self._distributions))
 
-    def tell(self, proposal: Proposal, losses: Sequence[float]) -> None:
-        self._study.tell(self._numbers.pop(proposal.index), list(losses))
+    def tell(self, proposal: Proposal, loss: float) -> None:
+        self._study.tell(self._numbers.pop(proposal.index), loss)
         self.learnt += 1
 
     def end(self, proposal: Proposal, state: TrialState) -> None:
@@ -187,7 +128,7 @@ class _Trials:
         sampler = self._sampler(self._studies)
         self._studies += 1
         with _quiet():
-            return optuna.create_study(sampler=sampler, directions=["minimize"] * self._objectives)
+            return optuna.create_study(sampler=sampler, direction="minimize")
 
 
 def _numpy_seed(seed: int, number: int) -> int:

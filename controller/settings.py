@@ -92,11 +92,11 @@ class PpoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nsga2Settings:
-    """NSGA-II (Deb et al. 2002), Optuna's.
+    """NSGA-II (Deb et al. 2002).
 
     Attributes:
-        population: Networks a generation, at least 2. Optuna has 50; 20 here, since a search on
-            a phone has some hundred.
+        population: Networks that may be parents, at least 2. The paper has 100 for 25,000
+            evaluations; 20 here, since a search on a phone has some hundred.
         objectives: How many of an outcome's objectives it weighs, from the first on: 2 are
             accuracy and latency.
     """

@@ -12,6 +12,7 @@ from controller.settings import (
     Nsga2Settings,
     PpoSettings,
     RandomSettings,
+    SurrogateSettings,
     TpeSettings,
     UserSettings,
     named,
@@ -106,6 +107,7 @@ def test_an_unknown_option_is_told_which_there_are(name):
         ("nsga2", "objectives", "0"),
         ("tpe", "startup", "0"),
         ("tpe", "memory", "25"),
+        ("surrogate", "noise", "-0.1"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_option(name, option, text):
@@ -114,14 +116,16 @@ def test_a_value_that_does_not_fit_names_its_option(name, option, text):
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("settings", [PpoSettings(), Nsga2Settings(), TpeSettings()])
+@pytest.mark.parametrize("settings", [PpoSettings(), TpeSettings()])
 def test_algorithms_of_fixed_length_refuse_other_spaces(settings):
-    with pytest.raises(InputError, match=r"Endless.*random and evolution"):
+    with pytest.raises(InputError, match=r"Endless.*random, evolution, nsga2 and surrogate"):
         create(settings, Endless(), seed=0)
 
 
-@pytest.mark.parametrize("settings", [RandomSettings(), EvolutionSettings()])
-def test_random_search_and_evolution_take_any_space(settings):
+@pytest.mark.parametrize(
+    "settings", [RandomSettings(), EvolutionSettings(), Nsga2Settings(), SurrogateSettings()]
+)
+def test_the_others_take_any_space(settings):
     assert len(create(settings, Endless(), seed=0).ask(3)) == 3
 
 

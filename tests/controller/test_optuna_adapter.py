@@ -7,10 +7,9 @@ import textwrap
 import optuna
 import pytest
 
-from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, SearchAlgorithm, Skipped
-from controller.optuna_adapter import Nsga2, Tpe
-from controller.pareto import FrontPoint, front_of
-from controller.settings import Nsga2Settings, TpeSettings
+from controller.algorithm import Evaluated, Proposal, SearchAlgorithm, Skipped
+from controller.optuna_adapter import Tpe
+from controller.settings import TpeSettings
 from controller.testing import (
     SPACE,
     Make,
@@ -34,12 +33,6 @@ class TestTpeThatForgets(SearchAlgorithmContract):
         return lambda seed: Tpe(SPACE, settings, seed=seed)
 
 
-class TestNsga2(SearchAlgorithmContract):
-    @pytest.fixture
-    def make(self) -> Make:
-        return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed)
-
-
 def sizes(proposal: Proposal) -> list[int]:
     return [decision for decision in proposal.point if isinstance(decision, int)]
 
@@ -60,17 +53,16 @@ def best_of(algorithm: SearchAlgorithm, evaluations: int) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_both_find_the_best_point_of_a_small_space(seed):
+def test_it_finds_the_best_point_of_a_small_space(seed):
     assert best_of(Tpe(SPACE, TpeSettings(), seed=seed), 120) == 1.0
-    assert best_of(Nsga2(SPACE, Nsga2Settings(), seed=seed), 200) == 1.0
 
 
-def test_tpe_finds_it_with_what_it_remembers():
+def test_it_finds_it_with_what_it_remembers():
     algorithm = Tpe(SPACE, TpeSettings(memory=26), seed=0)
     assert best_of(algorithm, 200) == 1.0
 
 
-def test_tpe_forgets_while_proposals_are_in_flight():
+def test_it_forgets_while_proposals_are_in_flight():
     algorithm = Tpe(SPACE, TpeSettings(startup=4, memory=26), seed=0)
     flying = list(algorithm.ask(5))
     for _ in range(120):
@@ -80,20 +72,7 @@ def test_tpe_forgets_while_proposals_are_in_flight():
     assert algorithm.ask(1)[0].index == 125
 
 
-def test_nsga2_finds_the_whole_trade_off_of_a_small_space():
-    algorithm = Nsga2(SPACE, Nsga2Settings(), seed=0)
-    points = []
-    for _ in range(300):
-        (one,) = algorithm.ask(1)
-        kernel, _, *layers = sizes(one)
-        accuracy, latency_ms = (kernel + layers[0]) / 10, sum(layers) + 1.0
-        points.append(FrontPoint(index=one.index, accuracy=accuracy, latency_ms=latency_ms))
-        algorithm.tell([evaluated(one, accuracy=accuracy, latency_ms=latency_ms)])
-    found = [(point.accuracy, point.latency_ms) for point in front_of(points)]
-    assert found == [(0.2, 1), (0.3, 2), (0.4, 3), (0.5, 4)]
-
-
-def test_tpe_takes_skipped_outcomes_for_bad_whatever_their_bound():
+def test_it_takes_skipped_outcomes_for_bad_whatever_their_bound():
     algorithm = Tpe(SPACE, TpeSettings(), seed=0)
     for _ in range(100):
         (one,) = algorithm.ask(1)
@@ -102,15 +81,6 @@ def test_tpe_takes_skipped_outcomes_for_bad_whatever_their_bound():
             [Skipped(proposal=one, latency_ms=400.0, bound=0.99) if too_slow else rewarded(one)]
         )
     assert [one.point[0] for one in algorithm.ask(20)].count(2) < 6
-
-
-def test_nsga2_refuses_outcomes_with_too_few_objectives_and_stays_as_it_was():
-    algorithm = Nsga2(SPACE, Nsga2Settings(objectives=3), seed=0)
-    (one,) = algorithm.ask(1)
-    with pytest.raises(ValueError, match="3 objectives"):
-        algorithm.tell([rewarded(one)])
-    algorithm.tell([Failed(proposal=one, kind=FailureKind.TIMEOUT, text="took too long")])
-    assert algorithm.ask(1)[0].index == 1
 
 
 def test_optuna_says_nothing_and_its_verbosity_stays():
@@ -125,7 +95,6 @@ def test_optuna_says_nothing_and_its_verbosity_stays():
     try:
         optuna.logging.set_verbosity(optuna.logging.INFO)
         searched(Tpe(SPACE, TpeSettings(memory=26), seed=0), steps=30)
-        searched(Nsga2(SPACE, Nsga2Settings(population=6), seed=0), steps=10)
         assert optuna.logging.get_verbosity() == optuna.logging.INFO
     finally:
         optuna.logging.set_verbosity(before)
@@ -135,14 +104,11 @@ def test_optuna_says_nothing_and_its_verbosity_stays():
 
 def test_another_process_with_other_string_hashes_proposes_the_same():
     code = """
-        from controller.optuna_adapter import Nsga2, Tpe
-        from controller.settings import Nsga2Settings, TpeSettings
+        from controller.optuna_adapter import Tpe
+        from controller.settings import TpeSettings
         from controller.testing import SPACE, searched
-        for algorithm in (
-            Tpe(SPACE, TpeSettings(startup=4), seed=3),
-            Nsga2(SPACE, Nsga2Settings(population=6), seed=3),
-        ):
-            print([proposal.point for proposal in searched(algorithm, steps=15)])
+        algorithm = Tpe(SPACE, TpeSettings(startup=4), seed=3)
+        print([proposal.point for proposal in searched(algorithm, steps=15)])
     """
     texts = {
         subprocess.run(
@@ -158,7 +124,7 @@ def test_another_process_with_other_string_hashes_proposes_the_same():
 
 
 def test_a_trial_that_was_asked_long_ago_can_still_be_told():
-    algorithm = Nsga2(SPACE, Nsga2Settings(population=6), seed=0)
+    algorithm = Tpe(SPACE, TpeSettings(startup=4, memory=26), seed=0)
     (early,) = algorithm.ask(1)
     searched(algorithm, steps=10)
     algorithm.tell([outcome_of(early)])
