@@ -244,6 +244,7 @@ class FrontAim:
         self._front: tuple[FrontPoint, ...] = ()
         self._points: dict[int, Point] = {}
         self._known: list[tuple[float, float]] = []
+        self._levels: Array | None = None
         self._low = (math.inf, math.inf)
         self._high = (-math.inf, -math.inf)
 
@@ -267,7 +268,7 @@ class FrontAim:
         self._latency.learn(point, latency)
         index = outcome.proposal.index
         member = FrontPoint(index=index, accuracy=accuracy, latency_ms=-latency)
-        self._front = with_point(self._front, member)
+        self._front, self._levels = with_point(self._front, member), None
         self._points[index] = point
         self._known.append((accuracy, latency))
         self._low = min(self._low[0], accuracy), min(self._low[1], latency)
@@ -291,12 +292,13 @@ class FrontAim:
         import numpy as np
 
         told = [model.at(codes) for model in self.models]
-        front = np.array([(one.accuracy, -one.latency_ms) for one in self._front])
+        if self._levels is None:
+            self._levels = np.array([(one.accuracy, -one.latency_ms) for one in self._front])
         low = np.array(self._low)
         width = np.maximum(np.array(self._high) - low, 1e-12)
         means = (np.stack([mean for mean, _ in told], axis=1) - low) / width
         deviations = np.stack([deviation for _, deviation in told], axis=1) / width
-        return hypervolume_improvement(means, deviations, (front - low) / width, _REFERENCE)
+        return hypervolume_improvement(means, deviations, (self._levels - low) / width, _REFERENCE)
 
     def again(self) -> Mapping[Point, float]:
         """See ``Aim``; a front is never evaluated again."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol, assert_never, cast
 
 from controller import settings as kinds
+from controller.constraints import ConstrainedPoints
 from controller.reward import Reward
 from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
@@ -231,10 +232,12 @@ def create(
 
 def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
     if not isinstance(space, DecisionSpace):
+        what = f"is a {type(space).__name__}"
+        if isinstance(space, ConstrainedPoints):
+            what = "has constraints"
         msg = (
             f"algorithm {name} needs a space that is a fixed tuple of choices (a DecisionSpace), "
-            f"and this one is a {type(space).__name__}; random, evolution, nsga2 and surrogate "
-            "search any space"
+            f"and this one {what}; random, evolution, nsga2 and surrogate search any space"
         )
         raise InputError(msg)
     return space

@@ -15,7 +15,9 @@ from statistics import fmean
 from controller.algorithm import AGAIN, Evaluated, Outcome, Proposal, SearchAlgorithm
 from controller.ledger import Ledger
 from search_space.decisions import Point
-from workspace.errors import InputError
+
+LEAST_BEFORE = 2
+"""Proposals of the algorithm: of one alone there is no best."""
 
 _ROUNDS = 3
 """Further evaluations that each leading candidate gets, about."""
@@ -31,16 +33,16 @@ class Confirming:
         again: How many of those there will be, about.
 
     Raises:
-        InputError: If there are fewer than two proposals before, or none again.
+        ValueError: If there are fewer than ``LEAST_BEFORE`` proposals before, or none again.
     """
 
     def __init__(self, algorithm: SearchAlgorithm, *, after: int, again: int) -> None:
-        if after < 2 or again < 1:
+        if after < LEAST_BEFORE or again < 1:
             msg = (
-                "a search that evaluates its best again needs at least 2 trials before and 1 "
+                f"at least {LEAST_BEFORE} proposals come before those that are made again, and 1 "
                 f"again, got {after} and {again}"
             )
-            raise InputError(msg)
+            raise ValueError(msg)
         self._algorithm = algorithm
         self._ledger = Ledger()
         self._after = after

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a tenth of a second to import
     Array = NDArray[np.float64]
     Codes = NDArray[np.int64]
 
-REMEMBERED = 192
+REMEMBERED = 160
 """Points that are fitted to when there are more: the most worthy, and the latest."""
 
 _FITTED = 128

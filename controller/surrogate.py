@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from controller.aims import Aim, FrontAim, KnownRewardAim, RewardAim
 from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal
+from controller.constraints import ConstrainedPoints
 from controller.ledger import Ledger
 from controller.point_codes import PointCodes, coding_of
 from controller.reward import Reward
@@ -32,10 +33,10 @@ if TYPE_CHECKING:  # a tenth of a second to import
 _ALL = 4096
 """Points of a space that are all weighed for each proposal; of a larger one some are drawn."""
 
-_DRAWN = 64
+_DRAWN = 32
 """Candidates of a larger space: random ones, and changed versions of the best that are known."""
 
-_CLIMBS, _NEIGHBOURS = 2, 32
+_CLIMBS, _NEIGHBOURS = 2, 16
 """Times that the best candidate is changed in one decision, and in how many ways each time."""
 
 _TRIES = 40
@@ -65,6 +66,8 @@ class Surrogate:
         reward: Reward | None = None,
     ) -> None:
         self._space = space
+        inner = space.points if isinstance(space, ConstrainedPoints) else space
+        self._inner: PointSpace = inner
         self._startup = settings.startup
         self._seed = seed
         self._aim = _aim(settings, reward)
@@ -73,7 +76,7 @@ class Surrogate:
         self._proposed: dict[Point, int] = {}
         self._flying: dict[int, Point] = {}
         self._coding: PointCodes | None = None
-        self._every: tuple[list[Point], Codes] | None = None
+        self._every: tuple[Sequence[Point], Codes] | None = None
         self._fresh = False
         self._unbelieved: list[Point] = []
 
@@ -126,7 +129,7 @@ class Surrogate:
         earlier = list(self._proposed)[-_EARLIER:]
         if not earlier:
             return drawn[0]
-        coding = coding_of(self._space, [*earlier, *drawn])
+        coding = coding_of(self._inner, [*earlier, *drawn])
         differ = coding.codes(drawn)[:, None, :] != coding.codes(earlier)[None]
         return drawn[int(differ.sum(axis=2).min(axis=1).argmax())]
 
@@ -173,7 +176,7 @@ class Surrogate:
     def _refreshed(self) -> PointCodes:
         """Models that tell of all that is known and in flight."""
         if self._coding is None or (self._coding.grows and not self._fresh):
-            self._coding = coding_of(self._space, list(self._proposed))
+            self._coding = coding_of(self._inner, list(self._proposed))
         if not self._fresh:
             for model in self._aim.models:
                 model.refresh(self._coding, self._aim.worth)
@@ -185,29 +188,34 @@ class Surrogate:
         return self._coding
 
     def _candidates(self, rng: random.Random, coding: PointCodes) -> tuple[list[Point], Codes]:
-        if isinstance(self._space, DecisionSpace) and self._space.count <= _ALL:
+        inner = self._inner
+        if isinstance(inner, DecisionSpace) and inner.count <= _ALL:
             if self._every is None:
-                every: list[Point] = list(product(*map(range, self._space.option_counts)))
+                every = [p for p in product(*map(range, inner.option_counts)) if self._keeps(p)]
                 self._every = every, coding.codes(every)
             points, codes = self._every
             new = [place for place, point in enumerate(points) if point not in self._proposed]
             return [points[place] for place in new], codes[new]
         parents = self._aim.parents()
-        if isinstance(self._space, DecisionSpace):
-            return self._coded(drawn_decisions(self._space, parents, _DRAWN, rng), coding)
+        if isinstance(inner, DecisionSpace):
+            return self._coded(drawn_decisions(inner, parents, _DRAWN, rng), coding)
         return self._coded(_drawn(self._space, parents, _DRAWN, rng), coding)
 
     def _near(self, point: Point, rng: random.Random) -> list[Point]:
         """Points that differ from one in a decision."""
-        if isinstance(self._space, DecisionSpace):
-            every = self._space.neighbours(point)
+        if isinstance(self._inner, DecisionSpace):
+            every = self._inner.neighbours(point)
             return rng.sample(every, min(len(every), _NEIGHBOURS))
         return [self._space.mutate(point, rng) for _ in range(_NEIGHBOURS)]
 
     def _coded(self, drawn: Iterable[Point], coding: PointCodes) -> tuple[list[Point], Codes]:
-        """Those that were not proposed, each once."""
-        points = [point for point in dict.fromkeys(drawn) if point not in self._proposed]
+        """Those that may be proposed and were not, each once."""
+        new = (point for point in dict.fromkeys(drawn) if point not in self._proposed)
+        points = [point for point in new if self._keeps(point)]
         return points, coding.codes(points)
+
+    def _keeps(self, point: Point) -> bool:
+        return not isinstance(self._space, ConstrainedPoints) or self._space.keeps(point)
 
 
 def drawn_decisions(

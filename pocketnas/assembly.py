@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller import algorithm
-from controller.confirm import Confirming
+from controller.confirm import LEAST_BEFORE, Confirming
+from controller.constraints import constrained
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
 from controller.reward import Reward, RewardMode
@@ -119,12 +120,20 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
 
     Raises:
         InputError: If there is no such algorithm or option, or it cannot search the space, or
-            too few trials come before those that are evaluated again.
+            nothing in it keeps the constraints, or too few trials come before those that are
+            evaluated again.
     """
+    points = constrained(space, config.constraints, head_of(config), config.size)
     settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
-    made = algorithm.create(settings, space.points, config.seed, reward=reward_of(config))
+    made = algorithm.create(settings, points, config.seed, reward=reward_of(config))
     if not config.confirm:
         return made
+    if config.trials - config.confirm < LEAST_BEFORE:
+        msg = (
+            f"confirm must leave at least {LEAST_BEFORE} of the {config.trials} trials to the "
+            f"search, got {config.confirm}"
+        )
+        raise InputError(msg)
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
 
 

@@ -38,6 +38,7 @@ class SearchConfig(BaseModel):
     target_ms: PositiveTime
     reward: Literal["soft", "hard"] = "soft"
     trials: Positive = 100
+    constraints: list[str] = Field(default_factory=list)
     confirm: Annotated[int, Field(ge=0)] = 0
     seed: int = 0
     window: Positive = 4

@@ -76,6 +76,14 @@ def search(
     trials: Annotated[
         int | None, typer.Option(help="Networks to evaluate.", show_default="100")
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIGURE<=NUMBER",
+            help="Propose only networks that keep this, e.g. 'params<=3e6' or 'macs<=3e8'; may be "
+            "repeated.",
+        ),
+    ] = None,
     confirm: Annotated[
         int | None,
         typer.Option(
@@ -192,6 +200,7 @@ def search(
             "algorithm_options": options_from(algorithm_option or [], "--algorithm-option"),
             "reward": reward,
             "trials": trials,
+            "constraints": constraint or None,
             "confirm": confirm,
             "seed": seed,
             "size": size,

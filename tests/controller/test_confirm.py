@@ -8,7 +8,6 @@ from controller.evolution import RegularizedEvolution
 from controller.random_search import RandomSearch
 from controller.settings import EvolutionSettings
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated
-from workspace.errors import InputError
 
 
 class TestConfirmingEvolution(SearchAlgorithmContract):
@@ -65,5 +64,5 @@ def test_if_nothing_succeeded_there_is_nothing_to_confirm():
 
 @pytest.mark.parametrize(("after", "again"), [(1, 5), (0, 5), (-3, 5), (10, 0)])
 def test_without_trials_before_or_again_there_is_no_such_search(after: int, again: int):
-    with pytest.raises(InputError, match=f"got {after} and {again}"):
+    with pytest.raises(ValueError, match=f"got {after} and {again}"):
         Confirming(RandomSearch(SPACE, seed=0), after=after, again=again)
