@@ -313,15 +313,16 @@ def _figures(outcome: Evaluated) -> tuple[float, float]:
     """Accuracy and latency, turned so that larger is better.
 
     Raises:
-        ValueError: If one is not there.
+        ValueError: If one is not there, or is better the other way.
     """
     found = {objective.name: objective for objective in outcome.objectives}
     if not {ACCURACY, LATENCY} <= found.keys():
         msg = f"the surrogate needs {ACCURACY} and {LATENCY}, got {outcome.objectives}"
         raise ValueError(msg)
     accuracy, latency = found[ACCURACY], found[LATENCY]
-    assert accuracy.goal is Goal.MAXIMIZE
-    assert latency.goal is Goal.MINIMIZE
+    if (accuracy.goal, latency.goal) != (Goal.MAXIMIZE, Goal.MINIMIZE):
+        msg = f"accuracy is to be large and latency small, got {outcome.objectives}"
+        raise ValueError(msg)
     return accuracy.value, -latency.value
 
 

@@ -48,7 +48,7 @@ class Confirming:
         self._after = after
         self._leading = max(2, round(again / _ROUNDS))
         self._rewards: dict[Point, list[float]] = {}
-        self._proposed: dict[Point, int] = {}
+        self._trainings: dict[Point, int] = {}
         self._made: dict[int, Proposal] = {}
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
@@ -69,25 +69,25 @@ class Confirming:
         self._ledger.settle(outcomes)
         for outcome in outcomes:
             if isinstance(outcome, Evaluated):
-                self._rewards.setdefault(outcome.proposal.point, []).append(outcome.reward)
+                own = self._rewards.setdefault(outcome.proposal.point, [])
+                if not own or outcome.proposal.again:  # else what was found before, once more
+                    own.append(outcome.reward)
 
     def _propose(self, index: int) -> Proposal:
-        again = index >= self._after and bool(self._rewards)
-        point = self._least_sure() if again else self._theirs(index).point
-        before = self._proposed.get(point, 0)
-        self._proposed[point] = before + 1
-        if again:
+        if index >= self._after and self._rewards:
+            point = self._least_sure()
+            before = self._trainings[point]
+            self._trainings[point] = before + 1
             return Proposal(index=index, point=point, note={AGAIN: before})
+        (made,) = self._algorithm.ask(1)
+        self._made[index] = made
+        before = self._trainings.get(made.point, 0)
+        self._trainings[made.point] = before + 1 if made.again else max(before, 1)
         # parents are proposals of the algorithm, whose numbers are ours as long as all are its own
-        made = self._made[index]
         return replace(made, index=index, parents=made.parents if index == made.index else ())
 
-    def _theirs(self, index: int) -> Proposal:
-        (self._made[index],) = self._algorithm.ask(1)
-        return self._made[index]
-
     def _least_sure(self) -> Point:
-        """Of the leading points the one that was proposed least often, the better one of two."""
+        """Of the leading points the one with the fewest trainings, the better one of two."""
         means = {point: fmean(own) for point, own in self._rewards.items()}
         leading = nlargest(self._leading, means, key=means.__getitem__)
-        return min(leading, key=lambda point: self._proposed[point])
+        return min(leading, key=lambda point: self._trainings[point])

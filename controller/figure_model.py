@@ -99,7 +99,8 @@ class FigureModel:
         for code in codes:
             assert self._believed is not None
             mean, _ = self._believed.at(code[None])
-            self._believed = self._believed.with_observation(code, float(mean[0]), 0.0)
+            variance = (self._noise / self._unit) ** 2
+            self._believed = self._believed.with_observation(code, float(mean[0]), variance)
 
     def at_known(self) -> dict[Point, tuple[float, float]]:
         """Mean and standard deviation of each point that is remembered; what is told errs."""

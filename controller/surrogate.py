@@ -95,12 +95,15 @@ class Surrogate:
                 self._aim.check(outcome)
         self._ledger.settle(outcomes)
         for outcome in outcomes:
-            del self._flying[outcome.proposal.index]
+            proposal = outcome.proposal
+            del self._flying[proposal.index]
             self._fresh = False
+            if proposal.point in self._evaluated and not proposal.again:
+                continue  # what was found before, told once more
             if not isinstance(outcome, Failed):
                 self._aim.learn(outcome)
             if isinstance(outcome, Evaluated):
-                self._evaluated.add(outcome.proposal.point)
+                self._evaluated.add(proposal.point)
 
     def best(self) -> Point:
         """The point that a search which ends now would choose.

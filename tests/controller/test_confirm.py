@@ -8,6 +8,7 @@ from controller.evolution import RegularizedEvolution
 from controller.random_search import RandomSearch
 from controller.settings import EvolutionSettings
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated
+from search_space.decisions import Choice, DecisionSpace
 
 
 class TestConfirmingEvolution(SearchAlgorithmContract):
@@ -52,6 +53,26 @@ def test_one_that_was_only_lucky_leads_no_more():
         accuracy = 0.1 if lucky else 0.6
         algorithm.tell([evaluated(proposal, accuracy=accuracy, latency_ms=1.0)])
     assert later.count(True) == 1
+
+
+def test_what_was_only_copied_counts_once():
+    """Random search comes upon points again, and the search gives them what was found before."""
+    space = DecisionSpace(choices=(Choice(name="k", options=("3", "5", "7", "9")),))
+    algorithm = Confirming(RandomSearch(space, seed=0), after=12, again=3)
+    first = algorithm.ask(12)
+    points = [proposal.point for proposal in first]
+    lucky = max(points, key=points.count)
+    assert points.count(lucky) > 2
+    others = [point for point in dict.fromkeys(points) if point != lucky]
+    worth = {lucky: 0.9, others[0]: 0.6, others[1]: 0.55}
+    algorithm.tell([evaluated(p, accuracy=worth.get(p.point, 0.1), latency_ms=1.0) for p in first])
+    again = []
+    for _ in range(8):
+        (one,) = algorithm.ask(1)
+        again.append(one.point)
+        accuracy = 0.0 if one.point == lucky else worth[one.point]
+        algorithm.tell([evaluated(one, accuracy=accuracy, latency_ms=1.0)])
+    assert again.count(lucky) == 1  # its mean is 0.45 then, not 0.9 of many and one 0
 
 
 def test_if_nothing_succeeded_there_is_nothing_to_confirm():
