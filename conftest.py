@@ -62,6 +62,7 @@ LATE: tuple[str, ...] = (
     "tests/pocketnas/test_commands.py::test_a_table_answers_for_a_network_and_refuses_a_file",
     "tests/pocketnas/test_search.py::test_a_search_in_int8_times_int8_files_and_says_that_their_",
     "tests/pocketnas/test_search.py::test_a_space_and_a_task_from_another_folder_run_a_search_with",
+    "tests/pocketnas/test_proxy.py::test_a_check_says_what_each_proxy_costs_and_keeps_its_tra",
     "tests/training/test_local_executor.py::",
 )
 """How the node ids of such tests begin."""

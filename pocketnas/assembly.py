@@ -90,8 +90,7 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
         InputError: If any part cannot be used; the text says which.
         OperationError: If a device does not answer.
     """
-    proxy, head = _task(config)
-    space = space_of(config)
+    space, head = space_of(config), head_of(config)
     reward = reward_of(config)
     searcher = algorithm_of(config, space)
     for name in (config.preset, config.final_preset):
@@ -103,7 +102,7 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     final = source
     try:
         final = _source(config, config.final_on) if config.final_on else source
-        evaluation = _evaluation(config, proxy, head, space)
+        evaluation = evaluation_of(config, space)
         if check_target:
             require_feasible(space, head, source, reward, evaluation.timed_size)
     except BaseException:
@@ -197,9 +196,13 @@ def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
     return options
 
 
-def _evaluation(
-    config: SearchConfig, proxy: Proxy, head: Head, space: SearchSpace
-) -> EvaluationSettings:
+def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSettings:
+    """How candidates of a search are evaluated.
+
+    Raises:
+        InputError: If there is no such data set, or its networks cannot be trained at the size.
+    """
+    proxy, head = _task(config)
     given = {
         "samples": config.samples,
         "batch": config.batch,

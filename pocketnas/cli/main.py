@@ -21,6 +21,7 @@ from pocketnas.cli import (
     measure,
     phone,
     predictor,
+    proxy,
     quickstart,
     replay,
     report,
@@ -92,6 +93,7 @@ app.add_typer(devices.app, name="devices")
 app.add_typer(phone.app, name="phone")
 app.add_typer(table.app, name="table")
 app.add_typer(predictor.app, name="predictor")
+app.add_typer(proxy.app, name="proxy")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback protocol

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+CHECK = ("proxy", "check", "--dataset=digits", "--networks=4", "--seeds=1")
+
+
+@pytest.mark.slow
+def test_a_check_says_what_each_proxy_costs_and_keeps_its_trainings(pocketnas, tmp_path):
+    done = pocketnas(
+        *CHECK,
+        "--samples=320",
+        "--proxy=samples=160",
+        "--proxy=samples=160,width=0.5",
+        "--least=0",
+        "--json",
+    )
+    assert done.code == 0, done
+    facts = json.loads(done.out)
+    assert facts["networks"] == 4
+    narrow, half = facts["proxies"]
+    assert half["task"] == "samples=160"
+    assert half["cost"] == 0.5
+    assert narrow["cost"] < 0.5
+    assert facts["cheapest"] in ("samples=160", "samples=160,width=0.5")
+    lines = (tmp_path / "proxy-check.jsonl").read_text().splitlines()
+    assert len(lines) == 12
+    again = pocketnas(
+        *CHECK,
+        "--samples=320",
+        "--proxy=samples=160",
+        "--proxy=samples=160,width=0.5",
+        "--least=0",
+    )
+    assert again.code == 0
+    assert "cheapest that keeps the order" in again.out
+    assert len((tmp_path / "proxy-check.jsonl").read_text().splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--proxy=samples=0"], ("a proxy is samples=NUMBER", "'samples=0'")),
+        (["--proxy=samples=10,size=1"], ("input size",)),
+        (["--proxy=samples=10", "--space=mnasnett"], ("'mnasnett'",)),
+    ],
+)
+def test_a_wrong_proxy_is_refused_before_anything_is_trained(pocketnas, tmp_path, flags, words):
+    done = pocketnas(*CHECK, *flags)
+    assert done.code == 2, done
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    for word in words:
+        assert word in done.err
+    assert not (tmp_path / "proxy-check.jsonl").exists()
