@@ -30,7 +30,7 @@ from pathlib import Path
 
 from controller.evaluation import Evaluation, EvaluationSettings
 from controller.finish import front
-from controller.pareto import FrontPoint, front_of
+from controller.pareto import FrontPoint, hypervolume
 from controller.progress import Progress
 from controller.random_search import RandomSearch
 from controller.reward import Reward, RewardMode
@@ -229,16 +229,6 @@ def hybrid(pool: Pool, counted: Counted) -> HybridSource:
     return HybridSource(PredictorSource(record), counted, "hybrid:predictor:benchmark,host")
 
 
-def hypervolume(points: Sequence[FrontPoint], accuracy: float, latency_ms: float) -> float:
-    """The area that a front dominates, down to the reference point."""
-    area, best = 0.0, accuracy
-    for point in sorted(front_of(points), key=lambda each: each.latency_ms):
-        if point.accuracy > best and point.latency_ms < latency_ms:
-            area += (point.accuracy - best) * (latency_ms - point.latency_ms)
-            best = point.accuracy
-    return area
-
-
 def judged(
     whole: Found,
     mixed: Found,
@@ -253,7 +243,8 @@ def judged(
                 FrontPoint(index=i, accuracy=accuracies[key], latency_ms=again[key])
                 for i, key in enumerate(found.keys)
             ],
-            *reference,
+            accuracy=reference[0],
+            latency_ms=reference[1],
         )
         for found in (whole, mixed)
     ]

@@ -48,7 +48,7 @@ from controller.algorithm import (
     create,
     settings_named,
 )
-from controller.pareto import FrontPoint, front_of
+from controller.pareto import FrontPoint, hypervolume
 from controller.reward import Reward, RewardMode
 from controller.surrogate import Surrogate
 from controller.tabular import TabularProblem
@@ -346,19 +346,14 @@ def pymoo_searched(problem: Problem, seed: int, evaluations: int) -> Searched:
     return Searched(points=points, chosen=points[0], ms_per_proposal=float("nan"))
 
 
-def hypervolume(problem: Analytic, points: Sequence[Point]) -> float:
-    """That the front of ``points`` dominates, of the box from the worst to the best there is."""
+def share_of_box(problem: Analytic, points: Sequence[Point]) -> float:
+    """The hypervolume of ``points``, of the box from the worst to the best there is."""
     accuracy, cost = problem.worst
     figures = [problem.figures(point) for point in points]
-    front = front_of(
+    front = (
         FrontPoint(index=index, accuracy=a, latency_ms=c) for index, (a, c) in enumerate(figures)
     )
-    area, best = 0.0, accuracy
-    for member in front:
-        if member.accuracy > best and member.latency_ms < cost:
-            area += (member.accuracy - best) * (cost - member.latency_ms)
-            best = member.accuracy
-    return area / ((1 - accuracy) * cost)
+    return hypervolume(front, accuracy=accuracy, latency_ms=cost) / ((1 - accuracy) * cost)
 
 
 def interval(values: Sequence[float], below: Sequence[float]) -> tuple[float, float]:
@@ -445,7 +440,7 @@ def two_objectives(arguments: argparse.Namespace) -> dict[str, object]:
     names = arguments.algorithms or ("random", "nsga2", "surrogate", "optuna_nsga2", "pymoo_nsga2")
     found = all_searched(problem, names, arguments, 0.0)
     areas = {
-        name: [hypervolume(problem, one.points) for one in each] for name, each in found.items()
+        name: [share_of_box(problem, one.points) for one in each] for name, each in found.items()
     }
     return {
         "problem": "analytic stand-in for accuracy against MACs, mnasnet: nothing was trained",

@@ -49,6 +49,26 @@ def front_limit_ms(points: Iterable[FrontPoint], accuracy: float) -> float:
     return min(better, default=math.inf)
 
 
+def hypervolume(points: Iterable[FrontPoint], *, accuracy: float, latency_ms: float) -> float:
+    """The area that a front dominates, down to a reference point (Zitzler and Thiele 1999).
+
+    >>> one = FrontPoint(index=0, accuracy=0.75, latency_ms=2.0)
+    >>> hypervolume([one], accuracy=0.5, latency_ms=4.0)
+    0.5
+
+    Args:
+        points: Candidates, on the front or not.
+        accuracy: Of the reference point; what is no better adds nothing.
+        latency_ms: Of the reference point; what is no faster adds nothing.
+    """
+    area, best = 0.0, accuracy
+    for point in front_of(points):
+        if point.accuracy > best and point.latency_ms < latency_ms:
+            area += (point.accuracy - best) * (latency_ms - point.latency_ms)
+            best = point.accuracy
+    return area
+
+
 def front_of(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:
     """The Pareto front, fastest first; of equal candidates the earliest.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.algorithm import FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, best_of, front_points, member_of
+from controller.pareto import FrontPoint, hypervolume
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
 from controller.reward import Reward
@@ -24,6 +25,8 @@ class Summary:
         versions: Of the programs that began it, by name.
         trials: Every proposal, in order.
         front: Pareto front, fastest first.
+        hypervolume: That the front dominates, of the box from no accuracy at twice the target to
+            all of it at once.
         best: The member of the front that is to be taken; None if nothing was evaluated.
         counts: How many trials became what; those in flight are in none.
         failures: How many failed where.
@@ -37,6 +40,7 @@ class Summary:
     versions: Mapping[str, str]
     trials: tuple[Candidate, ...]
     front: tuple[FrontMember, ...]
+    hypervolume: float
     best: FrontMember | None
     counts: Mapping[OutcomeKind, int]
     failures: Mapping[FailureKind, int]
@@ -68,6 +72,7 @@ def summarize(study: Study, reward: Reward) -> Summary:
         versions=study.versions,
         trials=trials,
         front=front,
+        hypervolume=_hypervolume(front, reward),
         best=best_of(front, reward),
         counts=Counter(trial.kind for trial in trials if trial.kind),
         failures=Counter(trial.failure for trial in trials if trial.failure),
@@ -76,3 +81,16 @@ def summarize(study: Study, reward: Reward) -> Summary:
         predictions=PredictionCheck.of(trials),
         ranking=Ranking.of(front, trials, reward),
     )
+
+
+def _hypervolume(front: Sequence[FrontMember], reward: Reward) -> float:
+    points = (
+        FrontPoint(
+            index=member.candidate.index,
+            accuracy=member.accuracy,
+            latency_ms=member.latency.latency_ms,
+        )
+        for member in front
+    )
+    slowest_ms = 2 * reward.target_ms
+    return hypervolume(points, accuracy=0.0, latency_ms=slowest_ms) / slowest_ms

@@ -84,7 +84,8 @@ def _summary(run: Run) -> str:
     return (
         f"{run['told']} of {config['trials']} trials, {state}. Trained on {config['dataset']}, "
         f"timed on {config['latency']}, target {config['target_ms']:g} ms, {config['reward']} "
-        f"reward, seed {config['seed']}."
+        f"reward, seed {config['seed']}. Hypervolume {run['hypervolume']:.4f} of the box from "
+        f"accuracy 0 at {2 * config['target_ms']:g} ms to accuracy 1 at 0 ms."
     )
 
 

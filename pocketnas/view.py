@@ -51,6 +51,7 @@ def view(folder: Path) -> dict[str, Any]:
         "stand_ins": _stand_ins(summary.trials),
         "predictions": _predictions(summary.predictions),
         "ranking": _ranking(summary.ranking),
+        "hypervolume": summary.hypervolume,
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),

@@ -61,6 +61,10 @@ def _print_front(facts: dict[str, Any]) -> None:
         _row(member, best) for member in sorted(shown, key=lambda member: member["predicted_ms"])
     ]
     print_table(("trial", "accuracy", "reward", "predicted ms", "measured ms", "verdict"), rows)
+    typer.echo(
+        f"hypervolume {facts['hypervolume']:.4f} of the box from accuracy 0 at "
+        f"{2 * facts['config']['target_ms']:g} ms to accuracy 1 at 0 ms"
+    )
     for label, members in _labels(shown).items():
         typer.echo(f"  label of {members} of them: {label}")
     _print_predictions(facts["predictions"])

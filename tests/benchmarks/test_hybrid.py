@@ -2,7 +2,6 @@ import random
 
 import pytest
 
-from controller.pareto import FrontPoint
 from latency.made_up import MadeUpDevice
 from latency.measurement import Verdict
 from latency.signatures import parts_of
@@ -54,15 +53,6 @@ def test_a_network_of_the_pool_is_found_by_its_number_and_a_stranger_is_refused(
     assert pool.encode(pool.decode((7,))) == (7,)
     with pytest.raises(InputError, match="not in the pool"):
         script.Pool(3).encode(pool.decode((7,)))
-
-
-def test_the_area_of_a_front_is_what_it_dominates(script):
-    points = [
-        FrontPoint(index=i, accuracy=accuracy, latency_ms=latency_ms)
-        for i, (accuracy, latency_ms) in enumerate([(0.5, 1.0), (0.7, 2.0), (0.6, 3.0)])
-    ]
-    assert script.hypervolume(points, 0.4, 4.0) == pytest.approx(0.1 * 3 + 0.2 * 2)
-    assert script.hypervolume(points, 0.6, 1.5) == 0.0
 
 
 def test_a_measurement_is_made_once_and_counted_each_time(script, pool):

@@ -73,7 +73,7 @@ def test_the_hypervolume_is_a_share_of_the_box(script):
     analytic = script.Analytic()
     rng = random.Random(1)
     points = [analytic.points.sample(rng) for _ in range(20)]
-    some, all_ = script.hypervolume(analytic, points[:5]), script.hypervolume(analytic, points)
+    some, all_ = script.share_of_box(analytic, points[:5]), script.share_of_box(analytic, points)
     assert 0 < some < all_ < 1
     accuracy, cost = analytic.worst
     best = [analytic.figures(point) for point in points]

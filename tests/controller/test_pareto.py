@@ -1,6 +1,8 @@
 import random
 
-from controller.pareto import FrontPoint, dominates, front_of, with_point
+import pytest
+
+from controller.pareto import FrontPoint, dominates, front_of, hypervolume, with_point
 
 
 def points(count, seed):
@@ -33,3 +35,14 @@ def test_of_equal_candidates_the_earliest_stays():
 def test_nothing_dominates_itself():
     point = FrontPoint(index=0, accuracy=0.5, latency_ms=2.0)
     assert not dominates(point, point)
+
+
+def test_the_hypervolume_is_the_area_that_the_front_dominates():
+    points = [
+        FrontPoint(index=i, accuracy=accuracy, latency_ms=latency_ms)
+        for i, (accuracy, latency_ms) in enumerate([(0.7, 2.0), (0.5, 1.0), (0.6, 3.0)])
+    ]
+    area = hypervolume(points, accuracy=0.4, latency_ms=4.0)
+    assert area == pytest.approx(0.1 * 3 + 0.2 * 2)
+    assert hypervolume(points, accuracy=0.6, latency_ms=1.5) == 0.0
+    assert hypervolume([], accuracy=0.0, latency_ms=1.0) == 0.0

@@ -15,6 +15,7 @@ def test_counts_what_became_of_the_trials(lab):
     assert summary.repeated == sum(trial.same_as is not None for trial in summary.trials) > 0
     assert summary.front == front(study, lab.reward)
     assert summary.best == best(study, lab.reward)
+    assert 0 < summary.hypervolume < max(member.accuracy for member in summary.front)
     assert summary.stand_ins == ("a fake: nothing was trained",)
     assert summary.created == study.created
 
@@ -32,3 +33,4 @@ def test_of_one_that_was_cut_off(lab):
 def test_of_one_that_has_not_begun(lab):
     summary = summarize(lab.study(), lab.reward)
     assert (summary.told, summary.front, summary.best) == (0, (), None)
+    assert summary.hypervolume == 0.0
