@@ -150,20 +150,16 @@ class RewardAim:
         return {point: mean for point, (mean, _) in known.items()}
 
 
-class KnownRewardAim:
-    """The largest reward, worked out from accuracy and latency, each modelled; an ``Aim``.
+class _Modelled:
+    """Accuracy and latency, each modelled.
 
     Args:
-        reward: Of both.
         noise: Standard deviation of an accuracy's error.
     """
 
-    def __init__(self, reward: Reward, noise: float) -> None:
-        self._reward = reward
+    def __init__(self, noise: float) -> None:
         self._noise = noise
         self._accuracy, self._latency = FigureModel(noise), FigureModel()
-        self._rewards: dict[Point, float] = {}
-        self._factors: dict[Point, float] = {}
 
     @property
     def models(self) -> Sequence[FigureModel]:
@@ -183,8 +179,30 @@ class KnownRewardAim:
         accuracy, latency = _figures(outcome)
         self._accuracy.learn(point, accuracy)
         self._latency.learn(point, latency)
-        self._rewards[point] = outcome.reward
-        self._factors[point] = self._reward.value(1.0, -latency)
+        self._take(outcome, accuracy, latency)
+
+    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
+        raise NotImplementedError
+
+
+class KnownRewardAim(_Modelled):
+    """The largest reward, worked out from accuracy and latency; an ``Aim``.
+
+    Args:
+        reward: Of both.
+        noise: Standard deviation of an accuracy's error.
+    """
+
+    def __init__(self, reward: Reward, noise: float) -> None:
+        super().__init__(noise)
+        self._reward = reward
+        self._rewards: dict[Point, float] = {}
+        self._factors: dict[Point, float] = {}
+
+    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
+        del accuracy
+        self._rewards[outcome.proposal.point] = outcome.reward
+        self._factors[outcome.proposal.point] = self._reward.value(1.0, -latency)
 
     def worth(self, points: Sequence[Point]) -> list[float]:
         """See ``Aim``."""
@@ -231,7 +249,7 @@ class KnownRewardAim:
         }
 
 
-class FrontAim:
+class FrontAim(_Modelled):
     """The largest area under the front of accuracy and latency; an ``Aim``.
 
     Args:
@@ -239,8 +257,7 @@ class FrontAim:
     """
 
     def __init__(self, noise: float) -> None:
-        self._accuracy, self._latency = FigureModel(noise), FigureModel()
-        self._noise = noise
+        super().__init__(noise)
         self._front: tuple[FrontPoint, ...] = ()
         self._points: dict[int, Point] = {}
         self._known: list[tuple[float, float]] = []
@@ -248,28 +265,11 @@ class FrontAim:
         self._low = (math.inf, math.inf)
         self._high = (-math.inf, -math.inf)
 
-    @property
-    def models(self) -> Sequence[FigureModel]:
-        """See ``Aim``."""
-        return (self._accuracy, self._latency)
-
-    def check(self, outcome: Evaluated) -> None:
-        """See ``Aim``."""
-        _figures(outcome)
-
-    def learn(self, outcome: Evaluated | Skipped) -> None:
-        """See ``Aim``; of what was skipped the latency."""
-        point = outcome.proposal.point
-        if isinstance(outcome, Skipped):
-            self._latency.learn(point, -outcome.latency_ms)
-            return
-        accuracy, latency = _figures(outcome)
-        self._accuracy.learn(point, accuracy)
-        self._latency.learn(point, latency)
+    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
         index = outcome.proposal.index
         member = FrontPoint(index=index, accuracy=accuracy, latency_ms=-latency)
         self._front, self._levels = with_point(self._front, member), None
-        self._points[index] = point
+        self._points[index] = outcome.proposal.point
         self._known.append((accuracy, latency))
         self._low = min(self._low[0], accuracy), min(self._low[1], latency)
         self._high = max(self._high[0], accuracy), max(self._high[1], latency)
