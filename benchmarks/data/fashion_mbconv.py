@@ -39,7 +39,8 @@ OUT = DATA / "fashion_mbconv.csv.gz"
 SEEDS = (0, 1)
 SIZE = 14
 HEAD = Classifier(classes=10)
-SCHEDULE = Schedule(samples=6400, batch=32, learning_rate=0.02)
+SCHEDULE = Schedule(samples=19_200, batch=64, learning_rate=0.01)
+"""Of 12 networks two seeds agreed to 0.87 (correlation); with 6,400 samples of 172 to 0.5."""
 
 POINTS = DecisionSpace(
     choices=(
@@ -112,9 +113,15 @@ def trained(job: tuple[Decisions, int]) -> dict[str, object]:
     return {
         "choices": digits(point),
         "seed": seed,
+        "schedule": schedule(),
         "accuracy": result.accuracy,
         "seconds": round(result.seconds, 2),
     }
+
+
+def schedule() -> str:
+    """What trainings of the log are known by: those of another schedule are not taken from it."""
+    return f"{SCHEDULE.samples}/{SCHEDULE.batch}/{SCHEDULE.learning_rate:g}"
 
 
 def digits(point: Decisions) -> str:
@@ -135,7 +142,8 @@ def read(log: Path) -> dict[tuple[str, int], float]:
             told = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[told["choices"], told["seed"]] = told["accuracy"]
+        if told["schedule"] == schedule():
+            found[told["choices"], told["seed"]] = told["accuracy"]
     return found
 
 
