@@ -60,8 +60,8 @@ BESIDE = ("optuna_tpe", "regularized_evolution")
 AWARE = "surrogate_aware"
 """Ours, told how large the noise is."""
 
-PARTIES = {"population": "50", "tournament": "10"}
-TARGET_SAMPLE = 2000
+REAL_2019 = {"population": "50", "tournament": "10"}
+WORST_OF = 2000
 
 
 class Problem(Protocol):
@@ -157,7 +157,7 @@ class Analytic:
     def worst(self) -> tuple[float, float]:
         """Least accuracy and greatest cost of random points."""
         rng = random.Random(0)
-        drawn = [self.figures(self.points.sample(rng)) for _ in range(TARGET_SAMPLE)]
+        drawn = [self.figures(self.points.sample(rng)) for _ in range(WORST_OF)]
         return min(accuracy for accuracy, _ in drawn), max(cost for _, cost in drawn)
 
 
@@ -241,7 +241,7 @@ def made(name: str, problem: Problem, objectives: int, seed: int, noise: float) 
     if name in ("optuna_tpe", "optuna_nsga2"):
         return OptunaSampler(points, objectives, seed)
     if name == "regularized_evolution":
-        return create(settings_named("evolution", PARTIES), points, seed)
+        return create(settings_named("evolution", REAL_2019), points, seed)
     options: Mapping[str, str] = {}
     if name == "nsga2":
         costs = objectives > 1 or problem.reward is not None
@@ -322,7 +322,7 @@ def pymoo_searched(problem: Problem, seed: int, evaluations: int) -> Searched:
 
     seen: list[Point] = []
 
-    class Integers(ElementwiseProblem):  # type: ignore[misc, unused-ignore]
+    class Integers(ElementwiseProblem):  # type: ignore[misc] # pymoo has no types
         def __init__(self) -> None:
             upper = np.array(problem.points.option_counts) - 1
             super().__init__(n_var=len(upper), n_obj=2, xl=0, xu=upper, vtype=int)

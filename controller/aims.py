@@ -11,6 +11,7 @@ knowledge-gradient policy for correlated normal beliefs", 2009, for independent 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import TYPE_CHECKING, Protocol
@@ -91,7 +92,32 @@ class Aim(Protocol):
         ...
 
 
-class RewardAim:
+class _ByReward(ABC):
+    """What aims at the largest reward have in common."""
+
+    def __init__(self) -> None:
+        self._rewards: dict[Point, float] = {}
+
+    def worth(self, points: Sequence[Point]) -> list[float]:
+        """See ``Aim``."""
+        return [self._rewards.get(point, -1e9) for point in points]
+
+    def parents(self) -> list[Point]:
+        """See ``Aim``."""
+        means = self._means()
+        return nlargest(_PARENTS, means, key=means.__getitem__)
+
+    def best(self) -> Point:
+        """See ``Aim``."""
+        means = self._means()
+        return max(means, key=means.__getitem__)
+
+    @abstractmethod
+    def _means(self) -> Mapping[Point, float]:
+        """The reward of each point that was evaluated, on average."""
+
+
+class RewardAim(_ByReward):
     """The largest reward, of which nothing is known but its values; an ``Aim``.
 
     Args:
@@ -99,9 +125,9 @@ class RewardAim:
     """
 
     def __init__(self, noise: float) -> None:
+        super().__init__()
         self._noise = noise
         self._model = FigureModel(noise)
-        self._rewards: dict[Point, float] = {}
 
     @property
     def models(self) -> Sequence[FigureModel]:
@@ -120,15 +146,6 @@ class RewardAim:
             value = min([outcome.bound, *self._rewards.values()])
             self._model.learn(outcome.proposal.point, value)
 
-    def worth(self, points: Sequence[Point]) -> list[float]:
-        """See ``Aim``."""
-        return [self._rewards.get(point, -1e9) for point in points]
-
-    def parents(self) -> list[Point]:
-        """See ``Aim``."""
-        means = self._means()
-        return nlargest(_PARENTS, means, key=means.__getitem__)
-
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``."""
         mean, deviation = self._model.at(codes)
@@ -138,11 +155,6 @@ class RewardAim:
         """See ``Aim``."""
         return _again(_of(self._model.at_known(), self._rewards), self._noise)
 
-    def best(self) -> Point:
-        """See ``Aim``."""
-        means = self._means()
-        return max(means, key=means.__getitem__)
-
     def _means(self) -> Mapping[Point, float]:
         if not self._noise:
             return self._rewards
@@ -150,7 +162,7 @@ class RewardAim:
         return {point: mean for point, (mean, _) in known.items()}
 
 
-class _Modelled:
+class _Modelled(ABC):
     """Accuracy and latency, each modelled.
 
     Args:
@@ -181,11 +193,12 @@ class _Modelled:
         self._latency.learn(point, latency)
         self._take(outcome, accuracy, latency)
 
+    @abstractmethod
     def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
-        raise NotImplementedError
+        """Keep what the aim needs beside its models; a latency is negative."""
 
 
-class KnownRewardAim(_Modelled):
+class KnownRewardAim(_ByReward, _Modelled):
     """The largest reward, worked out from accuracy and latency; an ``Aim``.
 
     Args:
@@ -194,24 +207,15 @@ class KnownRewardAim(_Modelled):
     """
 
     def __init__(self, reward: Reward, noise: float) -> None:
-        super().__init__(noise)
+        _ByReward.__init__(self)
+        _Modelled.__init__(self, noise)
         self._reward = reward
-        self._rewards: dict[Point, float] = {}
         self._factors: dict[Point, float] = {}
 
     def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
         del accuracy
         self._rewards[outcome.proposal.point] = outcome.reward
         self._factors[outcome.proposal.point] = self._reward.value(1.0, -latency)
-
-    def worth(self, points: Sequence[Point]) -> list[float]:
-        """See ``Aim``."""
-        return [self._rewards.get(point, -1e9) for point in points]
-
-    def parents(self) -> list[Point]:
-        """See ``Aim``."""
-        means = self._means()
-        return nlargest(_PARENTS, means, key=means.__getitem__)
 
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``; the mean over what the latency may be."""
@@ -231,11 +235,6 @@ class KnownRewardAim(_Modelled):
     def again(self) -> Mapping[Point, float]:
         """See ``Aim``."""
         return _again(self._known(), self._noise, self._factors)
-
-    def best(self) -> Point:
-        """See ``Aim``."""
-        means = self._means()
-        return max(means, key=means.__getitem__)
 
     def _means(self) -> Mapping[Point, float]:
         if not self._noise:

@@ -172,6 +172,10 @@ class ProxyPlan:
                 f"{len(self.networks)}, {len(self.proxies)} and {self.seeds}"
             )
             raise InputError(msg)
+        for proxy in self.proxies:
+            if self.cost(proxy) >= 1:
+                msg = f"the proxy {proxy} costs no less than the full training, {self.full}"
+                raise InputError(msg)
 
     @property
     def full(self) -> ProxyTask:
@@ -230,7 +234,8 @@ def check(
         say: Is told of each training.
 
     Raises:
-        InputError: If the log is none, or a network cannot be trained by a proxy.
+        InputError: If the log is none or cannot be written, or a network cannot be trained by a
+            proxy.
         OperationError: If a training fails.
     """
     tasks = [plan.full, *plan.proxies]
@@ -241,8 +246,13 @@ def check(
         for network in range(len(plan.networks))
     }
     known = _read(log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("a", encoding="utf-8")
+    except OSError as error:
+        msg = f"{str(log)!r} cannot be written: {error.strerror}"
+        raise InputError(msg) from error
+    with file:
         for number, job in enumerate(jobs.values()):
             key = plan.key(job)
             if key not in known:
@@ -347,7 +357,11 @@ def _read(log: Path) -> dict[str, _Trained]:
     if not log.exists():
         return {}
     found = {}
-    text = log.read_text(encoding="utf-8")
+    try:
+        text = log.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{str(log)!r} cannot be read as the log of a proxy check: {error}"
+        raise InputError(msg) from error
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         try:

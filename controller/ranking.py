@@ -28,6 +28,8 @@ SURE = 0.9
 """Probability from which one candidate counts as better than another."""
 
 _NO_NOISE = 1e-9
+"""Up to which accuracies differ by rounding only."""
+
 _DRAWS = 1000
 _LATENCY_SCORE = NormalDist().inv_cdf(0.975)
 
@@ -126,7 +128,8 @@ def noise_of(accuracies: Iterable[Sequence[float]]) -> tuple[float, int] | None:
     if freedom < LEAST_FREEDOM:
         return None
     squares = sum((one - fmean(own)) ** 2 for own in often for one in own)
-    return math.sqrt(squares / freedom), freedom
+    noise = math.sqrt(squares / freedom)
+    return (noise if noise > _NO_NOISE else 0.0), freedom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,7 @@ class _Beliefs:
     def about(self, key: str) -> NormalDist:
         """What a network gives on average."""
         own = self.accuracies[key]
-        if self.noise < _NO_NOISE:
+        if self.noise == 0:
             return NormalDist(fmean(own), _NO_NOISE)
         told, before = len(own) / self.noise**2, 1 / self.spread**2
         mean = (told * fmean(own) + before * self.middle) / (told + before)

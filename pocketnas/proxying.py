@@ -9,7 +9,7 @@ from pathlib import Path
 from controller.proxy_check import ProxyCheck, ProxyPlan, ProxyTask, check
 from latency.table_plan import random_networks
 from pocketnas.assembly import evaluation_of, head_of, space_of
-from pocketnas.config import SearchConfig
+from pocketnas.config import ANALYTIC, SearchConfig
 from search_space.architecture import Classifier
 from training import executor as executors
 from training.executor import ExecutorSettings
@@ -52,6 +52,9 @@ def checked(
 
 
 def _plan(config: SearchConfig, texts: Sequence[str], *, networks: int, seeds: int) -> ProxyPlan:
+    if config.dataset == ANALYTIC:
+        msg = f"{ANALYTIC!r} trains nothing, so there is no proxy to check: name a data set"
+        raise InputError(msg)
     head, space = head_of(config), space_of(config)
     if not isinstance(head, Classifier):
         msg = f"proxies are checked for classification, and {config.dataset!r} is none"

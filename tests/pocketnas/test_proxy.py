@@ -41,6 +41,9 @@ def test_a_check_says_what_each_proxy_costs_and_keeps_its_trainings(pocketnas, t
     ("flags", "words"),
     [
         (["--proxy=samples=0"], ("a proxy is samples=NUMBER", "'samples=0'")),
+        (["--proxy=samples=99999999"], ("costs no less than the full training",)),
+        (["--proxy=samples=10", "--dataset=analytic-standin"], ("trains nothing",)),
+        (["--proxy=samples=10", "--out=."], ("cannot be read",)),
         (["--proxy=samples=10,size=1"], ("input size",)),
         (["--proxy=samples=10", "--space=mnasnett"], ("'mnasnett'",)),
     ],
