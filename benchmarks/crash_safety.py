@@ -58,6 +58,7 @@ class SlowExecutor:
     lanes = 2
     on_this_computer = False
     deterministic = True
+    stops_early = False
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s

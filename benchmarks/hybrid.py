@@ -105,6 +105,7 @@ class Replayed:
     lanes = 1
     on_this_computer = False
     deterministic = True
+    stops_early = False
 
     def __init__(self, accuracies: dict[str, float]) -> None:
         self._accuracies = accuracies

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import TYPE_CHECKING, Protocol
 
-from controller.algorithm import Evaluated, Goal, Skipped
+from controller.algorithm import Evaluated, Goal, Skipped, Stopped
 from controller.expected_improvement import hypervolume_improvement, log_improvement
 from controller.figure_model import FigureModel
 from controller.pareto import FrontPoint, with_point
@@ -59,7 +59,7 @@ class Aim(Protocol):
         """Of each figure; whoever asks for scores refreshes them before."""
         ...
 
-    def check(self, outcome: Evaluated) -> None:
+    def check(self, outcome: Evaluated | Stopped) -> None:
         """Do nothing if the outcome has what is needed.
 
         Raises:
@@ -67,8 +67,8 @@ class Aim(Protocol):
         """
         ...
 
-    def learn(self, outcome: Evaluated | Skipped) -> None:
-        """Take in an outcome."""
+    def learn(self, outcome: Evaluated | Stopped | Skipped) -> None:
+        """Take in an outcome; what was stopped is never the best, however much is expected."""
         ...
 
     def worth(self, points: Sequence[Point]) -> list[float]:
@@ -134,17 +134,20 @@ class RewardAim(_ByReward):
         """See ``Aim``."""
         return (self._model,)
 
-    def check(self, outcome: Evaluated) -> None:
+    def check(self, outcome: Evaluated | Stopped) -> None:
         """See ``Aim``; every outcome has a reward."""
 
-    def learn(self, outcome: Evaluated | Skipped) -> None:
+    def learn(self, outcome: Evaluated | Stopped | Skipped) -> None:
         """See ``Aim``; what was skipped is no better than the worst, nor than its bound."""
-        if isinstance(outcome, Evaluated):
-            self._rewards[outcome.proposal.point] = outcome.reward
-            self._model.learn(outcome.proposal.point, outcome.reward)
-        else:
-            value = min([outcome.bound, *self._rewards.values()])
-            self._model.learn(outcome.proposal.point, value)
+        point = outcome.proposal.point
+        match outcome:
+            case Evaluated(reward=reward):
+                self._rewards[point] = reward
+                self._model.learn(point, reward)
+            case Stopped(reward=reward):
+                self._model.learn(point, reward)
+            case Skipped(bound=bound):
+                self._model.learn(point, min([bound, *self._rewards.values()]))
 
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``."""
@@ -178,11 +181,11 @@ class _Modelled(ABC):
         """See ``Aim``."""
         return (self._accuracy, self._latency)
 
-    def check(self, outcome: Evaluated) -> None:
+    def check(self, outcome: Evaluated | Stopped) -> None:
         """See ``Aim``."""
         _figures(outcome)
 
-    def learn(self, outcome: Evaluated | Skipped) -> None:
+    def learn(self, outcome: Evaluated | Stopped | Skipped) -> None:
         """See ``Aim``; of what was skipped the latency."""
         point = outcome.proposal.point
         if isinstance(outcome, Skipped):
@@ -191,7 +194,8 @@ class _Modelled(ABC):
         accuracy, latency = _figures(outcome)
         self._accuracy.learn(point, accuracy)
         self._latency.learn(point, latency)
-        self._take(outcome, accuracy, latency)
+        if isinstance(outcome, Evaluated):
+            self._take(outcome, accuracy, latency)
 
     @abstractmethod
     def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
@@ -245,6 +249,7 @@ class KnownRewardAim(_ByReward, _Modelled):
         return {
             point: (mean * self._factors[point], deviation * self._factors[point])
             for point, (mean, deviation) in self._accuracy.at_known().items()
+            if point in self._factors
         }
 
 
@@ -308,7 +313,7 @@ class FrontAim(_Modelled):
         return self.parents()[-1]
 
 
-def _figures(outcome: Evaluated) -> tuple[float, float]:
+def _figures(outcome: Evaluated | Stopped) -> tuple[float, float]:
     """Accuracy and latency, turned so that larger is better.
 
     Raises:

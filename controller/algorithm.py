@@ -97,6 +97,29 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A proposal that was timed, and whose training was stopped early.
+
+    Attributes:
+        proposal: As asked.
+        objectives: As of ``Evaluated``, with the accuracy that the whole training was expected to
+            give when it was stopped.
+        reward: By that accuracy; finite.
+        deviation: Standard deviation of the error of that accuracy.
+    """
+
+    proposal: Proposal
+    objectives: tuple[Objective, ...]
+    reward: float
+    deviation: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.reward) and 0 <= self.deviation < math.inf):
+            msg = f"a reward is finite and a deviation at least 0, got {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """A proposal that was timed, found far too slow, and not trained.
 
@@ -136,7 +159,7 @@ class Failed:
     text: str
 
 
-Outcome = Evaluated | Skipped | Failed
+Outcome = Evaluated | Stopped | Skipped | Failed
 
 
 class SearchAlgorithm(Protocol):
@@ -145,8 +168,8 @@ class SearchAlgorithm(Protocol):
     Laws, all held by ``controller.testing.SearchAlgorithmContract``:
 
     * Proposals are numbered 0, 1, 2, … in the order asked; their points are in the space.
-    * Outcomes may be told late, in any order, in any number, or never; ``Skipped`` and ``Failed``
-      are told too and are never fatal, even if nothing ever succeeds.
+    * Outcomes may be told late, in any order, in any number, or never; ``Stopped``, ``Skipped``
+      and ``Failed`` are told too and are never fatal, even if nothing ever succeeds.
     * The state is a function of the seed and of the sequence of asks and tells alone: a fresh
       instance given the same calls proposes the same, to the last bit. How many outcomes one
       ``tell`` carries makes no difference, nor does splitting an ``ask(n)`` in two. (What is
@@ -183,6 +206,13 @@ def settings_named(name: str, options: Mapping[str, str]) -> AlgorithmSettings:
         InputError: If there is no such algorithm or option, or a value does not fit.
     """
     return kinds.named(name, options)
+
+
+def seeks_front(settings: AlgorithmSettings) -> bool:
+    """Whether the algorithm looks for a front of several objectives, whatever the reward."""
+    if isinstance(settings, kinds.SurrogateSettings):
+        return settings.objectives > 1
+    return isinstance(settings, kinds.Nsga2Settings)
 
 
 def create(

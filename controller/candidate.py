@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.algorithm import (
@@ -14,7 +14,9 @@ from controller.algorithm import (
     Outcome,
     Proposal,
     Skipped,
+    Stopped,
 )
+from controller.learning_curves import Expected
 from latency.account import account
 from latency.measurement import LatencyMeasurement, Verdict
 from latency.source import LatencyEstimate, Origin
@@ -26,6 +28,7 @@ class OutcomeKind(StrEnum):
     """What can become of a proposal."""
 
     EVALUATED = "evaluated"
+    STOPPED = "stopped"
     SKIPPED = "skipped"
     FAILED = "failed"
 
@@ -134,7 +137,9 @@ class Candidate:
         told: Position of its outcome among all told; None until then.
         kind: What became of it; None until told.
         failure: Where it failed; None if it did not.
-        reward: Of what was evaluated, the bound of what was skipped; else None.
+        reward: Of what was evaluated, the bound of what was skipped, by what was expected of what
+            was stopped; else None.
+        expected: Of a training that was stopped; else None.
         text: Why it failed; else empty.
         same_as: Index of the earlier proposal for the same network that was evaluated for it.
     """
@@ -150,6 +155,7 @@ class Candidate:
     kind: OutcomeKind | None
     failure: FailureKind | None
     reward: float | None
+    expected: Expected | None
     text: str
     same_as: int | None
 
@@ -178,6 +184,8 @@ class Candidate:
                 self.training and self.latency and self.reward is not None
             ):
                 return evaluated(self.proposal, self.training, self.latency, self.reward)
+            case OutcomeKind.STOPPED if self.expected and self.latency and self.reward is not None:
+                return stopped(self.proposal, self.expected, self.latency, self.reward)
             case OutcomeKind.SKIPPED if self.latency and self.reward is not None:
                 return Skipped(
                     proposal=self.proposal, latency_ms=self.latency.latency_ms, bound=self.reward
@@ -191,35 +199,40 @@ def evaluated(
     proposal: Proposal, training: TrainingResult, latency: FoundLatency, reward: float
 ) -> Evaluated:
     """The outcome of a candidate that was trained and timed."""
-    objectives = [
-        Objective(name="accuracy", value=training.accuracy, goal=Goal.MAXIMIZE),
-        Objective(name="latency_ms", value=latency.latency_ms, goal=Goal.MINIMIZE),
-    ]
-    if latency.peak_memory_mb is not None:
-        memory_mb = latency.peak_memory_mb
-        objectives.append(Objective(name="peak_memory_mb", value=memory_mb, goal=Goal.MINIMIZE))
     return Evaluated(
         proposal=proposal,
-        objectives=tuple(objectives),
+        objectives=_objectives(training.accuracy, latency),
         reward=reward,
         feedback=training.feedback,
     )
 
 
+def stopped(
+    proposal: Proposal, expected: Expected, latency: FoundLatency, reward: float
+) -> Stopped:
+    """The outcome of a candidate that was timed, and whose training was stopped early."""
+    return Stopped(
+        proposal=proposal,
+        objectives=_objectives(expected.accuracy, latency),
+        reward=reward,
+        deviation=expected.deviation,
+    )
+
+
+def _objectives(accuracy: float, latency: FoundLatency) -> tuple[Objective, ...]:
+    objectives = [
+        Objective(name="accuracy", value=accuracy, goal=Goal.MAXIMIZE),
+        Objective(name="latency_ms", value=latency.latency_ms, goal=Goal.MINIMIZE),
+    ]
+    if latency.peak_memory_mb is not None:
+        memory_mb = latency.peak_memory_mb
+        objectives.append(Objective(name="peak_memory_mb", value=memory_mb, goal=Goal.MINIMIZE))
+    return tuple(objectives)
+
+
 def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:
     """The same outcome, of another proposal for the same network."""
-    match outcome:
-        case Evaluated():
-            return Evaluated(
-                proposal=proposal,
-                objectives=outcome.objectives,
-                reward=outcome.reward,
-                feedback=outcome.feedback,
-            )
-        case Skipped():
-            return Skipped(proposal=proposal, latency_ms=outcome.latency_ms, bound=outcome.bound)
-        case Failed():
-            return Failed(proposal=proposal, kind=outcome.kind, text=outcome.text)
+    return replace(outcome, proposal=proposal)
 
 
 def _account(

@@ -8,7 +8,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
-from controller.candidate import Candidate, FoundLatency, evaluated
+from controller.candidate import Candidate, FoundLatency, evaluated, stopped
+from controller.early_stopping import StoppingRule
 from controller.pareto import front_limit_ms
 from controller.progress import front_point
 from controller.reward import Reward
@@ -28,6 +29,7 @@ from latency.source import (
 from search_space.architecture import Architecture, Head
 from training.executor import (
     Executor,
+    Rung,
     Schedule,
     TrainingJob,
     TrainingResult,
@@ -141,25 +143,44 @@ class Evaluation:
         architecture: Architecture,
         known: Candidate | None,
         found: FoundLatency,
+        rule: StoppingRule | None = None,
     ) -> Outcome:
         """The outcome of a candidate whose latency is known: it is trained, or failed.
+
+        Args:
+            proposal: The candidate.
+            architecture: Its network.
+            known: What an interrupted search had found of it already.
+            found: Its latency.
+            rule: By which its training is stopped early; None trains it to the end.
 
         Raises:
             StudyError: If the accuracy cannot be kept.
         """
         result = known.training if known else None
         if result is None:
-            trained = self._training(proposal, architecture)
+            rungs = () if rule is None else rule.rungs(found.latency_ms)
+            trained = self._training(proposal, architecture, rungs)
             if isinstance(trained, Failed):
                 return trained
             result = trained
             self._study.found_training(proposal.index, result)
+        if result.stopped and rule is not None:
+            expected = rule.expected(result)
+            reward = self._reward.value(expected.accuracy, found.latency_ms)
+            return stopped(proposal, expected, found, reward)
         found = self._settled(proposal, architecture, found, result.accuracy)
         reward = self._reward.value(result.accuracy, found.latency_ms)
         return evaluated(proposal, result, found, reward)
 
     def job(
-        self, index: int, architecture: Architecture, *, checkpoint: str = "", again: int = 0
+        self,
+        index: int,
+        architecture: Architecture,
+        *,
+        checkpoint: str = "",
+        again: int = 0,
+        rungs: tuple[Rung, ...] = (),
     ) -> TrainingJob:
         """The training of a candidate; equal ones give equal weights where training is exact.
 
@@ -168,6 +189,7 @@ class Evaluation:
             architecture: At any size.
             checkpoint: Where weights go; nowhere if empty.
             again: How often it was trained before, where that is to tell more.
+            rungs: Where it is looked at on the way, and may be stopped.
 
         Raises:
             InputError: If the network cannot run at the size that is to be trained.
@@ -181,6 +203,7 @@ class Evaluation:
             seed=settings.seed + again,
             deadline_s=settings.deadline_s,
             checkpoint=checkpoint,
+            rungs=rungs,
         )
 
     def train(self, job: TrainingJob) -> TrainingResult:
@@ -324,9 +347,11 @@ class Evaluation:
             return Skipped(proposal=proposal, latency_ms=found.latency_ms, bound=bound)
         return found
 
-    def _training(self, proposal: Proposal, architecture: Architecture) -> TrainingResult | Failed:
+    def _training(
+        self, proposal: Proposal, architecture: Architecture, rungs: tuple[Rung, ...]
+    ) -> TrainingResult | Failed:
         try:
-            job = self.job(proposal.index, architecture, again=proposal.again)
+            job = self.job(proposal.index, architecture, again=proposal.again, rungs=rungs)
         except InputError as error:
             return Failed(proposal=proposal, kind=FailureKind.DECODE, text=str(error))
         try:

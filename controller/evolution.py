@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped
+from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
 from controller.settings import EvolutionSettings
 from search_space.decisions import Point, PointSpace
@@ -52,7 +52,7 @@ class RegularizedEvolution:
         self._ledger.settle(outcomes)
         for outcome in outcomes:
             match outcome:
-                case Evaluated():
+                case Evaluated() | Stopped():
                     self._join(outcome.proposal, (True, outcome.reward))
                 case Skipped():
                     self._join(outcome.proposal, (False, outcome.bound))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.algorithm import Failed, FailureKind, Outcome, Proposal
 from controller.candidate import Candidate, FoundLatency, same_for
+from controller.early_stopping import StoppingRule
 from controller.evaluation import Evaluation
 from controller.study import Study
 from search_space.architecture import Architecture
@@ -32,6 +33,7 @@ class _Flight:
 
     proposal: Proposal
     known: Candidate | None
+    rule: StoppingRule | None
     future: Future[Outcome]
     same_as: int | None = None
 
@@ -59,7 +61,11 @@ class Flights:
         self._training = ThreadPoolExecutor(trainers, thread_name_prefix="training")
 
     def start(
-        self, proposal: Proposal, made: Architecture | str, known: Candidate | None = None
+        self,
+        proposal: Proposal,
+        made: Architecture | str,
+        known: Candidate | None = None,
+        rule: StoppingRule | None = None,
     ) -> None:
         """Begin with a stored proposal.
 
@@ -67,8 +73,11 @@ class Flights:
             proposal: In the order of indices.
             made: Its network, or why its point has none.
             known: What an interrupted search had found of it already.
+            rule: By which its training is stopped early; one that is made ``again`` never is.
         """
-        flight = _Flight(proposal=proposal, known=known, future=Future())
+        if proposal.again:
+            rule = None
+        flight = _Flight(proposal=proposal, known=known, rule=rule, future=Future())
         self._flying[proposal.index] = flight
         if isinstance(made, str):
             failed = Failed(proposal=proposal, kind=FailureKind.DECODE, text=made)
@@ -164,7 +173,7 @@ class Flights:
     def _train(self, flight: _Flight, made: Architecture, found: FoundLatency) -> None:
         proposal, known = flight.proposal, flight.known
         try:
-            outcome = self._evaluation.accuracy(proposal, made, known, found)
+            outcome = self._evaluation.accuracy(proposal, made, known, found, flight.rule)
         except BaseException as error:  # noqa: BLE001 # raised again where it lands
             flight.future.set_exception(error)
         else:

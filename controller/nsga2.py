@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.algorithm import Evaluated, Goal, Outcome, Proposal
+from controller.algorithm import Evaluated, Goal, Outcome, Proposal, Stopped
 from controller.ledger import Ledger
 from controller.settings import Nsga2Settings
 from search_space.decisions import Point, PointSpace
@@ -31,7 +31,8 @@ class Nsga2:
     """Children of the best by rank and crowding; a ``SearchAlgorithm`` for the objectives.
 
     Whatever the reward: what counts is by how many others a candidate is dominated, then how much
-    room it has on its front. Only ``Evaluated`` outcomes have objectives, the others take no part.
+    room it has on its front. Only ``Evaluated`` and ``Stopped`` outcomes have objectives, the
+    others take no part.
     Departures from the paper: the population is renewed with each outcome instead of once a
     generation, since outcomes come one by one (as in the steady-state variant of Durillo et al.,
     "On the effect of the steady-state selection scheme in multi-objective genetic algorithms",
@@ -71,7 +72,7 @@ class Nsga2:
 
     def _losses(self, outcome: Outcome) -> tuple[float, ...] | None:
         """The objectives, each turned so that smaller is better; None without."""
-        if not isinstance(outcome, Evaluated):
+        if not isinstance(outcome, Evaluated | Stopped):
             return None
         objectives = outcome.objectives[: self._settings.objectives]
         if len(objectives) < self._settings.objectives:

@@ -15,7 +15,7 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped
+from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
 from controller.settings import TPE_GOOD, TpeSettings
 from search_space.decisions import DecisionSpace
@@ -59,7 +59,10 @@ class Tpe:
         self._ledger.settle(outcomes)
         for outcome in outcomes:
             match outcome:
-                case Evaluated(proposal=proposal, reward=reward):
+                case (
+                    Evaluated(proposal=proposal, reward=reward)
+                    | Stopped(proposal=proposal, reward=reward)
+                ):
                     self._trials.tell(proposal, -reward)
                 case Skipped(proposal=proposal):
                     self._trials.end(proposal, TrialState.PRUNED)

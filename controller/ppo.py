@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from controller.algorithm import Evaluated, Outcome, Proposal, Skipped
+from controller.algorithm import Evaluated, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
 from controller.settings import PpoSettings
 from search_space.decisions import Decisions, DecisionSpace
@@ -150,7 +150,7 @@ class Ppo:
 
     def _reward(self, outcome: Outcome) -> float | None:
         match outcome:
-            case Evaluated(reward=reward):
+            case Evaluated(reward=reward) | Stopped(reward=reward):
                 self._lowest = min(self._lowest, reward)
                 return reward
             case Skipped(bound=bound):

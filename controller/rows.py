@@ -7,11 +7,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
+from controller.algorithm import (
+    Evaluated,
+    Failed,
+    FailureKind,
+    Outcome,
+    Proposal,
+    Skipped,
+    Stopped,
+)
 from controller.candidate import Candidate, FoundLatency, OutcomeKind
+from controller.learning_curves import Expected
 from search_space.architecture import Architecture
 from search_space.decisions import point_from_json
 from training.executor import TrainingResult
+from training.job_document import looks_from_json, looks_to_json
 
 Row = Mapping[str, Any]
 """A row by the names of its columns, which the schema types."""
@@ -74,6 +84,8 @@ def training_row(result: TrainingResult) -> dict[str, object]:
         "seconds": result.seconds,
         "feedback": json.dumps({name: list(values) for name, values in result.feedback.items()}),
         "stand_in": result.stand_in,
+        "looks": json.dumps(looks_to_json(result.looks)),
+        "stopped": int(result.stopped),
     }
 
 
@@ -88,15 +100,21 @@ def training_from(row: Row, prefix: str) -> TrainingResult | None:
         seconds=row[prefix + "seconds"],
         feedback={name: tuple(values) for name, values in feedback.items()},
         stand_in=row[prefix + "stand_in"],
+        looks=looks_from_json(json.loads(row[prefix + "looks"])),
+        stopped=bool(row[prefix + "stopped"]),
     )
 
 
 def outcome_row(outcome: Outcome) -> dict[str, object]:
     """What became of a proposal; its figures have rows of their own."""
     kind, failure, reward, text = OutcomeKind.EVALUATED, "", None, ""
+    expected, deviation = None, None
     match outcome:
         case Evaluated():
             reward = outcome.reward
+        case Stopped():
+            kind, reward = OutcomeKind.STOPPED, outcome.reward
+            expected, deviation = outcome.objectives[0].value, outcome.deviation
         case Skipped():
             kind, reward = OutcomeKind.SKIPPED, outcome.bound
         case Failed():
@@ -106,6 +124,8 @@ def outcome_row(outcome: Outcome) -> dict[str, object]:
         "kind": kind.value,
         "failure": failure,
         "reward": reward,
+        "expected": expected,
+        "deviation": deviation,
         "text": text,
     }
 
@@ -128,6 +148,12 @@ def candidate_from(row: Row) -> Candidate:
         kind=OutcomeKind(kind) if kind else None,
         failure=FailureKind(failure) if failure else None,
         reward=row["o_reward"],
+        expected=_expected_from(row),
         text=row["o_text"] or "",
         same_as=row["o_same_as"],
     )
+
+
+def _expected_from(row: Row) -> Expected | None:
+    accuracy, deviation = row["o_expected"], row["o_deviation"]
+    return None if accuracy is None else Expected(accuracy=accuracy, deviation=deviation)

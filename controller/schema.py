@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("study_1", "study_2")
+REVISIONS = ("study_1", "study_2", "study_3")
 """Schemas that this version knows, oldest first."""
 
 SCHEMA = MetaData()
@@ -90,6 +90,8 @@ TRAINING = _per_proposal(
     Column("seconds", Double, nullable=False),
     Column("feedback", Text, nullable=False),
     Column("stand_in", Text, nullable=False),
+    Column("looks", Text, nullable=False, server_default="[]"),
+    Column("stopped", Integer, nullable=False, server_default="0"),
 )
 
 OUTCOME = _per_proposal(
@@ -98,6 +100,8 @@ OUTCOME = _per_proposal(
     Column("kind", String(16), nullable=False),
     Column("failure", String(16), nullable=False),
     Column("reward", Double),
+    Column("expected", Double),
+    Column("deviation", Double),
     Column("text", Text, nullable=False),
     Column("same_as", Integer),
     Index("outcome_by_told", "study_id", "told", unique=True),

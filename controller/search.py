@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.algorithm import Failed, Outcome, Proposal, SearchAlgorithm
+from controller.early_stopping import EarlyStopping, StoppingRule
 from controller.evaluation import Evaluation
 from controller.flights import Flights
 from controller.progress import Account, Observer
@@ -67,6 +68,7 @@ class Search:
         evaluation: Times and trains.
         study: New, or of a search that was cut off.
         observer: Is told how it goes.
+        stopping: Stops trainings early; None trains each to its end.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Search:
         evaluation: Evaluation,
         study: Study,
         observer: Observer,
+        stopping: EarlyStopping | None = None,
     ) -> None:
         self._settings = settings
         self._space = space
         self._algorithm = algorithm
         self._study = study
         self._observer = observer
+        self._stopping = stopping
         self._flights = Flights(evaluation, study)
         self._account = Account(study, settings.trials)
         self._asked = 0
@@ -110,13 +114,17 @@ class Search:
 
     def _take_up(self) -> None:
         """Issue again what was proposed and has no outcome."""
+        if self._stopping is not None:
+            for candidate in self._study.told():
+                self._stopping.add(candidate)
         for candidate in self._study.untold():
             made: Architecture | str
             if candidate.document is None:
                 made = str(self._decoded(candidate.proposal))
             else:
                 made = candidate.architecture
-            self._flights.start(candidate.proposal, made, candidate)
+            rule = self._rule(candidate.asked_after)
+            self._flights.start(candidate.proposal, made, candidate, rule)
 
     def _go_on(self) -> None:
         failures = 0
@@ -146,8 +154,13 @@ class Search:
             told=self._account.told,
         )
         self._asked = allowed
+        rule = self._rule(self._account.told)
         for proposal, made in decoded:
-            self._flights.start(proposal, made)
+            self._flights.start(proposal, made, rule=rule)
+
+    def _rule(self, told: int) -> StoppingRule | None:
+        """By which trainings of candidates proposed after so many outcomes are stopped."""
+        return None if self._stopping is None else self._stopping.rule(told)
 
     def _decoded(self, proposal: Proposal) -> Architecture | str:
         """The network of a point, or why it has none."""
@@ -163,5 +176,7 @@ class Search:
         else:
             landed = self._flights.land_first_done()
         self._study.tell(landed.outcome, told=self._account.told, same_as=landed.same_as)
+        if self._stopping is not None:
+            self._stopping.add(self._study.candidate(landed.outcome.proposal.index))
         self._algorithm.tell([landed.outcome])
         return landed.outcome

@@ -16,7 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from controller.aims import Aim, FrontAim, KnownRewardAim, RewardAim
-from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal
+from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal, Stopped
 from controller.constraints import ConstrainedPoints
 from controller.ledger import Ledger
 from controller.point_codes import PointCodes, coding_of
@@ -73,6 +73,7 @@ class Surrogate:
         self._aim = _aim(settings, reward)
         self._ledger = Ledger()
         self._evaluated: set[Point] = set()
+        self._trained: set[Point] = set()
         self._proposed: dict[Point, int] = {}
         self._flying: dict[int, Point] = {}
         self._coding: PointCodes | None = None
@@ -91,19 +92,21 @@ class Surrogate:
             ValueError: See there; also if an outcome lacks an objective that is needed.
         """
         for outcome in outcomes:
-            if isinstance(outcome, Evaluated):
+            if isinstance(outcome, Evaluated | Stopped):
                 self._aim.check(outcome)
         self._ledger.settle(outcomes)
         for outcome in outcomes:
             proposal = outcome.proposal
             del self._flying[proposal.index]
             self._fresh = False
-            if proposal.point in self._evaluated and not proposal.again:
+            if proposal.point in self._trained and not proposal.again:
                 continue  # what was found before, told once more
             if not isinstance(outcome, Failed):
                 self._aim.learn(outcome)
             if isinstance(outcome, Evaluated):
                 self._evaluated.add(proposal.point)
+            if isinstance(outcome, Evaluated | Stopped):
+                self._trained.add(proposal.point)
 
     def best(self) -> Point:
         """The point that a search which ends now would choose.
@@ -119,7 +122,7 @@ class Surrogate:
 
     def _propose(self, index: int) -> Proposal:
         rng = random.Random(f"{self._seed}/{index}")
-        started = len(self._evaluated) >= self._startup
+        started = self._evaluated and len(self._trained) >= self._startup
         point, again = self._next(rng) if started else (self._apart(rng), False)
         before = self._proposed.get(point, 0)
         self._proposed[point] = before + 1

@@ -17,6 +17,7 @@ from controller.algorithm import (
     Proposal,
     SearchAlgorithm,
     Skipped,
+    Stopped,
 )
 from search_space.decisions import Choice, DecisionSpace
 
@@ -43,6 +44,8 @@ def outcome_of(proposal: Proposal) -> Outcome:
     size = 1.0 + sum(_magnitude(item) for item in proposal.point)
     if proposal.index % 7 == 5:
         return Skipped(proposal=proposal, latency_ms=10 * size, bound=0.9)
+    if proposal.index % 7 == 6:
+        return _stopped(proposal, accuracy=size / (size + 4), latency_ms=size)
     return evaluated(proposal, accuracy=size / (size + 4), latency_ms=size)
 
 
@@ -54,6 +57,13 @@ def evaluated(proposal: Proposal, *, accuracy: float, latency_ms: float) -> Eval
     )
     reward = accuracy - latency_ms / 1000
     return Evaluated(proposal=proposal, objectives=objectives, reward=reward)
+
+
+def _stopped(proposal: Proposal, *, accuracy: float, latency_ms: float) -> Stopped:
+    whole = evaluated(proposal, accuracy=accuracy, latency_ms=latency_ms)
+    return Stopped(
+        proposal=proposal, objectives=whole.objectives, reward=whole.reward, deviation=0.02
+    )
 
 
 def searched(algorithm: SearchAlgorithm, steps: int, width: int = 3) -> list[Proposal]:
@@ -133,9 +143,9 @@ class SearchAlgorithmContract:
         for proposal in algorithm.ask(8):
             self.validate(proposal)
 
-    @pytest.mark.parametrize("kind", [Failed, Skipped])
+    @pytest.mark.parametrize("kind", [Failed, Skipped, Stopped])
     def test_survives_that_nothing_ever_succeeds(self, make: Make, kind: type[Outcome]) -> None:
-        """All fail, or all are too slow."""
+        """All fail, or are too slow, or are stopped early."""
         algorithm = make(0)
         for _ in range(15):
             asked = algorithm.ask(4)
@@ -232,6 +242,8 @@ def _points(proposals: Sequence[Proposal]) -> list[object]:
 def _fruitless(kind: type[Outcome], proposal: Proposal) -> Outcome:
     if kind is Failed:
         return Failed(proposal=proposal, kind=FailureKind.LATENCY, text="the phone was unplugged")
+    if kind is Stopped:
+        return _stopped(proposal, accuracy=0.1, latency_ms=1.0)
     return Skipped(proposal=proposal, latency_ms=500.0 + proposal.index, bound=0.8)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from controller import algorithm
 from controller.confirm import LEAST_BEFORE, Confirming
 from controller.constraints import constrained
+from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
 from controller.reward import Reward, RewardMode
@@ -59,6 +60,7 @@ class Assembly:
         source: Gives latencies; to be closed.
         final_source: Gives those of the front at the end; may be the same.
         executor: Gives accuracies; to be closed.
+        stopping: Stops trainings early; None trains each to its end.
     """
 
     config: SearchConfig
@@ -70,6 +72,7 @@ class Assembly:
     source: LatencySource
     final_source: LatencySource
     executor: Executor
+    stopping: EarlyStopping | None
 
     def close(self) -> None:
         """Give back devices and processes."""
@@ -103,6 +106,7 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     try:
         final = _source(config, config.final_on) if config.final_on else source
         evaluation = evaluation_of(config, space)
+        stopping = _stopping(config, evaluation.schedule, reward, executor)
         if check_target:
             require_feasible(space, head, source, reward, evaluation.timed_size)
     except BaseException:
@@ -111,7 +115,18 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
         executor.close()
         raise
     settings = SearchSettings(trials=config.trials, window=config.window, mode=Mode(config.mode))
-    return Assembly(config, space, searcher, settings, evaluation, reward, source, final, executor)
+    return Assembly(
+        config,
+        space,
+        searcher,
+        settings,
+        evaluation,
+        reward,
+        source,
+        final,
+        executor,
+        stopping,
+    )
 
 
 def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAlgorithm:
@@ -134,6 +149,31 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
         )
         raise InputError(msg)
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def _stopping(
+    config: SearchConfig, schedule: Schedule, reward: Reward, executor: Executor
+) -> EarlyStopping | None:
+    """What stops trainings early, where that is asked for.
+
+    Raises:
+        InputError: If nothing here can be stopped, or the schedule is too short for it.
+    """
+    if not config.stop_early:
+        return None
+    if not executor.stops_early:
+        why = f"{ANALYTIC!r} trains nothing"
+        if config.train_command:
+            why = f"the training command {config.train_command!r} has no {{rungs}}"
+        msg = f"--stop-early needs a training that can be stopped, and {why}"
+        raise InputError(msg)
+    algorithm_settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    settings = StoppingSettings(
+        reduction=config.reduction,
+        rungs=config.rungs,
+        by_front=algorithm.seeks_front(algorithm_settings),
+    )
+    return EarlyStopping(settings, settings.samples(schedule.samples, schedule.batch), reward)
 
 
 def reward_of(config: SearchConfig) -> Reward:

@@ -40,6 +40,9 @@ class SearchConfig(BaseModel):
     trials: Positive = 100
     constraints: list[str] = Field(default_factory=list)
     confirm: Annotated[int, Field(ge=0)] = 0
+    stop_early: bool = False
+    reduction: Annotated[int, Field(ge=2)] = 3
+    rungs: Positive = 2
     seed: int = 0
     window: Positive = 4
     mode: Literal["ordered", "asynchronous"] = "ordered"

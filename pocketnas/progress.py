@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from controller.algorithm import Evaluated, Failed, Skipped
+from controller.algorithm import Evaluated, Failed, Skipped, Stopped
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -102,6 +102,11 @@ class _Bar:
         elif isinstance(outcome, Skipped):
             self._bar.console.print(
                 f"trial {outcome.proposal.index} not trained: {outcome.latency_ms:.4g} ms"
+            )
+        elif isinstance(outcome, Stopped):
+            accuracy = outcome.objectives[0].value
+            self._bar.console.print(
+                f"trial {outcome.proposal.index} stopped early: {accuracy:.2%} was expected of it"
             )
         self._bar.update(self._task, completed=progress.told, description=describe(progress))
 

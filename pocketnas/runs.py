@@ -128,7 +128,15 @@ def _study(folder: Path, config: SearchConfig) -> Study:
 
 def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> None:
     evaluation = Evaluation(parts.evaluation, parts.source, parts.executor, parts.reward, study)
-    search = Search(parts.settings, parts.space, parts.algorithm, evaluation, study, observer)
+    search = Search(
+        parts.settings,
+        parts.space,
+        parts.algorithm,
+        evaluation,
+        study,
+        observer,
+        stopping=parts.stopping,
+    )
     search.run()
     observer.on_step("measuring the front again")
     final = Evaluation(parts.evaluation, parts.final_source, parts.executor, parts.reward, study)

@@ -122,6 +122,7 @@ class AnalyticExecutor:
     lanes = 1
     on_this_computer = False
     deterministic = True
+    stops_early = False
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
         """See ``Executor.submit``; the future is done."""

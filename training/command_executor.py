@@ -12,15 +12,25 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from training.executor import TrainingError, TrainingJob, TrainingResult, TrainingTimeoutError
+from training.executor import (
+    Look,
+    Rung,
+    TrainingError,
+    TrainingJob,
+    TrainingResult,
+    TrainingTimeoutError,
+)
+from training.job_document import looks_from_json
 from workspace.errors import InputError
 
-PLACEHOLDERS = ("arch", "result", "seed", "samples", "size")
-"""What a command may ask for: paths of the architecture's JSON and of the result's, numbers."""
+PLACEHOLDERS = ("arch", "result", "seed", "samples", "size", "rungs")
+"""What a command may ask for: paths of the architecture's JSON and of the result's, numbers, and
+where to look at the training on the way, as in ``711:0.52,2133:0.64``."""
 
 TAIL = 2000
 """Characters of a failed program's last words that are told."""
@@ -32,6 +42,10 @@ class CommandExecutor:
     ``{arch}`` is the path of a JSON document (``Architecture.to_json``); the program writes to
     ``{result}`` a JSON object with ``accuracy`` in `[0, 1]` and, if it likes, ``samples`` and
     ``feedback`` (names to lists of numbers).
+
+    One that has ``{rungs}`` can stop early: after each number of samples there it validates, ends
+    if the accuracy is below the number after the colon, and writes ``looks`` (a list of objects
+    with ``samples`` and ``accuracy``) and, if it ended so, ``"stopped": true``.
 
     Args:
         command: Split as a shell would, but run without one.
@@ -46,6 +60,7 @@ class CommandExecutor:
 
     def __init__(self, command: str, *, lanes: int = 1) -> None:
         self._words = _split(command)
+        self._stops_early = any("{rungs}" in word for word in self._words)
         self._lanes = lanes
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="command")
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -56,6 +71,11 @@ class CommandExecutor:
     def lanes(self) -> int:
         """See ``Executor.lanes``."""
         return self._lanes
+
+    @property
+    def stops_early(self) -> bool:
+        """See ``Executor.stops_early``."""
+        return self._stops_early
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
         """See ``Executor.submit``."""
@@ -84,6 +104,7 @@ class CommandExecutor:
                 "seed": str(job.seed),
                 "samples": str(job.schedule.samples),
                 "size": str(job.architecture.inputs[0].shape[-1]),
+                "rungs": ",".join(f"{rung.samples}:{rung.least:.6g}" for rung in job.rungs),
             }
             command = [word.format_map(values) for word in self._words]
             started = time.monotonic()
@@ -146,8 +167,8 @@ def _split(command: str) -> list[str]:
     if unknown or missing or not words:
         msg = (
             f"the training command {command!r} needs {{arch}} and {{result}}, and may have "
-            f"{{seed}}, {{samples}} and {{size}}; it lacks {missing or 'none'}, unknown are "
-            f"{unknown or 'none'}"
+            "{seed}, {samples}, {size} and {rungs}; it lacks "
+            f"{missing or 'none'}, unknown are {unknown or 'none'}"
         )
         raise InputError(msg)
     return words
@@ -162,6 +183,9 @@ def _read(path: Path, job: TrainingJob, command: list[str], seconds: float) -> T
             for name, values in document.get("feedback", {}).items()
         }
         samples = int(document.get("samples", job.schedule.samples))
+        looks = looks_from_json(document.get("looks", []))
+        stopped = document.get("stopped", False) is True
+        _require_consistent(looks, job.rungs, stopped=stopped)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         msg = (
             f"the training command {shlex.join(command)} wrote no result with an accuracy: "
@@ -173,7 +197,28 @@ def _read(path: Path, job: TrainingJob, command: list[str], seconds: float) -> T
             f"the training command {shlex.join(command)} wrote accuracy {accuracy}, not in [0, 1]"
         )
         raise TrainingError(msg)
-    return TrainingResult(accuracy=accuracy, samples=samples, seconds=seconds, feedback=feedback)
+    return TrainingResult(
+        accuracy=accuracy,
+        samples=samples,
+        seconds=seconds,
+        feedback=feedback,
+        looks=looks,
+        stopped=stopped,
+    )
+
+
+def _require_consistent(looks: Sequence[Look], rungs: Sequence[Rung], *, stopped: bool) -> None:
+    """Do nothing if a training looked where it was asked to, as far as it went.
+
+    Raises:
+        ValueError: If not.
+    """
+    if looks and len(looks) != len(rungs) and not (stopped and len(looks) < len(rungs)):
+        msg = f"{len(looks)} looks where {len(rungs)} rungs were asked for"
+        raise ValueError(msg)
+    if stopped and not looks:
+        msg = "it was stopped, and has no looks that say why"
+        raise ValueError(msg)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -55,6 +55,37 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A look at a training under way, and what it must have reached by then to go on.
+
+    Attributes:
+        samples: Training images after which the network is looked at; at least 1.
+        least: Accuracy below which the training ends there; 0 lets every one go on.
+    """
+
+    samples: int
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not math.isfinite(self.least):
+            msg = f"a rung needs at least 1 sample and a finite accuracy, got {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a training under way showed.
+
+    Attributes:
+        samples: Training images seen by then.
+        accuracy: The task's metric on a part of the validation split, in `[0, 1]`.
+    """
+
+    samples: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
     """One network to train.
 
@@ -66,6 +97,8 @@ class TrainingJob:
         seed: Fixes order and augmentation; the initial weights derive from the architecture's key.
         deadline_s: After which it is killed.
         checkpoint: Path of a safetensors file to write the trained weights to; empty for none.
+        rungs: Where it is looked at on the way, the fewest samples first; only where the
+            executor ``stops_early``.
     """
 
     id: str
@@ -75,6 +108,7 @@ class TrainingJob:
     seed: int
     deadline_s: float
     checkpoint: str = ""
+    rungs: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +116,14 @@ class TrainingResult:
     """What a training gave.
 
     Attributes:
-        accuracy: The task's metric on its held-out validation split, in `[0, 1]`.
+        accuracy: The task's metric on its held-out validation split, in `[0, 1]`; of a training
+            that was stopped the last look's.
         samples: Training images seen.
         seconds: Wall-clock time of the training.
         feedback: Named numbers for the controller, e.g. learned connection weights.
         stand_in: Empty for a real training, else a sentence that says what stood in for it.
+        looks: What rungs showed, in order.
+        stopped: Whether it ended at the last of them, below what that asked for.
     """
 
     accuracy: float
@@ -94,10 +131,15 @@ class TrainingResult:
     seconds: float
     feedback: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     stand_in: str = ""
+    looks: tuple[Look, ...] = ()
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.accuracy) and 0 <= self.accuracy <= 1):
             msg = f"accuracy must be in [0, 1], got {self.accuracy!r}"
+            raise ValueError(msg)
+        if self.stopped and not self.looks:
+            msg = "a training that was stopped needs the look that ended it"
             raise ValueError(msg)
 
 
@@ -106,7 +148,9 @@ class Executor(Protocol):
 
     Laws, held by ``training.testing.ExecutorContract``: every future ends, with a result or a
     ``TrainingError``, by its job's deadline plus ten seconds; equal jobs give equal results where
-    ``deterministic``; after ``close`` no process of it is left.
+    ``deterministic``; after ``close`` no process of it is left; where it ``stops_early``, a job
+    ends at the first rung whose accuracy it misses, and one that misses none has the result of a
+    job without rungs, with its looks beside.
     """
 
     @property
@@ -122,6 +166,11 @@ class Executor(Protocol):
     @property
     def deterministic(self) -> bool:
         """Whether equal jobs give equal results to the last bit."""
+        ...
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether it heeds a job's rungs; one that does not trains to the end, without looks."""
         ...
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_space.architecture import from_json
-from training.executor import Arithmetic, Schedule, TrainingJob, TrainingResult
+from training.executor import (
+    Arithmetic,
+    Look,
+    Rung,
+    Schedule,
+    TrainingJob,
+    TrainingResult,
+)
 
 
 def job_to_json(job: TrainingJob) -> dict[str, Any]:
@@ -27,6 +34,7 @@ def job_to_json(job: TrainingJob) -> dict[str, Any]:
         "seed": job.seed,
         "deadline_s": job.deadline_s,
         "checkpoint": job.checkpoint,
+        "rungs": [{"samples": rung.samples, "least": rung.least} for rung in job.rungs],
     }
 
 
@@ -42,6 +50,7 @@ def job_from_json(document: Mapping[str, Any]) -> TrainingJob:
         seed=document["seed"],
         deadline_s=document["deadline_s"],
         checkpoint=document["checkpoint"],
+        rungs=tuple(Rung(**rung) for rung in document["rungs"]),
     )
 
 
@@ -53,6 +62,8 @@ def result_to_json(result: TrainingResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "feedback": {name: list(values) for name, values in result.feedback.items()},
         "stand_in": result.stand_in,
+        "looks": looks_to_json(result.looks),
+        "stopped": result.stopped,
     }
 
 
@@ -73,4 +84,23 @@ def result_from_json(document: Mapping[str, Any]) -> TrainingResult:
         seconds=float(document["seconds"]),
         feedback=feedback,
         stand_in=str(document.get("stand_in", "")),
+        looks=looks_from_json(document.get("looks", [])),
+        stopped=bool(document.get("stopped", False)),
+    )
+
+
+def looks_to_json(looks: Sequence[Look]) -> list[dict[str, Any]]:
+    """What ``looks_from_json`` makes equal looks from."""
+    return [{"samples": look.samples, "accuracy": look.accuracy} for look in looks]
+
+
+def looks_from_json(documents: Sequence[Mapping[str, Any]]) -> tuple[Look, ...]:
+    """What ``looks_to_json`` was given.
+
+    Raises:
+        ValueError: If a number is none.
+        KeyError: If one is missing.
+    """
+    return tuple(
+        Look(samples=int(each["samples"]), accuracy=float(each["accuracy"])) for each in documents
     )

@@ -35,6 +35,7 @@ class LocalExecutor:
 
     on_this_computer = True
     deterministic = True
+    stops_early = True
 
     def __init__(self, *, lanes: int = 1, threads: int = 1, cores: tuple[int, ...] = ()) -> None:
         _require(cores)

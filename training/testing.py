@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from training.executor import Executor, TrainingError, TrainingJob, TrainingResult
+from training.executor import Executor, Rung, TrainingError, TrainingJob, TrainingResult
 from training.task import Split, Task
 
 
@@ -99,6 +99,25 @@ class ExecutorContract:
         jobs = (job, replace(job, id="other", seed=job.seed + 1), job)
         first, _, again = (executor.submit(each).result(timeout=120) for each in jobs)
         assert first.accuracy == again.accuracy
+
+    def test_a_job_ends_at_the_first_rung_that_it_misses(
+        self, executor: Executor, job: TrainingJob
+    ) -> None:
+        """With its looks until then; one that misses none has the result of one without rungs."""
+        if not executor.stops_early:
+            pytest.skip("this executor does not claim to stop early")
+        half = Rung(samples=job.schedule.samples // 2)
+        unreachable = replace(half, least=1.1)
+        stopped = executor.submit(replace(job, rungs=(half, unreachable))).result(timeout=120)
+        assert stopped.stopped
+        assert len(stopped.looks) == 2
+        assert stopped.accuracy == stopped.looks[-1].accuracy
+        assert stopped.samples < job.schedule.samples
+        looked_at = executor.submit(replace(job, rungs=(half,))).result(timeout=120)
+        assert not looked_at.stopped
+        assert len(looked_at.looks) == 1
+        if executor.deterministic:
+            assert looked_at.accuracy == executor.submit(job).result(timeout=120).accuracy
 
     def test_lanes_are_at_least_one(self, executor: Executor) -> None:
         """And a number."""

@@ -76,6 +76,7 @@ def _fit(trainer: Trainer, job: TrainingJob) -> TrainingResult:
         channels=spec.shape[0],
         seed=job.seed,
         checkpoint=Path(job.checkpoint) if job.checkpoint else None,
+        rungs=job.rungs,
     )
 
 

@@ -92,6 +92,31 @@ def search(
             show_default="0",
         ),
     ] = None,
+    stop_early: Annotated[
+        bool | None,
+        typer.Option(
+            "--stop-early/--train-all",
+            help="Stop trainings that fall behind the others early; what they would have given is "
+            "estimated.",
+            show_default="--train-all",
+        ),
+    ] = None,
+    reduction: Annotated[
+        int | None,
+        typer.Option(
+            help="With --stop-early: one in so many goes on at each rung, to so many times the "
+            "samples.",
+            show_default="3",
+        ),
+    ] = None,
+    rungs: Annotated[
+        int | None,
+        typer.Option(
+            help="With --stop-early: how often a training is looked at on the way (2: after a "
+            "ninth and a third of the samples).",
+            show_default="2",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
     run: Annotated[
         Path | None,
@@ -202,6 +227,9 @@ def search(
             "trials": trials,
             "constraints": constraint or None,
             "confirm": confirm,
+            "stop_early": stop_early,
+            "reduction": reduction,
+            "rungs": rungs,
             "seed": seed,
             "size": size,
             "train_size": train_size,

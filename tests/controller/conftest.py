@@ -20,7 +20,7 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import Choice, DecisionSpace
 from search_space.layers import macs
-from training.executor import Schedule, TrainingError, TrainingResult
+from training.executor import Look, Schedule, TrainingError, TrainingResult
 from workspace.errors import InputError
 
 HEAD = Classifier(classes=10)
@@ -106,6 +106,7 @@ class FakeExecutor:
     """Answers accuracies that grow with the number of layers; trains nothing."""
 
     deterministic = True
+    stops_early = True
 
     def __init__(self, *, lanes=2, on_this_computer=False, say=None, delay_s=0.0, watch=None):
         self.lanes = lanes
@@ -135,8 +136,19 @@ class FakeExecutor:
             self._watch.end("training")
         stage = job.architecture.stages[0]
         accuracy = 1 - 1 / (1 + stage.repeats + stage.kernel / 10)
+        looks, stopped = [], False
+        for rung in job.rungs:
+            looks.append(Look(samples=rung.samples, accuracy=accuracy / 2))
+            stopped = accuracy / 2 < rung.least
+            if stopped:
+                break
         result = TrainingResult(
-            accuracy=accuracy, samples=1, seconds=0.0, stand_in="a fake: nothing was trained"
+            accuracy=looks[-1].accuracy if stopped else accuracy,
+            samples=looks[-1].samples if stopped else job.schedule.samples,
+            seconds=0.0,
+            stand_in="a fake: nothing was trained",
+            looks=tuple(looks),
+            stopped=stopped,
         )
         return self.say(job, result)
 
@@ -226,7 +238,9 @@ class Lab:
         self._opened.append(made)
         return made
 
-    def search(self, study, evaluation, *, algorithm=None, observer=None, **settings):
+    def search(
+        self, study, evaluation, *, algorithm=None, observer=None, stopping=None, **settings
+    ):
         return Search(
             SearchSettings(**{"trials": 20, **settings}),
             self.space,
@@ -234,6 +248,7 @@ class Lab:
             evaluation,
             study,
             observer or Notebook(),
+            stopping,
         )
 
     def run(self, study, evaluation=None, **settings):

@@ -44,6 +44,7 @@ class MadeUpTraining:
     lanes = 1
     on_this_computer = False
     deterministic = True
+    stops_early = False
 
     def __init__(self, fail_after: int | None = None) -> None:
         self.jobs: list[TrainingJob] = []

@@ -13,13 +13,15 @@ from controller.algorithm import (
     FailureKind,
     Proposal,
     Skipped,
+    Stopped,
 )
 from controller.candidate import Candidate
+from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.finish import front
 from controller.search import HOPELESS_AFTER, HopelessSearchError, Mode, SearchSettings
 from controller.study import StudyError
 from latency.measurement import Verdict
-from training.executor import TrainingError, TrainingTimeoutError
+from training.executor import Schedule, TrainingError, TrainingTimeoutError
 from workspace.errors import InputError
 
 
@@ -462,3 +464,79 @@ def test_a_database_that_refuses_stops_the_search_and_is_no_failed_trial(lab):
 def test_a_search_of_nothing_is_refused(settings):
     with pytest.raises(InputError, match="at least 1"):
         SearchSettings(**settings)
+
+
+WHOLE = Schedule(samples=900)
+
+
+def stopping(lab):
+    settings = StoppingSettings()
+    return EarlyStopping(settings, settings.samples(900, batch=4), lab.reward)
+
+
+def stop_early(lab, study, *, evaluation=None, **settings):
+    evaluation = evaluation or lab.evaluation(study, schedule=WHOLE)
+    return lab.run(study, evaluation, stopping=stopping(lab), trials=40, **settings)
+
+
+def test_trainings_that_fall_behind_are_stopped_and_told_with_what_was_expected(lab):
+    study = stop_early(lab, lab.study())
+    cut = [c for c in study.candidates() if isinstance(c.outcome, Stopped)]
+    own = [c for c in cut if c.same_as is None]
+    assert own
+    assert all(c.training.samples in (100, 300) for c in own)
+    assert all(c.outcome.objectives[0].value == c.expected.accuracy for c in own)
+    # the fake's looks are half of what comes in the end, so lines are exact
+    whole = [c for c in lab.run(lab.study("all"), trials=40).told() if c.training]
+    finished = {c.key: c.training.accuracy for c in whole}
+    errors = [abs(c.expected.accuracy - finished[c.key]) for c in own if c.key in finished]
+    assert max(errors) < 0.05
+
+
+def test_what_was_stopped_is_not_on_the_front(lab):
+    study = stop_early(lab, lab.study())
+    members = front(study, lab.reward)
+    assert members
+    assert all(isinstance(member.candidate.outcome, Evaluated) for member in members)
+
+
+def test_a_search_that_stops_early_is_the_same_whatever_finishes_first(lab):
+    alone = stop_early(lab, lab.study("alone"))
+    study = lab.study("hasty")
+    slow = lab.evaluation(
+        study,
+        source=lab.Source(lanes=3, delay_s=0.01),
+        executor=lab.Executor(lanes=4, delay_s=0.02),
+        schedule=WHOLE,
+    )
+    assert facts(stop_early(lab, study, evaluation=slow)) == facts(alone)
+
+
+def test_a_search_that_stops_early_goes_on_as_if_it_had_not_been_cut_off(lab):
+    alone = stop_early(lab, lab.study("alone"))
+    study = lab.study("cut")
+    for told in (1, 6, 9):
+        with pytest.raises(KeyboardInterrupt):
+            stop_early(lab, study, observer=lab.Notebook(interrupt_after=told))
+    stop_early(lab, study)
+    assert facts(study) == facts(alone)
+
+
+def test_what_is_evaluated_again_is_trained_to_its_end(lab):
+    class Again:
+        def __init__(self, algorithm):
+            self._algorithm = algorithm
+
+        def ask(self, count):
+            return tuple(
+                replace(one, note={AGAIN: 1}) if one.index > 20 else one
+                for one in self._algorithm.ask(count)
+            )
+
+        def tell(self, outcomes):
+            self._algorithm.tell(outcomes)
+
+    study = stop_early(lab, lab.study(), algorithm=Again(lab.algorithm()))
+    again = [one for one in study.candidates() if one.proposal.again and one.training]
+    assert again
+    assert all((one.training.samples, one.training.looks) == (900, ()) for one in again)

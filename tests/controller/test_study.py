@@ -13,10 +13,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, Skipped
-from controller.candidate import FoundLatency, OutcomeKind, evaluated
+from controller.candidate import FoundLatency, OutcomeKind, evaluated, stopped
+from controller.learning_curves import Expected
 from controller.schema import SCHEMA
 from controller.study import Study, StudyError
-from training.executor import TrainingResult
+from training.executor import Look, TrainingResult
 from workspace.database import sqlite_url
 from workspace.errors import InputError
 
@@ -66,15 +67,19 @@ def test_a_proposal_comes_back_as_it_was(lab):
 
 def test_every_outcome_comes_back_as_it_was_told(lab):
     study = lab.study()
-    asked = [proposal(index) for index in range(3)]
+    asked = [proposal(index) for index in range(4)]
     study.propose([(one, network(lab)) for one in asked], told=0)
-    for index in (0, 1):
+    for index in (0, 1, 2):
         study.found_latency(index, LATENCY)
-    study.found_training(0, TRAINING)
+    looks = (Look(samples=10, accuracy=0.25), Look(samples=30, accuracy=0.5))
+    cut = replace(TRAINING, accuracy=0.5, looks=looks, stopped=True)
+    study.found_training(0, replace(TRAINING, looks=looks))
+    study.found_training(1, cut)
     told = [
         evaluated(asked[0], TRAINING, LATENCY, 0.7),
-        Skipped(proposal=asked[1], latency_ms=LATENCY.latency_ms, bound=0.2),
-        Failed(proposal=asked[2], kind=FailureKind.EXPORT, text="no: such operator"),
+        stopped(asked[1], Expected(accuracy=0.6, deviation=0.03), LATENCY, 0.55),
+        Skipped(proposal=asked[2], latency_ms=LATENCY.latency_ms, bound=0.2),
+        Failed(proposal=asked[3], kind=FailureKind.EXPORT, text="no: such operator"),
     ]
     for position, outcome in enumerate(told):
         study.tell(outcome, told=position)
@@ -83,8 +88,8 @@ def test_every_outcome_comes_back_as_it_was_told(lab):
     assert [candidate.kind for candidate in found] == list(OutcomeKind)
     assert isinstance(told[0], Evaluated)
     assert found[0].latency == LATENCY
-    assert found[0].training == TRAINING
-    assert found[2].failure is FailureKind.EXPORT
+    assert [one.training for one in found[:2]] == [replace(TRAINING, looks=looks), cut]
+    assert found[3].failure is FailureKind.EXPORT
 
 
 def test_those_told_come_in_the_order_of_telling_and_the_others_too(lab):
@@ -197,14 +202,22 @@ def test_migrations_make_the_schema_of_the_code(tmp_path):
         assert compare_metadata(context, SCHEMA) == []
 
 
-def test_a_study_of_before_labels_is_read_and_gone_on_with(tmp_path):
+def test_a_study_of_the_first_schema_is_read_and_gone_on_with(tmp_path):
     study = Study.in_folder(tmp_path, config="")
     study.propose([(proposal(0), None), (proposal(1), None)], told=0)
     study.found_latency(0, LATENCY)
+    study.found_training(0, TRAINING)
     study.close()
     connection = sqlite3.connect(tmp_path / "study.db")
-    for table in ("latency", "final_latency"):
-        connection.execute(f"ALTER TABLE {table} DROP COLUMN labels")
+    for table, column in (
+        ("latency", "labels"),
+        ("final_latency", "labels"),
+        ("training", "looks"),
+        ("training", "stopped"),
+        ("outcome", "expected"),
+        ("outcome", "deviation"),
+    ):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     connection.execute("UPDATE alembic_version SET version_num = 'study_1'")
     connection.commit()
     connection.close()
@@ -213,6 +226,7 @@ def test_a_study_of_before_labels_is_read_and_gone_on_with(tmp_path):
     first, second = study.candidates()
     assert first.latency == replace(LATENCY, labels=())
     assert second.latency == LATENCY
+    assert first.training == TRAINING
 
 
 def test_the_schema_is_one_that_postgresql_takes_too():

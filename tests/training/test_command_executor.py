@@ -22,6 +22,23 @@ json.dump(result, open(options.out, "w"))
 """
 
 
+STOP = """
+import argparse, json
+parser = argparse.ArgumentParser()
+for name in ("arch", "out", "rungs"):
+    parser.add_argument("--" + name)
+options = parser.parse_args()
+looks, result = [], {"accuracy": 0.9}
+for rung in filter(None, options.rungs.split(",")):
+    samples, least = rung.split(":")
+    looks.append({"samples": int(samples), "accuracy": 0.5})
+    if 0.5 < float(least):
+        result = {"accuracy": 0.5, "samples": int(samples), "stopped": True}
+        break
+json.dump({**result, "looks": looks}, open(options.out, "w"))
+"""
+
+
 @pytest.fixture
 def made():
     executors = []
@@ -47,6 +64,21 @@ class TestCommandExecutor(ExecutorContract):
     @pytest.fixture
     def executor(self, made, command):
         return made(command)
+
+
+class TestCommandExecutorThatStopsEarly(ExecutorContract):
+    @pytest.fixture
+    def executor(self, made, tmp_path):
+        script = tmp_path / "stop.py"
+        script.write_text(STOP)
+        return made(
+            f"{sys.executable} {script} --arch {{arch}} --out {{result}} --rungs {{rungs}}"
+        )
+
+
+def test_only_a_command_that_asks_for_rungs_stops_early(made):
+    assert made("true {arch} {result} {rungs}").stops_early
+    assert not made("true {arch} {result}").stops_early
 
 
 def test_the_result_is_what_the_program_wrote(made, command, job):

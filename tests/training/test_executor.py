@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from training.analytic import AnalyticExecutor
 from training.command_executor import CommandExecutor
-from training.executor import ExecutorSettings, Schedule, TrainingResult, create
+from training.executor import ExecutorSettings, Look, Rung, Schedule, TrainingResult, create
 from training.job_document import job_from_json, job_to_json, result_from_json, result_to_json
 from training.local_executor import LocalExecutor
 from training.testing import ExecutorContract
@@ -31,8 +33,16 @@ def test_settings_choose_the_executor(settings, kind):
 def test_jobs_and_results_survive_json(job):
     import json
 
+    job = replace(job, rungs=(Rung(samples=100, least=1 / 3), Rung(samples=300)))
     assert job_from_json(json.loads(json.dumps(job_to_json(job)))) == job
-    result = TrainingResult(accuracy=1 / 3, samples=3, seconds=0.1, feedback={"gates": (0.1, 0.2)})
+    result = TrainingResult(
+        accuracy=1 / 3,
+        samples=3,
+        seconds=0.1,
+        feedback={"gates": (0.1, 0.2)},
+        looks=(Look(samples=3, accuracy=1 / 3),),
+        stopped=True,
+    )
     assert result_from_json(json.loads(json.dumps(result_to_json(result)))) == result
 
 
@@ -45,3 +55,14 @@ def test_an_impossible_accuracy_is_refused(accuracy):
 def test_a_schedule_needs_samples():
     with pytest.raises(ValueError, match="at least 1 sample"):
         Schedule(samples=0)
+
+
+@pytest.mark.parametrize(("samples", "least"), [(0, 0.5), (10, float("nan"))])
+def test_a_rung_needs_samples_and_an_accuracy(samples, least):
+    with pytest.raises(ValueError, match="a rung needs at least 1 sample"):
+        Rung(samples=samples, least=least)
+
+
+def test_a_training_is_not_stopped_for_no_reason():
+    with pytest.raises(ValueError, match="needs the look that ended it"):
+        TrainingResult(accuracy=0.5, samples=1, seconds=1.0, stopped=True)

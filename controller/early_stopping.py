@@ -1,0 +1,213 @@
+"""Which trainings of a search are stopped early, and what they are taken to give.
+
+Asynchronous successive halving in its stopping form (Li et al., "A system for massively parallel
+hyperparameter tuning", 2020, arXiv 1810.05934): at each rung a training goes on if it is among the
+best third of the trainings that got there, its own the last. Departures: candidates are compared
+by what the search wants (the reward, or how far they are below the front), not by accuracy alone;
+with the latest ones only, since a search that learns proposes ever better ones, which all would
+pass those of its beginning; and a training ends, too, where its learning curve leaves it hardly a
+chance to be the best (``controller.learning_curves``).
+
+What a candidate is judged by is what had been told when it was proposed, so that a search is the
+same whatever finishes first, and after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from controller.algorithm import Evaluated, Stopped
+from controller.candidate import Candidate
+from controller.learning_curves import Expected, LearningCurves
+from controller.reward import Reward
+from training.executor import Rung, TrainingResult
+from workspace.errors import InputError
+
+LATEST = 30
+"""Trainings that a new one is compared with at a rung."""
+
+LEAST_FINISHED = 2
+"""Trainings that went to their end, before any is stopped."""
+
+CHANCE = 0.05
+"""Below which chance of being the best a training ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingSettings:
+    """How trainings are stopped early.
+
+    Attributes:
+        reduction: One in so many goes on at each rung, to so many times the samples (Li et al.'s
+            eta, for which they take 4; 3 is from successive halving's own paper).
+        rungs: How many there are: with 2 they are at a ninth and a third of the samples.
+        by_front: Whether candidates are judged by the front; else by the reward.
+    """
+
+    reduction: int = 3
+    rungs: int = 2
+    by_front: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reduction < 2 or self.rungs < 1:
+            msg = (
+                "early stopping needs a reduction of at least 2 and at least 1 rung, got "
+                f"{self.reduction} and {self.rungs}"
+            )
+            raise InputError(msg)
+
+    def samples(self, whole: int, batch: int) -> tuple[int, ...]:
+        """Where the rungs are, the lowest first.
+
+        Raises:
+            InputError: If the lowest is below two batches.
+        """
+        found = tuple(whole // self.reduction**power for power in range(self.rungs, 0, -1))
+        if found[0] < 2 * batch:
+            msg = (
+                f"early stopping looks at a training after {found[0]} of {whole} samples, which "
+                f"are fewer than two batches of {batch}: take more samples, fewer rungs "
+                f"({self.rungs}) or a smaller reduction ({self.reduction})"
+            )
+            raise InputError(msg)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """A training that was told.
+
+    Attributes:
+        after: How many were told before.
+        latency_ms: Of its network.
+        looks: Accuracies at the rungs that it got to.
+        final: Its accuracy in the end; None if it was stopped.
+    """
+
+    after: int
+    latency_ms: float
+    looks: tuple[float, ...]
+    final: float | None
+
+
+class EarlyStopping:
+    """Of one search.
+
+    Args:
+        settings: How.
+        samples: Where the rungs are.
+        reward: Of accuracy and latency.
+    """
+
+    def __init__(
+        self, settings: StoppingSettings, samples: tuple[int, ...], reward: Reward
+    ) -> None:
+        self._settings = settings
+        self._samples = samples
+        self._reward = reward
+        self._told: list[_Told] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """Take in a candidate whose outcome was told, in the order of tells."""
+        training, latency, told = candidate.training, candidate.latency, candidate.told
+        if told is None or training is None or latency is None or candidate.same_as is not None:
+            return
+        if isinstance(candidate.outcome, Evaluated | Stopped) and training.looks:
+            self._told.append(
+                _Told(
+                    after=told,
+                    latency_ms=latency.latency_ms,
+                    looks=tuple(look.accuracy for look in training.looks),
+                    final=None if training.stopped else training.accuracy,
+                )
+            )
+
+    def rule(self, after: int) -> StoppingRule:
+        """For candidates that are proposed after so many outcomes were told."""
+        return StoppingRule(
+            settings=self._settings,
+            samples=self._samples,
+            reward=self._reward,
+            told=tuple(one for one in self._told if one.after < after),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingRule:
+    """For one candidate.
+
+    Attributes:
+        settings: How trainings are stopped.
+        samples: Where the rungs are.
+        reward: Of accuracy and latency.
+        told: Trainings with which it is compared, in the order of tells.
+    """
+
+    settings: StoppingSettings
+    samples: tuple[int, ...]
+    reward: Reward
+    told: tuple[_Told, ...]
+
+    def rungs(self, latency_ms: float) -> tuple[Rung, ...]:
+        """What a network of this latency has to reach on the way."""
+        return tuple(
+            Rung(samples=samples, least=self._least(place, latency_ms))
+            for place, samples in enumerate(self.samples)
+        )
+
+    def expected(self, result: TrainingResult) -> Expected:
+        """What a training that was stopped would have given.
+
+        Raises:
+            ValueError: If it was not stopped, or no training went to its end.
+        """
+        if not result.stopped:
+            msg = "a training that went to its end gave what it gave"
+            raise ValueError(msg)
+        return self._curves().expected(len(result.looks) - 1, result.looks[-1].accuracy)
+
+    def _curves(self) -> LearningCurves:
+        curves = [(*o.looks, *(() if o.final is None else (o.final,))) for o in self.told]
+        return LearningCurves.of(curves, looks=len(self.samples))
+
+    def _least(self, place: int, latency_ms: float) -> float:
+        """Accuracy below which a network of this latency ends at a rung."""
+        finished = [(o.final, o.latency_ms) for o in self.told if o.final is not None]
+        if len(finished) < LEAST_FINISHED:
+            return 0.0
+        there = [one for one in self.told if len(one.looks) > place][-LATEST:]
+        at_rung = [(one.looks[place], one.latency_ms) for one in there]
+        passing = self._nth(at_rung, latency_ms, (len(there) + 1) // self.settings.reduction)
+        best = self._nth(finished, latency_ms, 1)
+        return max(passing, self._curves().least(place, best, NormalDist().inv_cdf(1 - CHANCE)))
+
+    def _nth(self, known: Sequence[tuple[float, float]], latency_ms: float, count: int) -> float:
+        """The accuracy with which a network of this latency is among the first ``count``.
+
+        Args:
+            known: Accuracies and latencies.
+            latency_ms: Of the network.
+            count: 0 lets every one be among them.
+        """
+        if count < 1:
+            return 0.0
+        if self.settings.by_front:
+            return _below_front(known, latency_ms, count)
+        rewards = sorted((self.reward.value(*pair) for pair in known), reverse=True)
+        return rewards[count - 1] / self.reward.value(1.0, latency_ms)
+
+
+def _below_front(known: Sequence[tuple[float, float]], latency_ms: float, count: int) -> float:
+    """The accuracy with which a network is no farther below the front than ``count`` others are.
+
+    Each is compared with the most accurate of those that are no slower.
+    """
+    gaps = []
+    for place, (accuracy, own_ms) in enumerate(known):
+        others = [a for other, (a, ms) in enumerate(known) if other != place and ms <= own_ms]
+        gaps.append(max(others, default=0.0) - accuracy)
+    allowed = max(sorted(gaps)[count - 1], 0.0)
+    front = max((accuracy for accuracy, ms in known if ms <= latency_ms), default=0.0)
+    return max(front - allowed, 0.0)
