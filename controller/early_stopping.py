@@ -14,9 +14,10 @@ same whatever finishes first, and after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Self
 
 from controller.algorithm import Evaluated, Stopped
 from controller.candidate import Candidate
@@ -197,6 +198,43 @@ class StoppingRule:
             return _below_front(known, latency_ms, count)
         rewards = sorted((self.reward.value(*pair) for pair in known), reverse=True)
         return rewards[count - 1] / self.reward.value(1.0, latency_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """What stopping early saved a search.
+
+    Attributes:
+        trainings: That were begun and gave a figure.
+        stopped: Of these, before their end.
+        share: Of the samples that all would have seen if none had been stopped.
+    """
+
+    trainings: int
+    stopped: int
+    share: float
+
+    @classmethod
+    def of(cls, candidates: Iterable[Candidate]) -> Self | None:
+        """Of a search's candidates; None where none was stopped."""
+        results = [c.training for c in candidates if c.training and c.same_as is None]
+        stopped = sum(result.stopped for result in results)
+        if not stopped:
+            return None
+        whole = len(results) * max(result.samples for result in results)
+        return cls(
+            trainings=len(results),
+            stopped=stopped,
+            share=sum(result.samples for result in results) / whole,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        return (
+            f"{self.stopped} of {self.trainings} trainings were stopped early: {self.share:.0%} "
+            "of the samples of training all to the end"
+        )
 
 
 def _below_front(known: Sequence[tuple[float, float]], latency_ms: float, count: int) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controller.algorithm import FailureKind
 from controller.candidate import Candidate, OutcomeKind
+from controller.early_stopping import Saving
 from controller.finish import FrontMember, best_of, front_points, member_of
 from controller.pareto import FrontPoint, hypervolume
 from controller.prediction_check import PredictionCheck
@@ -34,6 +35,7 @@ class Summary:
         stand_ins: What stood in for trainings, each sentence once.
         predictions: Beside what was measured; None where nothing was predicted and measured.
         ranking: Of the front; None where too few networks were trained again.
+        saving: By stopping trainings early; None where none was stopped.
     """
 
     created: str
@@ -48,6 +50,7 @@ class Summary:
     stand_ins: tuple[str, ...]
     predictions: PredictionCheck | None
     ranking: Ranking | None
+    saving: Saving | None
 
     @property
     def told(self) -> int:
@@ -80,6 +83,7 @@ def summarize(study: Study, reward: Reward) -> Summary:
         stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
         predictions=PredictionCheck.of(trials),
         ranking=Ranking.of(front, trials, reward),
+        saving=Saving.of(trials),
     )
 
 

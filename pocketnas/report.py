@@ -58,6 +58,7 @@ def _page(run: Run) -> str:
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
         *_warnings(run),
         *_order(run),
+        *_saving(run),
         *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
@@ -130,6 +131,12 @@ def _order(run: Run) -> list[str]:
     ]
 
 
+def _saving(run: Run) -> list[str]:
+    """How much was saved by stopping early, where any was."""
+    saving = run["saving"]
+    return [] if saving is None else [f"<p>{html.escape(saving['sentence'])}.</p>"]
+
+
 def _front_chart(run: Run) -> tuple[str, Figure]:
     from plotly import graph_objects
 
@@ -143,6 +150,18 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
         marker={"color": "#8fa3b8", "size": 7},
         name="evaluated",
     )
+    stopped = [trial for trial in run["trials"] if trial["kind"] == "stopped"]
+    if stopped:
+        figure.add_scatter(
+            x=[trial["latency"]["latency_ms"] for trial in stopped],
+            y=[trial["expected_accuracy"] for trial in stopped],
+            text=[
+                f"trial {trial['index']}, after {trial['samples']} samples" for trial in stopped
+            ],
+            mode="markers",
+            marker={"color": "#8fa3b8", "size": 7, "symbol": "circle-open"},
+            name="stopped early, expected",
+        )
     figure.add_scatter(
         x=[member["predicted_ms"] for member in front],
         y=[member["accuracy"] for member in front],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.candidate import Candidate, FoundLatency
+from controller.early_stopping import Saving
 from controller.finish import FrontMember
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
@@ -51,6 +52,7 @@ def view(folder: Path) -> dict[str, Any]:
         "stand_ins": _stand_ins(summary.trials),
         "predictions": _predictions(summary.predictions),
         "ranking": _ranking(summary.ranking),
+        "saving": _saving(summary.saving),
         "hypervolume": summary.hypervolume,
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
@@ -85,7 +87,8 @@ def _trial(candidate: Candidate) -> dict[str, Any]:
         "parents": list(candidate.proposal.parents),
         "kind": None if candidate.kind is None else candidate.kind.value,
         "reward": candidate.reward,
-        "accuracy": None if training is None else training.accuracy,
+        "accuracy": None if training is None or training.stopped else training.accuracy,
+        "expected_accuracy": None if candidate.expected is None else candidate.expected.accuracy,
         "samples": None if training is None else training.samples,
         "latency": _latency(candidate.latency),
         "final_latency": _latency(candidate.final),
@@ -136,6 +139,10 @@ def _predictions(check: PredictionCheck | None) -> dict[str, Any] | None:
 
 def _ranking(ranking: Ranking | None) -> dict[str, Any] | None:
     return None if ranking is None else {**asdict(ranking), "sentence": ranking.sentence}
+
+
+def _saving(saving: Saving | None) -> dict[str, Any] | None:
+    return None if saving is None else {**asdict(saving), "sentence": saving.sentence}
 
 
 def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:

@@ -34,6 +34,8 @@ def print_run(run: Path, *, as_json: bool) -> None:
         return
     _print_header(facts)
     _print_front(facts)
+    if facts["saving"] is not None:
+        typer.echo(facts["saving"]["sentence"])
     _print_failures(facts)
     _print_export(facts)
 

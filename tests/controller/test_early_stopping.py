@@ -6,7 +6,7 @@ import pytest
 
 from controller.algorithm import Proposal
 from controller.candidate import Candidate, FoundLatency, OutcomeKind
-from controller.early_stopping import EarlyStopping, StoppingSettings
+from controller.early_stopping import EarlyStopping, Saving, StoppingSettings
 from controller.learning_curves import Expected
 from controller.reward import Reward, RewardMode
 from training.executor import Look, TrainingResult
@@ -175,3 +175,13 @@ def test_those_that_were_evaluated_for_another_or_not_looked_at_are_not_compared
     made.add(replace(whole, same_as=3))
     made.add(replace(whole, training=replace(whole.training, looks=())))
     assert made.rule(5).told == ()
+
+
+def test_the_saving_is_of_what_was_begun():
+    whole, cut = candidate(0, (0.5, 0.7), 0.8), candidate(1, (0.4,))
+    other = replace(cut, same_as=1)
+    saving = Saving.of([whole, cut, other])
+    assert (saving.trainings, saving.stopped) == (2, 1)
+    assert saving.share == pytest.approx((900 + 100) / 1800)
+    assert "1 of 2 trainings were stopped early: 56% of the samples" in saving.sentence
+    assert Saving.of([whole]) is None

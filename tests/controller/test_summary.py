@@ -10,7 +10,8 @@ def test_counts_what_became_of_the_trials(lab):
     study = lab.run(lab.study(), lab.evaluation(lab.study(), skip_above=1.5), trials=40)
     summary = summarize(study, lab.reward)
     assert summary.told == len(summary.trials) == 40
-    assert set(summary.counts) == set(OutcomeKind)
+    assert set(summary.counts) == set(OutcomeKind) - {OutcomeKind.STOPPED}
+    assert summary.saving is None
     assert summary.failures == {FailureKind.DECODE: summary.counts[OutcomeKind.FAILED]}
     assert summary.repeated == sum(trial.same_as is not None for trial in summary.trials) > 0
     assert summary.front == front(study, lab.reward)

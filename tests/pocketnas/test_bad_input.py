@@ -60,6 +60,9 @@ def finished_run(pocketnas, tmp_path):
         ("--space-option=sise=224", ("'sise'", "size")),
         ("--algorithm-option=speed=1", ("speed",)),
         ("--train-command=python train.py", ("{arch}",)),
+        ("--stop-early", ("'analytic-standin' trains nothing",)),
+        ("--reduction=1", ("'reduction'", "2", "1")),
+        ("--rungs=0", ("'rungs'", "0")),
     ],
 )
 def test_a_search_with_a_wrong_setting_is_refused_and_makes_no_folder(
