@@ -241,11 +241,10 @@ def judged(
     areas = [
         hypervolume(
             [
-                FrontPoint(index=i, accuracy=accuracies[key], latency_ms=again[key])
+                FrontPoint(index=i, losses=(-accuracies[key], again[key]))
                 for i, key in enumerate(found.keys)
             ],
-            accuracy=reference[0],
-            latency_ms=reference[1],
+            (-reference[0], reference[1]),
         )
         for found in (whole, mixed)
     ]

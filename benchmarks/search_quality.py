@@ -350,10 +350,8 @@ def share_of_box(problem: Analytic, points: Sequence[Point]) -> float:
     """The hypervolume of ``points``, of the box from the worst to the best there is."""
     accuracy, cost = problem.worst
     figures = [problem.figures(point) for point in points]
-    front = (
-        FrontPoint(index=index, accuracy=a, latency_ms=c) for index, (a, c) in enumerate(figures)
-    )
-    return hypervolume(front, accuracy=accuracy, latency_ms=cost) / ((1 - accuracy) * cost)
+    front = (FrontPoint(index=index, losses=(-a, c)) for index, (a, c) in enumerate(figures))
+    return hypervolume(front, (-accuracy, cost)) / ((1 - accuracy) * cost)
 
 
 def interval(values: Sequence[float], below: Sequence[float]) -> tuple[float, float]:

@@ -10,16 +10,14 @@ knowledge-gradient policy for correlated normal beliefs", 2009, for independent 
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import TYPE_CHECKING, Protocol
 
 from controller.algorithm import Evaluated, Goal, Skipped, Stopped
-from controller.expected_improvement import hypervolume_improvement, log_improvement
+from controller.expected_improvement import log_improvement
 from controller.figure_model import FigureModel
-from controller.pareto import FrontPoint, with_point
 from controller.reward import Reward
 from search_space.decisions import Point
 
@@ -35,10 +33,6 @@ ACCURACY, LATENCY = "accuracy", "latency_ms"
 
 _PARENTS = 12
 """Points from which candidates are made, where there is no front."""
-
-_REFERENCE = (-0.1, -0.1)
-"""Of the area under a front: below the least accuracy and beyond the greatest latency that are
-known, as a share of their ranges."""
 
 _NODES = (-2.856970013872806, -1.355626179974266, 0.0, 1.355626179974266, 2.856970013872806)
 _SHARES = (
@@ -165,16 +159,20 @@ class RewardAim(_ByReward):
         return {point: mean for point, (mean, _) in known.items()}
 
 
-class _Modelled(ABC):
-    """Accuracy and latency, each modelled.
+class KnownRewardAim(_ByReward):
+    """The largest reward, worked out from accuracy and latency; an ``Aim``.
 
     Args:
+        reward: Of both.
         noise: Standard deviation of an accuracy's error.
     """
 
-    def __init__(self, noise: float) -> None:
+    def __init__(self, reward: Reward, noise: float) -> None:
+        super().__init__()
         self._noise = noise
         self._accuracy, self._latency = FigureModel(noise), FigureModel()
+        self._reward = reward
+        self._factors: dict[Point, float] = {}
 
     @property
     def models(self) -> Sequence[FigureModel]:
@@ -195,31 +193,8 @@ class _Modelled(ABC):
         self._accuracy.learn(point, accuracy)
         self._latency.learn(point, latency)
         if isinstance(outcome, Evaluated):
-            self._take(outcome, accuracy, latency)
-
-    @abstractmethod
-    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
-        """Keep what the aim needs beside its models; a latency is negative."""
-
-
-class KnownRewardAim(_ByReward, _Modelled):
-    """The largest reward, worked out from accuracy and latency; an ``Aim``.
-
-    Args:
-        reward: Of both.
-        noise: Standard deviation of an accuracy's error.
-    """
-
-    def __init__(self, reward: Reward, noise: float) -> None:
-        _ByReward.__init__(self)
-        _Modelled.__init__(self, noise)
-        self._reward = reward
-        self._factors: dict[Point, float] = {}
-
-    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
-        del accuracy
-        self._rewards[outcome.proposal.point] = outcome.reward
-        self._factors[outcome.proposal.point] = self._reward.value(1.0, -latency)
+            self._rewards[point] = outcome.reward
+            self._factors[point] = self._reward.value(1.0, -latency)
 
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``; the mean over what the latency may be."""
@@ -251,66 +226,6 @@ class KnownRewardAim(_ByReward, _Modelled):
             for point, (mean, deviation) in self._accuracy.at_known().items()
             if point in self._factors
         }
-
-
-class FrontAim(_Modelled):
-    """The largest area under the front of accuracy and latency; an ``Aim``.
-
-    Args:
-        noise: Standard deviation of an accuracy's error.
-    """
-
-    def __init__(self, noise: float) -> None:
-        super().__init__(noise)
-        self._front: tuple[FrontPoint, ...] = ()
-        self._points: dict[int, Point] = {}
-        self._known: list[tuple[float, float]] = []
-        self._levels: Array | None = None
-        self._low = (math.inf, math.inf)
-        self._high = (-math.inf, -math.inf)
-
-    def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
-        index = outcome.proposal.index
-        member = FrontPoint(index=index, accuracy=accuracy, latency_ms=-latency)
-        self._front, self._levels = with_point(self._front, member), None
-        self._points[index] = outcome.proposal.point
-        self._known.append((accuracy, latency))
-        self._low = min(self._low[0], accuracy), min(self._low[1], latency)
-        self._high = max(self._high[0], accuracy), max(self._high[1], latency)
-
-    def worth(self, points: Sequence[Point]) -> list[float]:
-        """See ``Aim``: by how many beat a point in both."""
-        import numpy as np
-
-        values = np.array(self._known)
-        beaten = (values[:, None] < values[None]).all(axis=2).sum(axis=1)
-        known = dict(zip(self._points.values(), beaten.tolist(), strict=True))
-        return [-known.get(point, 1e9) for point in points]
-
-    def parents(self) -> list[Point]:
-        """See ``Aim``."""
-        return [self._points[member.index] for member in self._front]
-
-    def scores(self, codes: Codes) -> Array:
-        """See ``Aim``."""
-        import numpy as np
-
-        told = [model.at(codes) for model in self.models]
-        if self._levels is None:
-            self._levels = np.array([(one.accuracy, -one.latency_ms) for one in self._front])
-        low = np.array(self._low)
-        width = np.maximum(np.array(self._high) - low, 1e-12)
-        means = (np.stack([mean for mean, _ in told], axis=1) - low) / width
-        deviations = np.stack([deviation for _, deviation in told], axis=1) / width
-        return hypervolume_improvement(means, deviations, (self._levels - low) / width, _REFERENCE)
-
-    def again(self) -> Mapping[Point, float]:
-        """See ``Aim``; a front is never evaluated again."""
-        return {}
-
-    def best(self) -> Point:
-        """See ``Aim``: the most accurate."""
-        return self.parents()[-1]
 
 
 def _figures(outcome: Evaluated | Stopped) -> tuple[float, float]:

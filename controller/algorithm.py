@@ -80,7 +80,8 @@ class Evaluated:
 
     Attributes:
         proposal: As asked.
-        objectives: Every figure found, accuracy first.
+        objectives: What the search weighs, in the order in which it names it (accuracy and
+            latency unless told otherwise), then what else was found.
         reward: Larger is better; finite.
         feedback: Named numbers out of the training, e.g. connection weights.
     """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from controller.algorithm import (
     Evaluated,
     Failed,
     FailureKind,
-    Goal,
     Objective,
     Outcome,
     Proposal,
@@ -17,6 +19,7 @@ from controller.algorithm import (
     Stopped,
 )
 from controller.learning_curves import Expected
+from controller.objectives import DEFAULT, Names, ObjectiveName, in_order
 from latency.account import account
 from latency.measurement import LatencyMeasurement, Verdict
 from latency.source import LatencyEstimate, Origin
@@ -117,6 +120,31 @@ class FoundLatency:
         return float(value) if isinstance(value, int | float) else None
 
     @property
+    def energy_mj(self) -> float | None:
+        """Of one inference; None where nobody told.
+
+        The median over sessions of what the rails told, with loading and warm-up, over the timed
+        runs.
+        """
+        sessions = (self.measurement or {}).get("sessions")
+        told = []
+        for session in sessions if isinstance(sessions, list) else ():
+            if isinstance(session, dict):
+                energy, runs = session.get("energy_mj"), session.get("runs")
+                if isinstance(energy, int | float) and isinstance(runs, int):
+                    told.append(energy / runs)
+        return statistics.median(told) if told else None
+
+    @property
+    def told(self) -> dict[str, float | None]:
+        """What it tells of objectives, by their names."""
+        return {
+            ObjectiveName.LATENCY: self.latency_ms,
+            ObjectiveName.PEAK_MEMORY_MB: self.peak_memory_mb,
+            ObjectiveName.ENERGY_MJ: self.energy_mj,
+        }
+
+    @property
     def rejected(self) -> bool:
         """Whether the number may not be used."""
         return self.verdict == Verdict.REJECTED
@@ -142,6 +170,8 @@ class Candidate:
         expected: Of a training that was stopped; else None.
         text: Why it failed; else empty.
         same_as: Index of the earlier proposal for the same network that was evaluated for it.
+        objectives: Of what was evaluated or stopped, as told; empty in studies that did not keep
+            them, whose outcomes had accuracy, latency, and the memory of sessions.
     """
 
     proposal: Proposal
@@ -158,6 +188,7 @@ class Candidate:
     expected: Expected | None
     text: str
     same_as: int | None
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def index(self) -> int:
@@ -183,9 +214,11 @@ class Candidate:
             case OutcomeKind.EVALUATED if (
                 self.training and self.latency and self.reward is not None
             ):
-                return evaluated(self.proposal, self.training, self.latency, self.reward)
+                made = evaluated(self.proposal, self.training, self.latency, self.reward)
+                return replace(made, objectives=self.objectives) if self.objectives else made
             case OutcomeKind.STOPPED if self.expected and self.latency and self.reward is not None:
-                return stopped(self.proposal, self.expected, self.latency, self.reward)
+                cut = stopped(self.proposal, self.expected, self.latency, self.reward)
+                return replace(cut, objectives=self.objectives) if self.objectives else cut
             case OutcomeKind.SKIPPED if self.latency and self.reward is not None:
                 return Skipped(
                     proposal=self.proposal, latency_ms=self.latency.latency_ms, bound=self.reward
@@ -196,38 +229,62 @@ class Candidate:
 
 
 def evaluated(
-    proposal: Proposal, training: TrainingResult, latency: FoundLatency, reward: float
+    proposal: Proposal,
+    training: TrainingResult,
+    latency: FoundLatency,
+    reward: float,
+    names: Names = DEFAULT,
+    figures: Mapping[str, float] = MappingProxyType({}),
 ) -> Evaluated:
-    """The outcome of a candidate that was trained and timed."""
+    """The outcome of a candidate that was trained and timed.
+
+    Args:
+        proposal: The candidate.
+        training: Tells its accuracy.
+        latency: Tells its latency, and what else its sessions saw.
+        reward: Of both.
+        names: Objectives, which come first in this order.
+        figures: What its network tells (``controller.network_figures``).
+
+    Raises:
+        ValueError: If one of ``names`` was not told.
+    """
     return Evaluated(
         proposal=proposal,
-        objectives=_objectives(training.accuracy, latency),
+        objectives=_objectives(training.accuracy, latency, names, figures),
         reward=reward,
         feedback=training.feedback,
     )
 
 
 def stopped(
-    proposal: Proposal, expected: Expected, latency: FoundLatency, reward: float
+    proposal: Proposal,
+    expected: Expected,
+    latency: FoundLatency,
+    reward: float,
+    names: Names = DEFAULT,
+    figures: Mapping[str, float] = MappingProxyType({}),
 ) -> Stopped:
-    """The outcome of a candidate that was timed, and whose training was stopped early."""
+    """The outcome of a candidate that was timed, and whose training was stopped early.
+
+    See ``evaluated``.
+    """
     return Stopped(
         proposal=proposal,
-        objectives=_objectives(expected.accuracy, latency),
+        objectives=_objectives(expected.accuracy, latency, names, figures),
         reward=reward,
         deviation=expected.deviation,
     )
 
 
-def _objectives(accuracy: float, latency: FoundLatency) -> tuple[Objective, ...]:
-    objectives = [
-        Objective(name="accuracy", value=accuracy, goal=Goal.MAXIMIZE),
-        Objective(name="latency_ms", value=latency.latency_ms, goal=Goal.MINIMIZE),
-    ]
-    if latency.peak_memory_mb is not None:
-        memory_mb = latency.peak_memory_mb
-        objectives.append(Objective(name="peak_memory_mb", value=memory_mb, goal=Goal.MINIMIZE))
-    return tuple(objectives)
+def _objectives(
+    accuracy: float, latency: FoundLatency, names: Names, figures: Mapping[str, float]
+) -> tuple[Objective, ...]:
+    told: dict[str, float | None]
+    told = {ObjectiveName.ACCURACY: accuracy, **latency.told, **figures}
+    if ObjectiveName.ENERGY_MJ not in names:  # told before it was an objective, and not weighed
+        del told[ObjectiveName.ENERGY_MJ]
+    return in_order(names, told)
 
 
 def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:

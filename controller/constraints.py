@@ -1,7 +1,8 @@
 """Limits that every candidate keeps, because none is proposed that does not: hard constraints.
 
-What they limit is known exactly before anything is trained or timed: parameters and multiply-adds.
-A latency is no such figure; it has its target (``controller.reward``).
+What they limit is known exactly before anything is trained or timed: parameters, multiply-adds,
+the size of the file, memory of activations (``controller.network_figures``). A latency is no such
+figure; it has its target (``controller.reward``).
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Self
 
-from search_space.architecture import Classifier, Head
-from search_space.chain import ChainArchitecture
+from controller.network_figures import Figure, figures_of
+from exporters.artifact import Precision
+from search_space.architecture import Head
 from search_space.decisions import Point, PointSpace
-from search_space.layers import layers
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -27,16 +27,7 @@ _STEPS = 3000
 """Changes that lead towards a point that keeps them, before a search starts."""
 
 
-class Figure(StrEnum):
-    """What can be limited."""
-
-    PARAMS = "params"
-    """Trainable numbers, the head's too."""
-    MACS = "macs"
-    """Multiply-adds for one image of the size that is timed."""
-
-
-Costs = Callable[[Point], Mapping[Figure, float]]
+Costs = Callable[[Point], Mapping[str, float]]
 """Of the network of a point."""
 
 
@@ -70,7 +61,7 @@ class Constraint:
         known = name.strip() in set(Figure)
         if not (sign and known and math.isfinite(limit) and limit > 0):
             msg = (
-                f"a constraint is FIGURE<=NUMBER with {' or '.join(Figure)}, e.g. params<=3e6, "
+                f"a constraint is FIGURE<=NUMBER with {', '.join(Figure)}, e.g. params<=3e6, "
                 f"got {text!r}"
             )
             raise InputError(msg)
@@ -184,7 +175,11 @@ class ConstrainedPoints:
 
 
 def constrained(
-    space: SearchSpace, texts: Sequence[str], head: Head, size: int | None
+    space: SearchSpace,
+    texts: Sequence[str],
+    head: Head,
+    size: int | None,
+    precision: Precision = Precision.FP32,
 ) -> PointSpace:
     """The points of a space that keep what the command line asks for; all of them without texts.
 
@@ -192,7 +187,9 @@ def constrained(
         space: Of chains.
         texts: As ``Constraint.parse`` reads.
         head: What networks end in.
-        size: Input size at which multiply-adds count; None for the architecture's own.
+        size: Input size at which multiply-adds and activations count; None for the architecture's
+            own.
+        precision: Of the model file.
 
     Raises:
         InputError: If a text is no constraint, figures of such networks are not known, or nothing
@@ -201,16 +198,11 @@ def constrained(
     if not texts:
         return space.points
     constraints = [Constraint.parse(text) for text in texts]
+    limited = {one.figure for one in constraints}
 
-    def costs(point: Point) -> Mapping[Figure, float]:
+    def costs(point: Point) -> Mapping[str, float]:
         architecture = space.decode(point)
-        if not (isinstance(architecture, ChainArchitecture) and isinstance(head, Classifier)):
-            msg = f"constraints are for chains of stages, and {space.name!r} has others"
-            raise InputError(msg)
-        whole = layers(architecture if size is None else architecture.at(size), head)
-        return {
-            Figure.PARAMS: sum(layer.params for layer in whole),
-            Figure.MACS: sum(layer.macs for layer in whole),
-        }
+        timed = architecture if size is None else architecture.at(size)
+        return figures_of(timed, head, precision, limited)
 
     return ConstrainedPoints(space.points, constraints, costs)

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
 from controller.candidate import Candidate, FoundLatency, evaluated, stopped
 from controller.early_stopping import StoppingRule
-from controller.pareto import front_limit_ms
+from controller.front_box import FrontBox
+from controller.network_figures import Figure, figures_of
+from controller.objectives import (
+    DEFAULT,
+    OF_SESSIONS,
+    Names,
+    ObjectiveName,
+    in_order,
+    losses,
+    untold_of,
+    with_latency,
+)
+from controller.pareto import front_limit
 from controller.progress import front_point
 from controller.reward import Reward
 from controller.study import Study
 from controller.turns import Turns, Work
+from exporters.artifact import Precision
 from latency.measurement import Verdict
 from latency.source import (
     Decides,
@@ -59,6 +72,8 @@ class EvaluationSettings:
         preset: How hard a latency is tried.
         deadline_s: After which a training is killed.
         skip_above: Candidates slower than this many targets are not trained; None trains all.
+        objectives: What outcomes tell first, in this order.
+        precision: Of the file whose size may be an objective.
     """
 
     task: str
@@ -70,6 +85,8 @@ class EvaluationSettings:
     preset: str = "search"
     deadline_s: float = 3600.0
     skip_above: float | None = None
+    objectives: Names = DEFAULT
+    precision: Precision = Precision.FP32
 
 
 class Evaluation:
@@ -102,6 +119,16 @@ class Evaluation:
     def lanes(self) -> tuple[int, int]:
         """How many latencies, and how many trainings, can really go on at once."""
         return self._source.lanes, self._executor.lanes
+
+    @property
+    def objectives(self) -> Names:
+        """What outcomes tell first, in this order."""
+        return self._settings.objectives
+
+    @property
+    def box(self) -> FrontBox:
+        """That the hypervolume of a front is a share of, before anything was evaluated."""
+        return FrontBox.of(self.objectives, self._reward.target_ms)
 
     @property
     def _limits_ms(self) -> tuple[float, ...]:
@@ -168,10 +195,12 @@ class Evaluation:
         if result.stopped and rule is not None:
             expected = rule.expected(result)
             reward = self._reward.value(expected.accuracy, found.latency_ms)
-            return stopped(proposal, expected, found, reward)
+            figures = self._figures(architecture)
+            return stopped(proposal, expected, found, reward, self.objectives, figures)
         found = self._settled(proposal, architecture, found, result.accuracy)
         reward = self._reward.value(result.accuracy, found.latency_ms)
-        return evaluated(proposal, result, found, reward)
+        figures = self._figures(architecture)
+        return evaluated(proposal, result, found, reward, self.objectives, figures)
 
     def job(
         self,
@@ -296,8 +325,13 @@ class Evaluation:
             return found
         known = self._study.candidate(proposal.index).asked_after
         before = (one.outcome for one in self._study.told() if (one.told or 0) < known)
-        points = (front_point(one) for one in before if isinstance(one, Evaluated))
-        limit_ms = front_limit_ms(points, accuracy)
+        names = with_latency(self.objectives)
+        points = (front_point(one, names) for one in before if isinstance(one, Evaluated))
+        told: dict[str, float | None]
+        told = {ObjectiveName.ACCURACY: accuracy, **found.told, **self._figures(architecture)}
+        place = names.index(ObjectiveName.LATENCY)
+        mine = losses(in_order(names, told)[: len(names)])
+        limit_ms = front_limit(points, mine, place)
         if limit_ms <= found.low_ms:
             return found
         answer = self._latency(proposal, architecture, (limit_ms,), Decides.FRONT)
@@ -308,6 +342,14 @@ class Evaluation:
             self._study.measured_latency(proposal.index, better)
             return better
         return found
+
+    def _figures(self, architecture: Architecture) -> Mapping[str, float]:
+        """Those objectives that the network itself tells."""
+        settings = self._settings
+        if set(Figure).isdisjoint(settings.objectives):
+            return {}
+        timed = _at(architecture, settings.timed_size)
+        return figures_of(timed, settings.head, settings.precision, settings.objectives)
 
     def _latency(
         self,
@@ -340,6 +382,10 @@ class Evaluation:
     def _judged(self, proposal: Proposal, found: FoundLatency) -> FoundLatency | Skipped | Failed:
         if found.rejected:
             text = f"its latency was rejected: {(found.measurement or {}).get('reason', '')}"
+            return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
+        untold = untold_of(tuple(n for n in self.objectives if n in OF_SESSIONS), found.told)
+        if untold:
+            text = f"the sessions of {found.source} told no {untold[0]}, which is an objective"
             return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
         limit = self._settings.skip_above
         if limit is not None and found.latency_ms > limit * self._reward.target_ms:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.open_boxes import OpenBoxes
+
 if TYPE_CHECKING:  # a tenth of a second to import
     import numpy as np
     from numpy.typing import NDArray
@@ -79,6 +81,28 @@ def hypervolume_improvement(
     heights = expected_excess(means[:, 1:], deviations[:, 1:], floors)
     area: Array = (np.maximum(widths, 0.0) * heights).sum(axis=1)
     return area
+
+
+def growth_in(boxes: OpenBoxes, means: Array, deviations: Array) -> Array:
+    """Expected growth of the volume that a front dominates, exactly, for any number of objectives.
+
+    See ``hypervolume_improvement``: of a box too, it is a product over objectives.
+
+    Args:
+        boxes: What the front leaves open.
+        means: `[M, N]`, larger is better in all.
+        deviations: `[M, N]`, positive.
+    """
+    import numpy as np
+
+    volumes: Array = np.ones((len(boxes.lows), len(means)))
+    for place, edges in enumerate(boxes.edges):
+        beyond = expected_excess(means[:, place], deviations[:, place], edges[:-1, None])
+        beyond = np.vstack([beyond, np.zeros(len(means))])
+        sides = beyond[boxes.lows[:, place]] - beyond[boxes.highs[:, place]]
+        volumes *= np.maximum(sides, 0.0)
+    grown: Array = volumes.sum(axis=0)
+    return grown
 
 
 def _log_excess(scores: Array) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from controller.algorithm import Evaluated
+from controller.algorithm import Evaluated, Objective
 from controller.candidate import Candidate, FoundLatency
 from controller.evaluation import Evaluation
+from controller.objectives import DEFAULT, Names, ObjectiveName, with_latency
 from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point
 from controller.reward import Reward, RewardMode
@@ -27,6 +28,7 @@ class FrontMember:
         measured: What the last measurement found; None where the source has no device, or where
             it failed.
         reward: With the last measurement where there is one that may be used.
+        objectives: As told, with this accuracy and the last latency.
     """
 
     candidate: Candidate
@@ -34,6 +36,7 @@ class FrontMember:
     predicted: FoundLatency
     measured: FoundLatency | None
     reward: float
+    objectives: tuple[Objective, ...]
 
     @property
     def latency(self) -> FoundLatency:
@@ -41,11 +44,18 @@ class FrontMember:
         return _last(self.predicted, self.measured)
 
 
-def front(study: Study, reward: Reward) -> tuple[FrontMember, ...]:
-    """The Pareto front of what was evaluated so far, fastest first as the search saw it."""
+def front(study: Study, reward: Reward, names: Names = DEFAULT) -> tuple[FrontMember, ...]:
+    """The Pareto front of what was evaluated so far, as the search saw it.
+
+    Args:
+        study: What was evaluated.
+        reward: Of the search.
+        names: Objectives; the front is in the order of the second, fastest first if that is the
+            latency.
+    """
     return tuple(
-        member_of(study.candidate(point.index), reward, point.accuracy)
-        for point in front_points(study.told())
+        member_of(study.candidate(point.index), reward, accuracy_of(point, names))
+        for point in front_points(study.told(), names)
     )
 
 
@@ -60,38 +70,54 @@ def member_of(candidate: Candidate, reward: Reward, accuracy: float | None = Non
     Raises:
         ValueError: If it was not evaluated.
     """
+    outcome = candidate.outcome
     if candidate.training is None or candidate.latency is None:
         msg = f"trial {candidate.index} was not evaluated"
         raise ValueError(msg)
     accuracy = candidate.training.accuracy if accuracy is None else accuracy
     latency = _last(candidate.latency, candidate.final)
+    now: dict[str, float]
+    now = {ObjectiveName.ACCURACY: accuracy, ObjectiveName.LATENCY: latency.latency_ms}
+    told = outcome.objectives if isinstance(outcome, Evaluated) else ()
     return FrontMember(
         candidate=candidate,
         accuracy=accuracy,
         predicted=candidate.latency,
         measured=candidate.final,
         reward=reward.value(accuracy, latency.latency_ms),
+        objectives=tuple(replace(one, value=now.get(one.name, one.value)) for one in told),
     )
 
 
-def front_points(candidates: Iterable[Candidate]) -> tuple[FrontPoint, ...]:
+def front_points(
+    candidates: Iterable[Candidate], names: Names = DEFAULT
+) -> tuple[FrontPoint, ...]:
     """The Pareto front of ``candidates``; those that were not evaluated are not on it.
 
     A network that was evaluated again is on it as the first of its trials, with their mean
     accuracy.
     """
+    place = names.index(ObjectiveName.ACCURACY)
     points: dict[int, FrontPoint] = {}
     trials: dict[str, list[int]] = {}
     for candidate in candidates:
         if isinstance(candidate.outcome, Evaluated):
-            points[candidate.index] = front_point(candidate.outcome)
+            points[candidate.index] = front_point(candidate.outcome, names)
             own = trials.setdefault(candidate.key, [])
             if not own or candidate.proposal.again:
                 own.append(candidate.index)
-    return front_of(
-        replace(points[own[0]], accuracy=fmean(points[index].accuracy for index in own))
-        for own in trials.values()
-    )
+
+    def mean(own: Sequence[int]) -> FrontPoint:
+        losses = list(points[own[0]].losses)
+        losses[place] = -fmean(accuracy_of(points[index], names) for index in own)
+        return FrontPoint(index=own[0], losses=tuple(losses))
+
+    return front_of(map(mean, trials.values()))
+
+
+def accuracy_of(point: FrontPoint, names: Names) -> float:
+    """Of a point on the front of ``names``."""
+    return -point.losses[names.index(ObjectiveName.ACCURACY)]
 
 
 def best_of(members: Iterable[FrontMember], reward: Reward) -> FrontMember | None:
@@ -107,13 +133,13 @@ def best_of(members: Iterable[FrontMember], reward: Reward) -> FrontMember | Non
     )
 
 
-def best(study: Study, reward: Reward) -> FrontMember | None:
-    """``best_of`` the front.
+def best(study: Study, reward: Reward, names: Names = DEFAULT) -> FrontMember | None:
+    """``best_of`` the front, of accuracy and latency where ``names`` lack the latency.
 
-    The candidate with the highest reward is always on the front: nothing is more accurate and
+    The candidate with the highest reward is always on such a front: nothing is more accurate and
     faster at once.
     """
-    return best_of(front(study, reward), reward)
+    return best_of(front(study, reward, with_latency(names)), reward)
 
 
 def measure_front(
@@ -121,8 +147,9 @@ def measure_front(
 ) -> Iterator[FoundLatency | LatencyFailure]:
     """Measure the networks of the front again, in one batch, so that they can be compared.
 
-    What has been measured so is not measured again. An answer that comes from no device (a table
-    has none) is not kept.
+    The front is of the objectives that ``evaluation`` tells, and that on which the best is, where
+    latency is none of them. What has been measured so is not measured again. An answer that comes
+    from no device (a table has none) is not kept.
 
     Args:
         study: Whose front; each measurement is kept in it.
@@ -135,7 +162,7 @@ def measure_front(
     """
     indices: dict[str, int] = {}
     requests = []
-    for candidate in _front_candidates(study):
+    for candidate in _to_measure(study, evaluation.objectives):
         if candidate.final is None:
             request = evaluation.request(candidate.index, candidate.architecture, final=preset)
             requests.append(request)
@@ -149,8 +176,13 @@ def measure_front(
             yield found
 
 
-def _front_candidates(study: Study) -> Iterator[Candidate]:
-    return (study.candidate(point.index) for point in front_points(study.told()))
+def _to_measure(study: Study, names: Names) -> Iterator[Candidate]:
+    """The members of the front, and of that on which the best is."""
+    fronts = (
+        front_points(study.told(), each) for each in dict.fromkeys((names, with_latency(names)))
+    )
+    indices = dict.fromkeys(point.index for front in fronts for point in front)
+    return (study.candidate(index) for index in indices)
 
 
 def _last(predicted: FoundLatency, measured: FoundLatency | None) -> FoundLatency:

@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.algorithm import Evaluated, Goal, Outcome, Proposal, Stopped
+from controller.algorithm import Evaluated, Outcome, Proposal, Stopped
 from controller.ledger import Ledger
+from controller.objectives import losses
 from controller.settings import Nsga2Settings
 from search_space.decisions import Point, PointSpace
 
@@ -65,10 +66,10 @@ class Nsga2:
         """
         found = [self._losses(outcome) for outcome in outcomes]
         self._ledger.settle(outcomes)
-        for outcome, losses in zip(outcomes, found, strict=True):
-            if losses is not None:
+        for outcome, mine in zip(outcomes, found, strict=True):
+            if mine is not None:
                 proposal = outcome.proposal
-                self._join(_Member(index=proposal.index, point=proposal.point, losses=losses))
+                self._join(_Member(index=proposal.index, point=proposal.point, losses=mine))
 
     def _losses(self, outcome: Outcome) -> tuple[float, ...] | None:
         """The objectives, each turned so that smaller is better; None without."""
@@ -80,10 +81,7 @@ class Nsga2:
                 f"nsga2 is set to {self._settings.objectives} objectives, got {outcome.objectives}"
             )
             raise ValueError(msg)
-        return tuple(
-            objective.value if objective.goal is Goal.MINIMIZE else -objective.value
-            for objective in objectives
-        )
+        return losses(objectives)
 
     def _join(self, member: _Member) -> None:
         """Take one in, and leave the worst out if they are too many."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.algorithm import Evaluated, Failed, Outcome
+from controller.front_box import FrontBox
+from controller.objectives import DEFAULT, Names, losses_of
 from controller.pareto import FrontPoint, with_point
 from controller.study import Study
 
@@ -20,7 +22,8 @@ class Progress:
         told: How many have been told, earlier sessions included.
         trials: How many there will be.
         best: The evaluated candidate with the highest reward so far.
-        front: Pareto front so far, fastest first.
+        front: Pareto front so far, fastest first, or in the order of the second objective.
+        box: That the hypervolume of the front is a share of.
         left_s: Estimate of what is left, from the pace of this session.
     """
 
@@ -29,7 +32,13 @@ class Progress:
     trials: int
     best: Evaluated | None
     front: tuple[FrontPoint, ...]
+    box: FrontBox
     left_s: float
+
+    @property
+    def hypervolume(self) -> float:
+        """That the front dominates, as a share of the box; worked out when it is asked for."""
+        return self.box.share(self.front)
 
 
 class Observer(Protocol):
@@ -46,10 +55,12 @@ class Account:
     Args:
         study: What earlier sessions told.
         trials: How many outcomes there will be.
+        box: Before anything was evaluated; its objectives are those of the front.
     """
 
-    def __init__(self, study: Study, trials: int) -> None:
+    def __init__(self, study: Study, trials: int, box: FrontBox) -> None:
         self._trials = trials
+        self._box = box
         self.told = 0
         self.best: Evaluated | None = None
         self._failed = 0
@@ -76,6 +87,7 @@ class Account:
             trials=self._trials,
             best=self.best,
             front=self._front,
+            box=self._box,
             left_s=pace_s * (self._trials - self.told),
         )
 
@@ -85,15 +97,18 @@ class Account:
             case Evaluated():
                 if self.best is None or outcome.reward > self.best.reward:
                     self.best = outcome
-                self._front = with_point(self._front, front_point(outcome))
+                point = front_point(outcome, self._box.names)
+                self._front = with_point(self._front, point)
+                self._box = self._box.with_losses(point.losses)
             case Failed():
                 self._failed += 1
                 self._last_failure = outcome.text
 
 
-def front_point(outcome: Evaluated) -> FrontPoint:
-    """An outcome as the front sees it."""
-    accuracy, latency = outcome.objectives[:2]
-    return FrontPoint(
-        index=outcome.proposal.index, accuracy=accuracy.value, latency_ms=latency.value
-    )
+def front_point(outcome: Evaluated, names: Names = DEFAULT) -> FrontPoint:
+    """An outcome as the front of some objectives sees it.
+
+    Raises:
+        ValueError: If it lacks one.
+    """
+    return FrontPoint(index=outcome.proposal.index, losses=losses_of(outcome.objectives, names))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.algorithm import (
     Evaluated,
     Failed,
     FailureKind,
+    Goal,
+    Objective,
     Outcome,
     Proposal,
     Skipped,
@@ -18,6 +20,7 @@ from controller.algorithm import (
 )
 from controller.candidate import Candidate, FoundLatency, OutcomeKind
 from controller.learning_curves import Expected
+from controller.objectives import ObjectiveName, value_of
 from search_space.architecture import Architecture
 from search_space.decisions import point_from_json
 from training.executor import TrainingResult
@@ -109,12 +112,15 @@ def outcome_row(outcome: Outcome) -> dict[str, object]:
     """What became of a proposal; its figures have rows of their own."""
     kind, failure, reward, text = OutcomeKind.EVALUATED, "", None, ""
     expected, deviation = None, None
+    objectives: list[list[object]] = []
     match outcome:
         case Evaluated():
-            reward = outcome.reward
+            reward, objectives = outcome.reward, _told(outcome.objectives)
         case Stopped():
             kind, reward = OutcomeKind.STOPPED, outcome.reward
-            expected, deviation = outcome.objectives[0].value, outcome.deviation
+            expected = value_of(outcome.objectives, ObjectiveName.ACCURACY)
+            deviation = outcome.deviation
+            objectives = _told(outcome.objectives)
         case Skipped():
             kind, reward = OutcomeKind.SKIPPED, outcome.bound
         case Failed():
@@ -126,8 +132,21 @@ def outcome_row(outcome: Outcome) -> dict[str, object]:
         "reward": reward,
         "expected": expected,
         "deviation": deviation,
+        "objectives": json.dumps(objectives),
         "text": text,
     }
+
+
+def _told(objectives: Sequence[Objective]) -> list[list[object]]:
+    return [[one.name, one.value, one.goal.value] for one in objectives]
+
+
+def objectives_from(text: str | None) -> tuple[Objective, ...]:
+    """Objectives that ``outcome_row`` kept; none where there is no outcome, or an old one."""
+    return tuple(
+        Objective(name=name, value=value, goal=Goal(goal))
+        for name, value, goal in json.loads(text or "[]")
+    )
 
 
 def candidate_from(row: Row) -> Candidate:
@@ -149,6 +168,7 @@ def candidate_from(row: Row) -> Candidate:
         failure=FailureKind(failure) if failure else None,
         reward=row["o_reward"],
         expected=_expected_from(row),
+        objectives=objectives_from(row["o_objectives"]),
         text=row["o_text"] or "",
         same_as=row["o_same_as"],
     )

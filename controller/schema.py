@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("study_1", "study_2", "study_3")
+REVISIONS = ("study_1", "study_2", "study_3", "study_4")
 """Schemas that this version knows, oldest first."""
 
 SCHEMA = MetaData()
@@ -102,6 +102,7 @@ OUTCOME = _per_proposal(
     Column("reward", Double),
     Column("expected", Double),
     Column("deviation", Double),
+    Column("objectives", Text, nullable=False, server_default="[]"),
     Column("text", Text, nullable=False),
     Column("same_as", Integer),
     Index("outcome_by_told", "study_id", "told", unique=True),

@@ -88,7 +88,7 @@ class Search:
         self._observer = observer
         self._stopping = stopping
         self._flights = Flights(evaluation, study)
-        self._account = Account(study, settings.trials)
+        self._account = Account(study, settings.trials, evaluation.box)
         self._asked = 0
 
     def run(self) -> None:

@@ -98,7 +98,7 @@ class Nsga2Settings:
         population: Networks that may be parents, at least 2. The paper has 100 for 25,000
             evaluations; 20 here, since a search on a phone has some hundred.
         objectives: How many of an outcome's objectives it weighs, from the first on: 2 are
-            accuracy and latency.
+            accuracy and latency, unless the search names others.
     """
 
     population: int = 20
@@ -142,8 +142,9 @@ class SurrogateSettings:
 
     Attributes:
         startup: Evaluated outcomes before the first proposal that comes from the model.
-        objectives: What is to improve: 1 is the reward, 2 the area under the front of the first
-            two objectives, accuracy and latency.
+        objectives: What is to improve: 1 is the reward, more are the volume under the front of
+            so many of an outcome's objectives, from the first on: 2 are accuracy and latency,
+            unless the search names others.
         noise: Standard deviation of the error of an accuracy (where the reward is not known, of a
             reward), as repeated trainings of one network show it. With it a point may be
             evaluated more than once, and is not judged by its luckiest time.
@@ -156,7 +157,7 @@ class SurrogateSettings:
     def __post_init__(self) -> None:
         _check(self.noise >= 0, self, "surrogate", "noise", "at least 0")
         _check(self.startup >= 2, self, "surrogate", "startup", "at least 2")
-        _check(1 <= self.objectives <= 2, self, "surrogate", "objectives", "1 or 2")
+        _check(self.objectives >= 1, self, "surrogate", "objectives", "at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.algorithm import FailureKind
+from controller.algorithm import Evaluated, FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.early_stopping import Saving
-from controller.finish import FrontMember, best_of, front_points, member_of
-from controller.pareto import FrontPoint, hypervolume
+from controller.finish import FrontMember, accuracy_of, best_of, front_points, member_of
+from controller.front_box import FrontBox
+from controller.objectives import DEFAULT, Names, losses_of, with_latency
+from controller.pareto import FrontPoint
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
 from controller.reward import Reward
@@ -25,16 +27,18 @@ class Summary:
         created: When it began, ISO 8601 in UTC.
         versions: Of the programs that began it, by name.
         trials: Every proposal, in order.
-        front: Pareto front, fastest first.
-        hypervolume: That the front dominates, of the box from no accuracy at twice the target to
+        front: Pareto front, fastest first, or in the order of the second objective.
+        hypervolume: That the front dominates, as a share of ``box``.
+        box: From no accuracy at twice the target, and at the most of what else is an objective, to
             all of it at once.
-        best: The member of the front that is to be taken; None if nothing was evaluated.
+        best: The member of the front that is to be taken, or where latency is no objective, of the
+            front of accuracy and latency; None if nothing was evaluated.
         counts: How many trials became what; those in flight are in none.
         failures: How many failed where.
         repeated: How many were for a network that an earlier one was for.
         stand_ins: What stood in for trainings, each sentence once.
         predictions: Beside what was measured; None where nothing was predicted and measured.
-        ranking: Of the front; None where too few networks were trained again.
+        ranking: Of the front that has the best; None where too few networks were trained again.
         saving: By stopping trainings early; None where none was stopped.
     """
 
@@ -43,6 +47,7 @@ class Summary:
     trials: tuple[Candidate, ...]
     front: tuple[FrontMember, ...]
     hypervolume: float
+    box: FrontBox
     best: FrontMember | None
     counts: Mapping[OutcomeKind, int]
     failures: Mapping[FailureKind, int]
@@ -58,43 +63,53 @@ class Summary:
         return sum(self.counts.values())
 
 
-def summarize(study: Study, reward: Reward) -> Summary:
+def summarize(study: Study, reward: Reward, names: Names = DEFAULT) -> Summary:
     """What ``study`` holds now.
 
     Args:
         study: Finished, under way, or cut off.
         reward: Of the search.
+        names: Its objectives.
     """
     trials = tuple(study.candidates())
-    front = tuple(
-        member_of(trials[point.index], reward, point.accuracy) for point in front_points(trials)
-    )
+    front = _front(trials, reward, names)
+    contenders = front if with_latency(names) == names else _front(trials, reward, DEFAULT)
+    box = _box(trials, FrontBox.of(names, reward.target_ms))
     trainings = [trial.training for trial in trials if trial.training]
     return Summary(
         created=study.created,
         versions=study.versions,
         trials=trials,
         front=front,
-        hypervolume=_hypervolume(front, reward),
-        best=best_of(front, reward),
+        hypervolume=box.share(_points(front, names)),
+        box=box,
+        best=best_of(contenders, reward),
         counts=Counter(trial.kind for trial in trials if trial.kind),
         failures=Counter(trial.failure for trial in trials if trial.failure),
         repeated=sum(trial.same_as is not None for trial in trials),
         stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
         predictions=PredictionCheck.of(trials),
-        ranking=Ranking.of(front, trials, reward),
+        ranking=Ranking.of(contenders, trials, reward),
         saving=Saving.of(trials),
     )
 
 
-def _hypervolume(front: Sequence[FrontMember], reward: Reward) -> float:
-    points = (
-        FrontPoint(
-            index=member.candidate.index,
-            accuracy=member.accuracy,
-            latency_ms=member.latency.latency_ms,
-        )
-        for member in front
+def _front(trials: Sequence[Candidate], reward: Reward, names: Names) -> tuple[FrontMember, ...]:
+    return tuple(
+        member_of(trials[point.index], reward, accuracy_of(point, names))
+        for point in front_points(trials, names)
     )
-    slowest_ms = 2 * reward.target_ms
-    return hypervolume(points, accuracy=0.0, latency_ms=slowest_ms) / slowest_ms
+
+
+def _points(front: Iterable[FrontMember], names: Names) -> Iterator[FrontPoint]:
+    """Members of a front by their last latency."""
+    for member in front:
+        found = losses_of(member.objectives, names)
+        yield FrontPoint(index=member.candidate.index, losses=found)
+
+
+def _box(trials: Iterable[Candidate], box: FrontBox) -> FrontBox:
+    for trial in trials:
+        if isinstance(trial.outcome, Evaluated):
+            box = box.with_losses(losses_of(trial.outcome.objectives, box.names))
+    return box

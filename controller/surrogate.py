@@ -3,9 +3,10 @@
 A Gaussian process for each figure (``controller.gaussian_process``), fitted again as outcomes
 come. Proposed is the candidate of the largest expected improvement: of the reward (Jones et al.
 1998), worked out from accuracy and latency where the reward is known, since a limit on latency is
-no smooth function of decisions; or of the area under the front (two ``objectives``). What is in
-flight is taken to give what is expected of it (a "kriging believer"; Ginsbourger et al., "Kriging
-is well-suited to parallelize optimization", 2010), so that proposals asked together stay apart.
+no smooth function of decisions; or of the volume under the front (``objectives`` of 2 or more).
+What is in flight is taken to give what is expected of it (a "kriging believer"; Ginsbourger et
+al., "Kriging is well-suited to parallelize optimization", 2010), so that proposals asked together
+stay apart.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
-from controller.aims import Aim, FrontAim, KnownRewardAim, RewardAim
+from controller.aims import Aim, KnownRewardAim, RewardAim
 from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal, Stopped
 from controller.constraints import ConstrainedPoints
+from controller.front_aim import FrontAim
 from controller.ledger import Ledger
 from controller.point_codes import PointCodes, coding_of
 from controller.reward import Reward
@@ -275,7 +277,7 @@ def _drawn(
 
 def _aim(settings: SurrogateSettings, reward: Reward | None) -> Aim:
     if settings.objectives > 1:
-        return FrontAim(settings.noise)
+        return FrontAim(settings.objectives, settings.noise)
     if reward is None:
         return RewardAim(settings.noise)
     return KnownRewardAim(reward, settings.noise)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from controller.algorithm import Goal, Objective
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from workspace.errors import InputError
 from workspace.numbers import finite
@@ -74,6 +75,21 @@ class TabularProblem:
             msg = f"{self.name} has no column {metric!r}; it has {', '.join(self.metrics)}"
             raise InputError(msg)
         return self.metrics[metric]
+
+    def objectives(self, point: Point, metrics: Sequence[str]) -> tuple[Objective, ...]:
+        """Columns of a point as the objectives of an outcome: all but accuracy are to be small.
+
+        Raises:
+            InputError: If it is not in the space, or there is no such metric.
+        """
+        return tuple(
+            Objective(
+                name=metric,
+                value=self.value(point, metric),
+                goal=Goal.MAXIMIZE if metric == "accuracy" else Goal.MINIMIZE,
+            )
+            for metric in metrics
+        )
 
     @classmethod
     def read(cls, path: Path) -> TabularProblem:

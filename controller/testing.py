@@ -44,25 +44,34 @@ def outcome_of(proposal: Proposal) -> Outcome:
     size = 1.0 + sum(_magnitude(item) for item in proposal.point)
     if proposal.index % 7 == 5:
         return Skipped(proposal=proposal, latency_ms=10 * size, bound=0.9)
-    if proposal.index % 7 == 6:
-        return _stopped(proposal, accuracy=size / (size + 4), latency_ms=size)
-    return evaluated(proposal, accuracy=size / (size + 4), latency_ms=size)
+    params = sum(place * _magnitude(item) for place, item in enumerate(proposal.point))
+    whole = evaluated(proposal, accuracy=size / (size + 4), latency_ms=size, params=params)
+    return _stopped(whole) if proposal.index % 7 == 6 else whole
 
 
-def evaluated(proposal: Proposal, *, accuracy: float, latency_ms: float) -> Evaluated:
-    """An outcome whose reward is ``accuracy`` less a thousandth of ``latency_ms``."""
-    objectives = (
+def evaluated(
+    proposal: Proposal, *, accuracy: float, latency_ms: float, params: float | None = None
+) -> Evaluated:
+    """An outcome whose reward is ``accuracy`` less a thousandth of ``latency_ms``.
+
+    Of two objectives, or with ``params`` of three.
+    """
+    objectives = [
         Objective(name="accuracy", value=accuracy, goal=Goal.MAXIMIZE),
         Objective(name="latency_ms", value=latency_ms, goal=Goal.MINIMIZE),
-    )
+    ]
+    if params is not None:
+        objectives.append(Objective(name="params", value=params, goal=Goal.MINIMIZE))
     reward = accuracy - latency_ms / 1000
-    return Evaluated(proposal=proposal, objectives=objectives, reward=reward)
+    return Evaluated(proposal=proposal, objectives=tuple(objectives), reward=reward)
 
 
-def _stopped(proposal: Proposal, *, accuracy: float, latency_ms: float) -> Stopped:
-    whole = evaluated(proposal, accuracy=accuracy, latency_ms=latency_ms)
+def _stopped(whole: Evaluated) -> Stopped:
     return Stopped(
-        proposal=proposal, objectives=whole.objectives, reward=whole.reward, deviation=0.02
+        proposal=whole.proposal,
+        objectives=whole.objectives,
+        reward=whole.reward,
+        deviation=0.02,
     )
 
 
@@ -80,7 +89,8 @@ class SearchAlgorithmContract:
     """The laws of ``SearchAlgorithm``.
 
     ``make`` should give settings under which the algorithm starts to learn within some ten
-    outcomes, so that the 60 of these tests hold the laws of its later life too. One that searches
+    outcomes, so that the 60 of these tests hold the laws of its later life too. Outcomes have
+    three objectives: one that weighs some takes the first of them, or all. One that searches
     another space than ``SPACE`` also overrides ``validate``.
     """
 
@@ -157,7 +167,9 @@ class SearchAlgorithmContract:
         algorithm = make(0)
         for _ in range(15):
             asked = algorithm.ask(4)
-            algorithm.tell([evaluated(one, accuracy=0.5, latency_ms=1.0) for one in asked])
+            algorithm.tell(
+                [evaluated(one, accuracy=0.5, latency_ms=1.0, params=1.0) for one in asked]
+            )
         for proposal in algorithm.ask(8):
             self.validate(proposal)
 
@@ -243,7 +255,7 @@ def _fruitless(kind: type[Outcome], proposal: Proposal) -> Outcome:
     if kind is Failed:
         return Failed(proposal=proposal, kind=FailureKind.LATENCY, text="the phone was unplugged")
     if kind is Stopped:
-        return _stopped(proposal, accuracy=0.1, latency_ms=1.0)
+        return _stopped(evaluated(proposal, accuracy=0.1, latency_ms=1.0, params=1.0))
     return Skipped(proposal=proposal, latency_ms=500.0 + proposal.index, bound=0.8)
 
 

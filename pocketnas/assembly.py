@@ -20,6 +20,12 @@ from latency import source as latency_source
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
 from pocketnas.config import ANALYTIC, SearchConfig
+from pocketnas.objectives import (
+    algorithm_options,
+    objectives_of,
+    require_objectives,
+    require_told,
+)
 from search_space import space as spaces
 from search_space.architecture import Classifier, Head
 from search_space.space import SearchSpace, SpaceName
@@ -87,7 +93,8 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
 
     Args:
         config: Of the search.
-        check_target: Whether to find out that some network meets the target.
+        check_target: Whether to find out, before it starts, that some network meets the target and
+            that the objectives can be had.
 
     Raises:
         InputError: If any part cannot be used; the text says which.
@@ -96,6 +103,8 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     space, head = space_of(config), head_of(config)
     reward = reward_of(config)
     searcher = algorithm_of(config, space)
+    if check_target:
+        require_objectives(config, space, head)
     for name in (config.preset, config.final_preset):
         preset(name)
     executor = executors.create(
@@ -108,7 +117,8 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
         evaluation = evaluation_of(config, space)
         stopping = _stopping(config, evaluation.schedule, reward, executor)
         if check_target:
-            require_feasible(space, head, source, reward, evaluation.timed_size)
+            found = require_feasible(space, head, source, reward, evaluation.timed_size)
+            require_told(evaluation.objectives, found)
     except BaseException:
         for each in {id(source): source, id(final): final}.values():
             each.close()
@@ -137,8 +147,9 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
             nothing in it keeps the constraints, or too few trials come before those that are
             evaluated again.
     """
-    points = constrained(space, config.constraints, head_of(config), config.size)
-    settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    precision = Precision(config.precision)
+    points = constrained(space, config.constraints, head_of(config), config.size, precision)
+    settings = algorithm.settings_named(config.algorithm, algorithm_options(config))
     made = algorithm.create(settings, points, config.seed, reward=reward_of(config))
     if not config.confirm:
         return made
@@ -259,6 +270,8 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
         preset=config.preset,
         deadline_s=config.train_deadline_s,
         skip_above=config.skip_above,
+        objectives=objectives_of(config),
+        precision=Precision(config.precision),
     )
 
 

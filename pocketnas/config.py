@@ -38,6 +38,7 @@ class SearchConfig(BaseModel):
     target_ms: PositiveTime
     reward: Literal["soft", "hard"] = "soft"
     trials: Positive = 100
+    objectives: list[str] = Field(default_factory=lambda: ["accuracy", "latency_ms"])
     constraints: list[str] = Field(default_factory=list)
     confirm: Annotated[int, Field(ge=0)] = 0
     stop_early: bool = False

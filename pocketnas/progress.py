@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from controller.algorithm import Evaluated, Failed, Skipped, Stopped
+from controller.objectives import DEFAULT, ObjectiveName, value_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -47,16 +48,20 @@ def show_progress(trials: int, *, quiet: bool) -> Iterator[RunObserver]:
 
 
 def describe(progress: Progress) -> str:
-    """Best reward, front size, time left."""
+    """Best reward, front size, the front's hypervolume where others are weighed, time left."""
     best = progress.best
     shown = "no result yet" if best is None else f"best reward {best.reward:.4f} {_figures(best)}"
+    front = f"front of {len(progress.front)}"
+    if progress.box.names != DEFAULT:
+        front += f" (hypervolume {progress.hypervolume:.4f})"
     minutes, seconds = divmod(round(progress.left_s), 60)
-    return f"{shown}, front of {len(progress.front)}, {minutes}:{seconds:02d} left"
+    return f"{shown}, {front}, {minutes}:{seconds:02d} left"
 
 
 def _figures(outcome: Evaluated) -> str:
-    accuracy, latency = outcome.objectives[:2]
-    return f"({accuracy.value:.2%} in {latency.value:.4g} ms)"
+    accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
+    latency_ms = value_of(outcome.objectives, ObjectiveName.LATENCY)
+    return f"({accuracy:.2%} in {latency_ms:.4g} ms)"
 
 
 class _Silent:
@@ -104,7 +109,7 @@ class _Bar:
                 f"trial {outcome.proposal.index} not trained: {outcome.latency_ms:.4g} ms"
             )
         elif isinstance(outcome, Stopped):
-            accuracy = outcome.objectives[0].value
+            accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
             self._bar.console.print(
                 f"trial {outcome.proposal.index} stopped early: {accuracy:.2%} was expected of it"
             )

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pocketnas.objective_text import figure_text, further
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
@@ -51,7 +52,8 @@ def write_report(run: Run, path: Path) -> None:
 def _page(run: Run) -> str:
     config = run["config"]
     title = f"{run['run']}: {config['algorithm']} in {config['space']}"
-    charts = [_front_chart(run), _reward_chart(run), _prediction_chart(run)]
+    others = [_objective_chart(run, name) for name in further(run["objectives"])]
+    charts = [_front_chart(run), *others, _reward_chart(run), _prediction_chart(run)]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(_summary(run))}</p>",
@@ -85,8 +87,8 @@ def _summary(run: Run) -> str:
     return (
         f"{run['told']} of {config['trials']} trials, {state}. Trained on {config['dataset']}, "
         f"timed on {config['latency']}, target {config['target_ms']:g} ms, {config['reward']} "
-        f"reward, seed {config['seed']}. Hypervolume {run['hypervolume']:.4f} of the box from "
-        f"accuracy 0 at {2 * config['target_ms']:g} ms to accuracy 1 at 0 ms."
+        f"reward, seed {config['seed']}. Objectives: {', '.join(run['objectives'])}. "
+        f"Hypervolume {run['hypervolume']:.4f} of {run['hypervolume_box']}."
     )
 
 
@@ -166,12 +168,33 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
         x=[member["predicted_ms"] for member in front],
         y=[member["accuracy"] for member in front],
         text=[f"trial {member['index']}" for member in front],
-        mode="lines+markers",
+        mode="lines+markers" if not further(run["objectives"]) else "markers",
         line={"color": "#1f6f43", "shape": "hv"},
         name="front",
     )
     figure.add_vline(x=run["config"]["target_ms"], line={"dash": "dash", "color": "#b3472d"})
     return "Accuracy against latency", figure
+
+
+def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
+    """Accuracy against an objective that is no latency."""
+    from plotly import graph_objects
+
+    figure = graph_objects.Figure(layout=_layout(name, "accuracy"))
+    found = (
+        ("evaluated", "#8fa3b8", _evaluated(run)),
+        ("front", "#1f6f43", run["front"]),
+    )
+    for label, colour, shown in found:
+        figure.add_scatter(
+            x=[one["objectives"][name] for one in shown],
+            y=[one["accuracy"] for one in shown],
+            text=[f"trial {one['index']}, reward {one['reward']:.4f}" for one in shown],
+            mode="markers",
+            marker={"color": colour, "size": 7},
+            name=label,
+        )
+    return f"Accuracy against {name}", figure
 
 
 def _reward_chart(run: Run) -> tuple[str, Figure]:
@@ -246,6 +269,7 @@ def _layout(x: str, y: str) -> dict[str, Any]:
 def _front_table(run: Run) -> str:
     if not run["front"]:
         return "<p>No network was evaluated.</p>"
+    others = further(run["objectives"])
     head = (
         "trial",
         "accuracy",
@@ -253,6 +277,7 @@ def _front_table(run: Run) -> str:
         "predicted ms",
         "measured ms",
         "95 % interval",
+        *others,
         "verdict",
     )
     rows = []
@@ -265,6 +290,7 @@ def _front_table(run: Run) -> str:
             f"{member['predicted_ms']:.4g}",
             "-" if measured is None else f"{measured:.4g}",
             f"{latency['ci_low_ms']:.4g} to {latency['ci_high_ms']:.4g}",
+            *(figure_text(member["objectives"][name]) for name in others),
             latency["verdict"],
         )
         mark = ' class="best"' if member["index"] == run["best"]["index"] else ""

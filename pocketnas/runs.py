@@ -17,6 +17,7 @@ from latency.source import LatencyFailure, LatencySource
 from pocketnas.assembly import Assembly, algorithm_of, assemble, head_of, reward_of, space_of
 from pocketnas.config import SearchConfig
 from pocketnas.networks import Found
+from pocketnas.objectives import objectives_of
 from workspace.errors import InputError
 from workspace.files import write_whole
 
@@ -149,7 +150,7 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
     check = PredictionCheck.of(study.candidates())
     if check is not None and check.alarm:
         observer.on_step(f"warning: {check.alarm}")
-    chosen = best(study, parts.reward)
+    chosen = best(study, parts.reward, parts.evaluation.objectives)
     if chosen is not None:
         from pocketnas.exported import export_best
 
@@ -178,7 +179,7 @@ def trial_of(folder: Path, which: str) -> Found:
     config = load_config(folder)
     study = open_study(folder, config)
     if which == "best":
-        chosen = best(study, reward_of(config))
+        chosen = best(study, reward_of(config), objectives_of(config))
         if chosen is None:
             msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
             raise InputError(msg)

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from controller.algorithm import Evaluated, Objective, Stopped
 from controller.candidate import Candidate, FoundLatency
 from controller.early_stopping import Saving
 from controller.finish import FrontMember
+from controller.objectives import DEFAULT, parse
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
 from controller.reward import Reward, RewardMode
@@ -37,7 +39,8 @@ def view(folder: Path) -> dict[str, Any]:
     database = config.get("database", "")
     study = Study(database, str(folder.resolve())) if database else Study.in_folder(folder)
     reward = Reward(mode=RewardMode(config["reward"]), target_ms=config["target_ms"])
-    summary = summarize(study, reward)
+    names = parse(config["objectives"]) if "objectives" in config else DEFAULT
+    summary = summarize(study, reward, names)
     study.close()
     return {
         "run": str(folder),
@@ -53,7 +56,9 @@ def view(folder: Path) -> dict[str, Any]:
         "predictions": _predictions(summary.predictions),
         "ranking": _ranking(summary.ranking),
         "saving": _saving(summary.saving),
+        "objectives": list(names),
         "hypervolume": summary.hypervolume,
+        "hypervolume_box": summary.box.text,
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),
@@ -80,6 +85,7 @@ def _profile(folder: Path, best: FrontMember | None) -> dict[str, Any] | None:
 
 def _trial(candidate: Candidate) -> dict[str, Any]:
     training = candidate.training
+    told = candidate.outcome
     return {
         "index": candidate.index,
         "key": candidate.key,
@@ -87,6 +93,9 @@ def _trial(candidate: Candidate) -> dict[str, Any]:
         "parents": list(candidate.proposal.parents),
         "kind": None if candidate.kind is None else candidate.kind.value,
         "reward": candidate.reward,
+        "objectives": _objectives(
+            told.objectives if isinstance(told, Evaluated | Stopped) else ()
+        ),
         "accuracy": None if training is None or training.stopped else training.accuracy,
         "expected_accuracy": None if candidate.expected is None else candidate.expected.accuracy,
         "samples": None if training is None else training.samples,
@@ -127,10 +136,15 @@ def _member(member: FrontMember) -> dict[str, Any]:
         "key": member.candidate.key,
         "accuracy": member.accuracy,
         "reward": member.reward,
+        "objectives": _objectives(member.objectives),
         "predicted_ms": member.predicted.latency_ms,
         "measured_ms": None if member.measured is None else member.measured.latency_ms,
         "latency": _latency(member.latency),
     }
+
+
+def _objectives(told: Sequence[Objective]) -> dict[str, float]:
+    return {one.name: one.value for one in told}
 
 
 def _predictions(check: PredictionCheck | None) -> dict[str, Any] | None:

@@ -63,27 +63,34 @@ class Layer:
         """Multiply-adds of its convolutions, or of the dense layer, for one image."""
         return sum(part.macs for part in self._parts())
 
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Weights and biases in a model file, its batch norms folded into what is before them."""
+        parts = self._parts()
+        return sum(part.weights for part in parts), sum(part.channels for part in parts)
+
     def _parts(self) -> tuple[_Part, ...]:
         if self.kind is LayerKind.CLASSIFIER:
-            return (_Part(weights=self.in_channels * self.out_channels, extra=self.out_channels),)
+            weights = self.in_channels * self.out_channels
+            return (_Part(weights=weights, channels=self.out_channels, normed=False),)
         main = self._bottleneck() if self.op is Op.MBCONV else (self._convolution(),)
         return (*main, *self._squeeze(), *self._shortcut())
 
     def _convolution(self) -> _Part:
         weights = self.kernel**2 * self.in_channels * self.out_channels
-        return _Part(weights=weights, extra=2 * self.out_channels, positions=self.out_size**2)
+        return _Part(weights=weights, channels=self.out_channels, positions=self.out_size**2)
 
     def _bottleneck(self) -> tuple[_Part, ...]:
         hidden = self.in_channels * self.expansion
         expand = _Part(
-            weights=self.in_channels * hidden, extra=2 * hidden, positions=self.in_size**2
+            weights=self.in_channels * hidden, channels=hidden, positions=self.in_size**2
         )
         depthwise = _Part(
-            weights=self.kernel**2 * hidden, extra=2 * hidden, positions=self.out_size**2
+            weights=self.kernel**2 * hidden, channels=hidden, positions=self.out_size**2
         )
         project = _Part(
             weights=hidden * self.out_channels,
-            extra=2 * self.out_channels,
+            channels=self.out_channels,
             positions=self.out_size**2,
         )
         return (expand, depthwise, project) if self.expansion > 1 else (depthwise, project)
@@ -96,29 +103,33 @@ class Layer:
             hidden = self.in_channels * self.expansion
         weights = hidden * self.squeezed
         return (
-            _Part(weights=weights, extra=self.squeezed),
-            _Part(weights=weights, extra=hidden),
+            _Part(weights=weights, channels=self.squeezed, normed=False),
+            _Part(weights=weights, channels=hidden, normed=False),
         )
 
     def _shortcut(self) -> tuple[_Part, ...]:
         if self.skip is not Skip.POOL or self.in_channels == self.out_channels:
             return ()
         weights = self.in_channels * self.out_channels
-        extra = 2 * self.out_channels
-        return (_Part(weights=weights, extra=extra, positions=self.out_size**2),)
+        channels = self.out_channels
+        return (_Part(weights=weights, channels=channels, positions=self.out_size**2),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """One convolution: its weights, what is trained beside them, its output pixels."""
+    """One convolution: its weights, output channels and pixels, and whether a batch norm follows.
+
+    Without one it has biases.
+    """
 
     weights: int
-    extra: int
+    channels: int
     positions: int = 1
+    normed: bool = True
 
     @property
     def params(self) -> int:
-        return self.weights + self.extra
+        return self.weights + (2 if self.normed else 1) * self.channels
 
     @property
     def macs(self) -> int:

@@ -76,12 +76,24 @@ def search(
     trials: Annotated[
         int | None, typer.Option(help="Networks to evaluate.", show_default="100")
     ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the front is of, accuracy among them; may be repeated: accuracy, "
+            "latency_ms, params, macs, size_mb (the file's weights), activation_mb (exact), "
+            "peak_memory_mb (as sessions on a device tell), energy_mj (of an inference, on phones "
+            "with power rails). nsga2 weighs all that are named; so does surrogate, where they "
+            "are others than accuracy and latency_ms, of which the reward is.",
+            show_default="accuracy, latency_ms",
+        ),
+    ] = None,
     constraint: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIGURE<=NUMBER",
-            help="Propose only networks that keep this, e.g. 'params<=3e6' or 'macs<=3e8'; may be "
-            "repeated.",
+            help="Propose only networks that keep this, e.g. 'params<=3e6'; may be repeated: "
+            "params, macs, size_mb, activation_mb.",
         ),
     ] = None,
     confirm: Annotated[
@@ -225,6 +237,7 @@ def search(
             "algorithm_options": options_from(algorithm_option or [], "--algorithm-option"),
             "reward": reward,
             "trials": trials,
+            "objectives": objective or None,
             "constraints": constraint or None,
             "confirm": confirm,
             "stop_early": stop_early,

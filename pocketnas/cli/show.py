@@ -11,6 +11,7 @@ import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.replay import Run
+from pocketnas.objective_text import figure_text, further
 
 LONGEST_FRONT = 12
 """Rows of the front that are shown as text."""
@@ -58,15 +59,22 @@ def _print_front(facts: dict[str, Any]) -> None:
         typer.echo("no network was evaluated yet")
         return
     shown = sorted(front, key=lambda member: -member["reward"])[:LONGEST_FRONT]
-    typer.echo(f"front of {len(front)}, {len(shown)} with the highest reward, fastest first:")
+    names = facts["objectives"]
+    of = "" if names == ["accuracy", "latency_ms"] else f" of {', '.join(names)}"
+    typer.echo(f"front{of} of {len(front)}, {len(shown)} with the highest reward, fastest first:")
+    others = further(names)
     rows = [
-        _row(member, best) for member in sorted(shown, key=lambda member: member["predicted_ms"])
+        _row(member, best, others)
+        for member in sorted(shown, key=lambda member: member["predicted_ms"])
     ]
-    print_table(("trial", "accuracy", "reward", "predicted ms", "measured ms", "verdict"), rows)
-    typer.echo(
-        f"hypervolume {facts['hypervolume']:.4f} of the box from accuracy 0 at "
-        f"{2 * facts['config']['target_ms']:g} ms to accuracy 1 at 0 ms"
-    )
+    head = ("trial", "accuracy", "reward", "predicted ms", "measured ms", *others, "verdict")
+    print_table(head, rows)
+    if all(member["index"] != best["index"] for member in front):
+        typer.echo(
+            f"best for the target, not on this front: trial {best['index']}, "
+            f"{best['accuracy']:.2%} in {best['latency']['latency_ms']:.4g} ms"
+        )
+    typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")
     for label, members in _labels(shown).items():
         typer.echo(f"  label of {members} of them: {label}")
     _print_predictions(facts["predictions"])
@@ -90,7 +98,7 @@ def _print_predictions(check: dict[str, Any] | None) -> None:
         typer.echo(f"  warning: {check['alarm']}")
 
 
-def _row(member: dict[str, Any], best: dict[str, Any]) -> tuple[str, ...]:
+def _row(member: dict[str, Any], best: dict[str, Any], others: Sequence[str]) -> tuple[str, ...]:
     mark = " best" if member["index"] == best["index"] else ""
     measured = member["measured_ms"]
     latency = member["latency"]
@@ -105,6 +113,7 @@ def _row(member: dict[str, Any], best: dict[str, Any]) -> tuple[str, ...]:
         f"{member['reward']:.4f}",
         f"{member['predicted_ms']:.4g}",
         interval,
+        *(figure_text(member["objectives"][name]) for name in others),
         latency["verdict"],
     )
 

@@ -3,7 +3,8 @@ import random
 import pytest
 
 from controller.algorithm import create, settings_named
-from controller.constraints import ConstrainedPoints, Constraint, Figure, constrained
+from controller.constraints import ConstrainedPoints, Constraint, constrained
+from controller.network_figures import Figure
 from controller.settings import SurrogateSettings
 from controller.surrogate import Surrogate
 from controller.testing import evaluated

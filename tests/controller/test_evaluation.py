@@ -6,7 +6,10 @@ import pytest
 from controller import evaluation as evaluation_module
 from controller.algorithm import Failed, FailureKind, Proposal
 from controller.candidate import FoundLatency
+from controller.objectives import parse
 from latency.source import Decides, Origin
+from search_space.architecture import Classifier
+from search_space.layers import params
 from training.executor import TrainingTimeoutError
 from workspace.errors import InputError, OperationError
 
@@ -153,6 +156,34 @@ def test_whatever_may_join_the_front_is_measured_and_nothing_else(lab):
     for one in again:
         assert one.latency.is_measured
         assert one.outcome.objectives[1].value == one.latency.latency_ms
+
+
+def test_of_three_objectives_what_is_small_may_join_the_front_though_others_beat_it(lab):
+    source, names = Refining(lab), parse(["accuracy", "latency_ms", "params"])
+    source.fake.say = lambda request, estimate: source._say(
+        request,
+        replace(estimate, latency_ms=9 / estimate.latency_ms),  # what is small is slow
+    )
+    study = lab.study()
+    lab.run(study, lab.evaluation(study, source=source, objectives=names), trials=40)
+    evaluated = [one for one in study.candidates() if one.training and one.same_as is None]
+    beaten_in_two = 0
+    for one in evaluated:
+        before = [c for c in study.told() if c.told < one.asked_after and c.training]
+        better = [c for c in before if c.training.accuracy >= one.training.accuracy]
+        smaller = [c for c in better if params_of(c) <= params_of(one)]
+        limits_ms = [
+            min((c.latency.latency_ms for c in some), default=float("inf"))
+            for some in (better, smaller)
+        ]
+        low_ms = source.first_low_ms[f"trial-{one.index}"]
+        beaten_in_two += limits_ms[0] <= low_ms < limits_ms[1]
+        assert (len(source.asked(one.index)) > 1) == (limits_ms[1] > low_ms)
+    assert beaten_in_two > 0
+
+
+def params_of(candidate):
+    return params(candidate.architecture, Classifier(classes=10))
 
 
 def test_a_source_that_cannot_do_better_is_asked_once(lab):

@@ -6,9 +6,12 @@ import pytest
 
 from controller.expected_improvement import (
     expected_excess,
+    growth_in,
     hypervolume_improvement,
     log_improvement,
 )
+from controller.open_boxes import OpenBoxes
+from controller.pareto import FrontPoint, hypervolume
 
 
 @pytest.mark.parametrize("score", [-6.0, -3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 4.0, 30.0])
@@ -48,6 +51,35 @@ def test_members_below_the_reference_do_not_count():
     front = np.array([[-1.0, 3.0]])
     found = hypervolume_improvement(one, sure, front, (0.0, 0.0))
     assert found[0] == pytest.approx(0.25, rel=1e-4)
+
+
+def test_in_boxes_the_growth_of_an_area_is_the_same():
+    rng = np.random.default_rng(0)
+    front = rng.random((9, 2))
+    means, deviations = rng.random((20, 2)), 0.3 * rng.random((20, 2))
+    boxes = OpenBoxes.of(front, (-0.1, -0.1))
+    nondominated = front[[not (front > one).all(axis=1).any() for one in front]]
+    strips = hypervolume_improvement(means, deviations, nondominated, (-0.1, -0.1))
+    assert growth_in(boxes, means, deviations) == pytest.approx(strips, rel=1e-9)
+
+
+@pytest.mark.parametrize("objectives", [3, 4])
+def test_the_growth_of_a_volume_is_what_draws_give(objectives: int):
+    rng = np.random.default_rng(1)
+    front = rng.random((6, objectives))
+    boxes = OpenBoxes.of(front, (0.0,) * objectives)
+    means = rng.random((3, objectives))
+    deviations = 0.05 + 0.3 * rng.random((3, objectives))
+    for place, found in enumerate(growth_in(boxes, means, deviations)):
+        draws = means[place] + deviations[place] * rng.normal(size=(4_000, objectives))
+        grown = np.array([volume([*front, draw]) for draw in draws]) - volume(front)
+        assert abs(found - grown.mean()) < 4 * grown.std() / len(draws) ** 0.5  # 1 in 16,000
+
+
+def volume(front) -> float:
+    """Above the reference of nothing."""
+    members = [FrontPoint(index=i, losses=tuple(-one)) for i, one in enumerate(front)]
+    return hypervolume(members, (0.0,) * len(members[0].losses))
 
 
 def area(front: np.ndarray) -> float:

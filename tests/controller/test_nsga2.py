@@ -16,6 +16,13 @@ class TestNsga2(SearchAlgorithmContract):
         return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed)
 
 
+class TestOfThreeObjectives(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        settings = Nsga2Settings(population=6, objectives=3)
+        return lambda seed: Nsga2(SPACE, settings, seed=seed)
+
+
 class TestInASpaceOfAnyKind(SearchAlgorithmContract):
     @pytest.fixture
     def make(self, nested) -> Make:
@@ -37,9 +44,9 @@ def test_it_finds_the_whole_trade_off_of_a_small_space():
         (one,) = algorithm.ask(1)
         kernel, _, *layers = sizes(one)
         accuracy, latency_ms = (kernel + layers[0]) / 10, sum(layers) + 1.0
-        points.append(FrontPoint(index=one.index, accuracy=accuracy, latency_ms=latency_ms))
+        points.append(FrontPoint(index=one.index, losses=(-accuracy, latency_ms)))
         algorithm.tell([evaluated(one, accuracy=accuracy, latency_ms=latency_ms)])
-    found = [(point.accuracy, point.latency_ms) for point in front_of(points)]
+    found = [(-point.losses[0], point.losses[1]) for point in front_of(points)]
     assert found == [(0.2, 1), (0.3, 2), (0.4, 3), (0.5, 4)]
 
 

@@ -14,13 +14,20 @@ from controller.algorithm import (
     Proposal,
     Skipped,
     Stopped,
+    create,
+    settings_named,
 )
 from controller.candidate import Candidate
 from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.finish import front
+from controller.objectives import losses, parse
+from controller.pareto import FrontPoint, front_of
+from controller.replay import replay
 from controller.search import HOPELESS_AFTER, HopelessSearchError, Mode, SearchSettings
 from controller.study import StudyError
 from latency.measurement import Verdict
+from search_space.architecture import Classifier
+from search_space.layers import params
 from training.executor import Schedule, TrainingError, TrainingTimeoutError
 from workspace.errors import InputError
 
@@ -429,9 +436,8 @@ def test_says_how_it_goes(lab):
     assert all(seen.left_s > 0 for seen in notebook.seen[:-1])
     rewards = [one.reward for one in outcomes(study) if isinstance(one, Evaluated)]
     assert last.best.reward == max(rewards)
-    assert [point.latency_ms for point in last.front] == sorted(
-        point.latency_ms for point in last.front
-    )
+    latencies = [point.losses[1] for point in last.front]
+    assert latencies == sorted(latencies)
 
 
 def test_says_so_too_of_earlier_sessions(lab):
@@ -540,3 +546,57 @@ def test_what_is_evaluated_again_is_trained_to_its_end(lab):
     again = [one for one in study.candidates() if one.proposal.again and one.training]
     assert again
     assert all((one.training.samples, one.training.looks) == (900, ()) for one in again)
+
+
+NAMED = parse(["accuracy", "params", "latency_ms"])
+
+
+def weighing(lab, study):
+    """A search over a front of three objectives."""
+    settings = {"population": "4", "objectives": "3"}
+    algorithm = create(settings_named("nsga2", settings), lab.space.points, 0)
+    return {"algorithm": algorithm, "trials": 30}, lab.evaluation(study, objectives=NAMED)
+
+
+def test_outcomes_tell_the_objectives_of_the_search_in_its_order(lab):
+    study, notebook = lab.study(), lab.Notebook()
+    settings, evaluation = weighing(lab, study)
+    lab.run(study, evaluation, observer=notebook, **settings)
+    found = [one for one in outcomes(study) if isinstance(one, Evaluated)]
+    for one in found:
+        assert tuple(each.name for each in one.objectives) == NAMED
+        network = lab.space.decode(one.proposal.point)
+        assert one.objectives[1].value == params(network, Classifier(classes=10))
+    last = notebook.seen[-1]
+    points = [FrontPoint(index=one.proposal.index, losses=losses(one.objectives)) for one in found]
+    assert last.front == front_of(points)
+    assert len(last.front) > 2
+    most = max(one.objectives[1].value for one in found)
+    assert last.box.worst == (0.0, most, 2 * lab.reward.target_ms)
+    assert 0 < last.hypervolume < 1
+
+
+def test_a_search_of_three_objectives_that_is_cut_off_goes_on_as_if_it_had_not_been(lab):
+    whole, cut = lab.study("whole"), lab.study("cut")
+    settings, evaluation = weighing(lab, whole)
+    lab.run(whole, evaluation, **settings)
+    settings, evaluation = weighing(lab, cut)
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(cut, evaluation, observer=lab.Notebook(interrupt_after=17), **settings)
+    settings, evaluation = weighing(lab, cut)
+    lab.run(cut, evaluation, **settings)
+    assert facts(cut) == facts(whole)
+    settings, _ = weighing(lab, cut)
+    assert replay(cut, settings["algorithm"]).outcomes == 30
+
+
+def test_what_sessions_do_not_tell_fails_the_trial_before_it_is_trained(lab):
+    study, executor = lab.study(), lab.Executor()
+    evaluation = lab.evaluation(
+        study, executor=executor, objectives=parse(["accuracy", "energy_mj"])
+    )
+    with pytest.raises(HopelessSearchError):
+        lab.run(study, evaluation)
+    texts = {one.text for one in outcomes(study) if "has no network" not in one.text}
+    assert texts == {"the sessions of fake told no energy_mj, which is an objective"}
+    assert executor.jobs == []

@@ -15,8 +15,10 @@ from sqlalchemy.schema import CreateTable
 from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, Skipped
 from controller.candidate import FoundLatency, OutcomeKind, evaluated, stopped
 from controller.learning_curves import Expected
+from controller.objectives import parse
 from controller.schema import SCHEMA
 from controller.study import Study, StudyError
+from search_space.architecture import Json
 from training.executor import Look, TrainingResult
 from workspace.database import sqlite_url
 from workspace.errors import InputError
@@ -216,6 +218,7 @@ def test_a_study_of_the_first_schema_is_read_and_gone_on_with(tmp_path):
         ("training", "stopped"),
         ("outcome", "expected"),
         ("outcome", "deviation"),
+        ("outcome", "objectives"),
     ):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     connection.execute("UPDATE alembic_version SET version_num = 'study_1'")
@@ -227,6 +230,49 @@ def test_a_study_of_the_first_schema_is_read_and_gone_on_with(tmp_path):
     assert first.latency == replace(LATENCY, labels=())
     assert second.latency == LATENCY
     assert first.training == TRAINING
+
+
+def test_a_study_of_before_objectives_tells_the_outcomes_that_it_told(tmp_path):
+    """Accuracy, latency, and memory where sessions told it; what is added is kept as told."""
+    watched = replace(LATENCY, measurement={"peak_memory_mb": 7.5, "sessions": []})
+    study = Study.in_folder(tmp_path, config="")
+    study.propose([(proposal(index), None) for index in range(3)], told=0)
+    for index, found in enumerate((LATENCY, watched)):
+        study.found_latency(index, found)
+        study.found_training(index, TRAINING)
+        study.tell(evaluated(proposal(index), TRAINING, found, 0.7), told=index)
+    before = [candidate.outcome for candidate in study.told()]
+    study.close()
+    connection = sqlite3.connect(tmp_path / "study.db")
+    connection.execute("ALTER TABLE outcome DROP COLUMN objectives")
+    connection.execute("UPDATE alembic_version SET version_num = 'study_3'")
+    connection.commit()
+    connection.close()
+    study = Study.in_folder(tmp_path)
+    assert [candidate.outcome for candidate in study.told()] == before
+    named = [[one.name for one in outcome.objectives] for outcome in before]
+    assert named == [["accuracy", "latency_ms"], ["accuracy", "latency_ms", "peak_memory_mb"]]
+    study.found_latency(2, LATENCY)
+    study.found_training(2, TRAINING)
+    names = parse(["params", "accuracy", "latency_ms"])
+    told = evaluated(proposal(2), TRAINING, LATENCY, 0.7, names, {"params": 1e6 + 1 / 3})
+    study.tell(told, told=2)
+    assert study.candidate(2).outcome == told
+    assert [one.name for one in told.objectives] == ["params", "accuracy", "latency_ms"]
+
+
+def test_the_energy_of_an_inference_is_a_sessions_over_its_runs():
+    sessions: list[Json] = [
+        {"energy_mj": 500.0, "runs": 50},
+        {"energy_mj": None, "runs": 50},
+        {"energy_mj": 1200.0, "runs": 100},
+    ]
+    found = replace(LATENCY, measurement={"sessions": sessions})
+    assert found.energy_mj == pytest.approx((10 + 12) / 2)
+    assert LATENCY.energy_mj is None
+    assert replace(LATENCY, measurement=None).energy_mj is None
+    told = evaluated(proposal(0), TRAINING, found, 0.7, parse(["accuracy", "energy_mj"]))
+    assert [one.name for one in told.objectives] == ["accuracy", "energy_mj", "latency_ms"]
 
 
 def test_the_schema_is_one_that_postgresql_takes_too():

@@ -2,6 +2,7 @@ import gzip
 
 import pytest
 
+from controller.algorithm import Goal
 from controller.tabular import TabularProblem
 from workspace.errors import InputError
 
@@ -30,6 +31,14 @@ def test_every_point_has_its_metrics_whatever_the_order_of_lines(read):
         assert problem.value((1, 2), "accuracy") == 0.12
         assert problem.value((0, 2), "cost") == 1.0
         assert problem.column("accuracy") == (0.0, 0.01, 0.02, 0.1, 0.11, 0.12)
+
+
+def test_columns_are_objectives_and_all_but_accuracy_are_to_be_small(read):
+    cost, accuracy = read(TEXT).objectives((1, 2), ["cost", "accuracy"])
+    assert (cost.name, cost.value, cost.goal) == ("cost", 2.0, Goal.MINIMIZE)
+    assert (accuracy.name, accuracy.value, accuracy.goal) == ("accuracy", 0.12, Goal.MAXIMIZE)
+    with pytest.raises(InputError, match="no column 'energy'"):
+        read(TEXT).objectives((1, 2), ["accuracy", "energy"])
 
 
 def test_a_packed_file_is_read_too(read):

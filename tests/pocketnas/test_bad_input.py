@@ -57,6 +57,9 @@ def finished_run(pocketnas, tmp_path):
         ("--confirm=99", ("confirm must leave at least 2 of the 3 trials", "99")),
         ("--constraint=params<3", ("FIGURE<=NUMBER", "'params<3'")),
         ("--constraint=params<=3", ("no network", "params<=3", "the nearest has params of")),
+        ("--objective=speed", ("unknown objective 'speed'", "accuracy, latency_ms, params")),
+        ("--objective=params", ("accuracy must be among the objectives", "params")),
+        ("--constraint=size<=3", ("FIGURE<=NUMBER", "size_mb", "'size<=3'")),
         ("--space-option=sise=224", ("'sise'", "size")),
         ("--algorithm-option=speed=1", ("speed",)),
         ("--train-command=python train.py", ("{arch}",)),
@@ -74,6 +77,40 @@ def test_a_search_with_a_wrong_setting_is_refused_and_makes_no_folder(
     if flag.startswith("--exporter"):
         arguments += ["--latency=host"]
     refused(pocketnas(*arguments, flag), *words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (
+            ("--objective=accuracy", "--algorithm=nsga2"),
+            ("nsga2 weighs two objectives or more", "got accuracy alone", "--objective"),
+        ),
+        (
+            ("--algorithm=nsga2", "--algorithm-option=objectives=1"),
+            ("nsga2 weighs two objectives or more", "got accuracy alone"),
+        ),
+        (
+            ("--objective=accuracy", "--algorithm=surrogate", "--algorithm-option=objectives=2"),
+            ("surrogate is set to weigh 2 objectives", "has 1, accuracy", "--objective"),
+        ),
+        (
+            ("--objective=accuracy", "--objective=macs", "--objective=macs"),
+            ("'macs' is named twice",),
+        ),
+        (
+            ("--objective=accuracy", "--objective=energy_mj"),
+            ("nobody tells energy_mj", "'table:pixel1' predicts", "--latency adb:SERIAL"),
+        ),
+        (
+            ("--objective=accuracy", "--objective=peak_memory_mb", "--latency=hybrid:pixel1,host"),
+            ("nobody tells peak_memory_mb", "'hybrid:pixel1,host' predicts"),
+        ),
+    ],
+)
+def test_objectives_that_cannot_be_weighed_are_refused(pocketnas, tmp_path, flags, words):
+    refused(pocketnas(*TABLE, "--target-ms=75", "--trials=3", *flags), *words)
     assert not (tmp_path / "run").exists()
 
 

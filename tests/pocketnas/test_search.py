@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -211,6 +212,64 @@ def test_a_search_on_a_table_ends_inside_its_hard_target(pocketnas):
     assert facts["best"]["measured_ms"] is None
     inside = [t["reward"] for t in facts["trials"] if t["latency"]["latency_ms"] <= 75]
     assert facts["best"]["reward"] == max(inside)
+
+
+THREE = ("--objective=accuracy", "--objective=latency_ms", "--objective=params")
+
+
+@pytest.mark.parametrize("algorithm", ["nsga2", "surrogate", "evolution"])
+def test_a_search_of_three_objectives_shows_each_and_is_replayed(pocketnas, tmp_path, algorithm):
+    done = pocketnas(
+        "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
+        "--target-ms=75", "--trials=30", "--run=run", f"--algorithm={algorithm}", *THREE,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "(hypervolume 0." in done.err
+    assert "front of accuracy, latency_ms, params of " in done.out
+    assert "measured ms     params  verdict" in done.out
+    assert "parameters (the most of any trial) to accuracy 1 at 0 ms and 0 parameters" in done.out
+    facts = shown(pocketnas)
+    assert facts["objectives"] == ["accuracy", "latency_ms", "params"]
+    told = [list(trial["objectives"].values()) for trial in facts["trials"]]
+    front = {member["index"]: list(member["objectives"].values()) for member in facts["front"]}
+    for accuracy, latency_ms, params in told:
+        assert any(
+            one[0] >= accuracy and one[1] <= latency_ms and one[2] <= params
+            for one in front.values()
+        )
+    for index, mine in front.items():
+        assert told[index] == mine
+    assert facts["best"]["index"] in front
+    assert pocketnas("replay", "run").code == 0
+    pytest.importorskip("plotly")
+    assert pocketnas("report", "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Accuracy against params" in page
+    assert "<th>params</th>" in page
+
+
+def test_a_run_of_before_objectives_is_shown_replayed_and_reported(pocketnas, tmp_path):
+    """Its configuration names none, and its database has no column of them."""
+    done = pocketnas(
+        "search", "--space=proxyless", "--latency=table:pixel1", "--dataset=analytic-standin",
+        "--target-ms=75", "--trials=12", "--run=run", "--algorithm=surrogate",
+        "--algorithm-option=objectives=2",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    before = shown(pocketnas)
+    config = tmp_path / "run" / "config.toml"
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if not line.startswith("objectives = [")))
+    connection = sqlite3.connect(tmp_path / "run" / "study.db")
+    connection.execute("ALTER TABLE outcome DROP COLUMN objectives")
+    connection.execute("UPDATE alembic_version SET version_num = 'study_3'")
+    connection.commit()
+    connection.close()
+    assert pocketnas("replay", "run").code == 0
+    after = shown(pocketnas)
+    for name in ("trials", "front", "best", "hypervolume", "objectives"):
+        assert after[name] == before[name]
+    assert pocketnas("resume", "run").code == 0
 
 
 def test_candidates_far_over_the_target_are_not_trained_when_asked_so(pocketnas):

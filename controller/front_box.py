@@ -1,0 +1,85 @@
+"""The box that the hypervolume of a search's front is a share of, the same however far it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from controller.objectives import Names, ObjectiveName
+from controller.pareto import FrontPoint, hypervolume
+
+_WORDS = {
+    ObjectiveName.LATENCY: "{:g} ms",
+    ObjectiveName.PARAMS: "{:,.0f} parameters",
+    ObjectiveName.MACS: "{:,.0f} multiply-adds",
+    ObjectiveName.SIZE_MB: "{:.4g} MB of weights",
+    ObjectiveName.ACTIVATION_MB: "{:.4g} MB of activations",
+    ObjectiveName.PEAK_MEMORY_MB: "{:.4g} MB at the peak",
+    ObjectiveName.ENERGY_MJ: "{:.4g} mJ",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontBox:
+    """From no accuracy, at the worst of everything else, to all of it for nothing.
+
+    Attributes:
+        names: Objectives.
+        worst: Loss of each (accuracies are negative): no accuracy, twice the target, and of what
+            has no target the most that an evaluated candidate has, so that what is a share of this
+            box can be compared within a search only.
+    """
+
+    names: Names
+    worst: tuple[float, ...]
+
+    @classmethod
+    def of(cls, names: Names, target_ms: float) -> Self:
+        """Before anything was evaluated.
+
+        Args:
+            names: Objectives.
+            target_ms: Of the search.
+        """
+        fixed = {ObjectiveName.ACCURACY: 0.0, ObjectiveName.LATENCY: 2 * target_ms}
+        return cls(names=names, worst=tuple(fixed.get(name, 0.0) for name in names))
+
+    def with_losses(self, losses: Iterable[float]) -> Self:
+        """The box when one more was evaluated that has these."""
+        grown = (
+            max(before, loss) if self._grows(name) else before
+            for name, before, loss in zip(self.names, self.worst, losses, strict=True)
+        )
+        return replace(self, worst=tuple(grown))
+
+    def share(self, front: Iterable[FrontPoint]) -> float:
+        """Of the box that ``front`` dominates, in `[0, 1]`; 0 of an empty one."""
+        sides = (
+            worst + (name is ObjectiveName.ACCURACY)
+            for name, worst in zip(self.names, self.worst, strict=True)
+        )
+        volume = math.prod(sides)
+        return hypervolume(front, self.worst) / volume if volume > 0 else 0.0
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        others = [
+            (name, worst)
+            for name, worst in zip(self.names, self.worst, strict=True)
+            if name is not ObjectiveName.ACCURACY
+        ]
+        if not others:
+            return "the range from accuracy 0 to accuracy 1"
+        worst = " and ".join(
+            _WORDS[name].format(loss) + (" (the most of any trial)" if self._grows(name) else "")
+            for name, loss in others
+        )
+        least = " and ".join(_WORDS[name].format(0.0) for name, _ in others)
+        return f"the box from accuracy 0 at {worst} to accuracy 1 at {least}"
+
+    @staticmethod
+    def _grows(name: ObjectiveName) -> bool:
+        return name not in (ObjectiveName.ACCURACY, ObjectiveName.LATENCY)

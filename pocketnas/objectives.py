@@ -1,0 +1,106 @@
+"""The objectives of a search, as its configuration names them, and whether they can be had."""
+
+from __future__ import annotations
+
+import random
+
+from controller.algorithm import settings_named
+from controller.candidate import FoundLatency
+from controller.network_figures import figures_of
+from controller.objectives import DEFAULT, OF_SESSIONS, Names, ObjectiveName, parse, untold_of
+from controller.settings import AlgorithmName, Nsga2Settings, SurrogateSettings
+from exporters.artifact import Precision
+from latency.source import LatencyEstimate
+from pocketnas.config import SearchConfig
+from search_space.architecture import Head
+from search_space.space import SearchSpace
+from workspace.errors import InputError
+
+_PREDICTS = ("table:", "predictor:", "hybrid:")
+"""Sources that answer without sessions, or not always with them."""
+
+
+def objectives_of(config: SearchConfig) -> Names:
+    """What the front of a search is of.
+
+    Raises:
+        InputError: If one is unknown or named twice, or accuracy is not among them.
+    """
+    return parse(config.objectives)
+
+
+def algorithm_options(config: SearchConfig) -> dict[str, str]:
+    """What the algorithm is set to: it weighs all objectives, if it can and nothing else is said.
+
+    The surrogate aims at the reward, which is of accuracy and latency, unless others are named.
+
+    Raises:
+        InputError: If there is no such objective.
+    """
+    names = objectives_of(config)
+    options = dict(config.algorithm_options)
+    others = set(names) != set(DEFAULT) and len(names) > 1
+    if config.algorithm == AlgorithmName.NSGA2 or (
+        config.algorithm == AlgorithmName.SURROGATE and others
+    ):
+        options.setdefault("objectives", str(len(names)))
+    return options
+
+
+def require_objectives(config: SearchConfig, space: SearchSpace, head: Head) -> None:
+    """Do nothing if a new search can weigh its objectives, as far as is known before it times.
+
+    Raises:
+        InputError: If its algorithm weighs two at least and has one, or more than there are; if
+            the source never tells one of them, or it is not known of such networks.
+    """
+    names = objectives_of(config)
+    settings = settings_named(config.algorithm, algorithm_options(config))
+    if isinstance(settings, Nsga2Settings) and settings.objectives < 2:
+        msg = (
+            "algorithm nsga2 weighs two objectives or more against each other, got "
+            f"{', '.join(names[: settings.objectives])} alone: name another with --objective, or "
+            "take one that searches for the reward, such as evolution or surrogate"
+        )
+        raise InputError(msg)
+    if isinstance(settings, Nsga2Settings | SurrogateSettings):
+        _require_as_many(config, names, settings.objectives)
+    _require_asked(config, names)
+    example = space.decode(space.points.sample(random.Random(0)))
+    timed = example if config.size is None else example.at(config.size)
+    figures_of(timed, head, Precision(config.precision), names)
+
+
+def _require_as_many(config: SearchConfig, names: Names, weighed: int) -> None:
+    if weighed > len(names):
+        msg = (
+            f"algorithm {config.algorithm} is set to weigh {weighed} objectives, and the search "
+            f"has {len(names)}, {', '.join(names)}: name more with --objective"
+        )
+        raise InputError(msg)
+
+
+def _require_asked(config: SearchConfig, names: Names) -> None:
+    """Raise if the source has no sessions where one of the objectives needs them."""
+    wanted = [name for name in names if name in OF_SESSIONS]
+    if wanted and config.latency.startswith(_PREDICTS):
+        msg = (
+            f"nobody tells {wanted[0]} of every network: {config.latency!r} predicts; "
+            "the sessions of a device tell it, as in --latency adb:SERIAL"
+        )
+        raise InputError(msg)
+
+
+def require_told(names: Names, estimate: LatencyEstimate) -> None:
+    """Do nothing if what a source answered for one network tells all it has to.
+
+    Raises:
+        InputError: If the sessions told nothing of an objective.
+    """
+    wanted = tuple(name for name in names if name in OF_SESSIONS)
+    untold = untold_of(wanted, FoundLatency.of(estimate).told)
+    if untold:
+        msg = f"objective {untold[0]} cannot be had: the sessions of {estimate.source} tell none"
+        if untold[0] is ObjectiveName.ENERGY_MJ:
+            msg += "; phones do whose power rails can be read (some only with root)"
+        raise InputError(msg)
