@@ -66,19 +66,16 @@ class FrontBox:
     @property
     def text(self) -> str:
         """For people."""
-        others = [
-            (name, worst)
-            for name, worst in zip(self.names, self.worst, strict=True)
-            if name is not ObjectiveName.ACCURACY
-        ]
-        if not others:
+        worst = dict(zip(self.names, self.worst, strict=True))
+        fixed = [name for name in (ObjectiveName.LATENCY,) if name in worst]
+        grown = [name for name in self.names if self._grows(name)]
+        if not fixed + grown:
             return "the range from accuracy 0 to accuracy 1"
-        worst = " and ".join(
-            _WORDS[name].format(loss) + (" (the most of any trial)" if self._grows(name) else "")
-            for name, loss in others
-        )
-        least = " and ".join(_WORDS[name].format(0.0) for name, _ in others)
-        return f"the box from accuracy 0 at {worst} to accuracy 1 at {least}"
+        most = " and ".join(_WORDS[name].format(worst[name]) for name in fixed + grown)
+        least = " and ".join(_WORDS[name].format(0.0) for name in fixed + grown)
+        if grown:
+            most += f" ({'each ' if len(grown) > 1 else ''}the most of any trial)"
+        return f"the box from accuracy 0 at {most} to accuracy 1 at {least}"
 
     @staticmethod
     def _grows(name: ObjectiveName) -> bool:

@@ -20,8 +20,8 @@ def test_what_has_no_target_counts_up_to_the_most_of_any_trial():
         box = box.with_losses(losses)
     assert box.worst == (0.0, 4e6, 4.0)
     assert box.text == (
-        "the box from accuracy 0 at 4,000,000 parameters (the most of any trial) and 4 ms to "
-        "accuracy 1 at 0 parameters and 0 ms"
+        "the box from accuracy 0 at 4 ms and 4,000,000 parameters (the most of any trial) to "
+        "accuracy 1 at 0 ms and 0 parameters"
     )
     front = [FrontPoint(index=0, losses=(-0.5, 1e6, 1.0))]
     assert box.share(front) == pytest.approx(0.5 * 0.75 * 0.75)
