@@ -135,5 +135,5 @@ class FrontAim:
         return {}
 
     def best(self) -> Point:
-        """See ``Aim``: the best in the first objective, which is the accuracy."""
+        """See ``Aim``: the best in the first objective."""
         return self._points[min(self._front, key=lambda member: member.losses).index]

@@ -19,7 +19,7 @@ from exporters.exporter import ExporterName
 from latency import source as latency_source
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
-from pocketnas.config import ANALYTIC, SearchConfig
+from pocketnas.config import ANALYTIC, PREDICTS, SearchConfig
 from pocketnas.objectives import (
     algorithm_options,
     objectives_of,
@@ -41,9 +41,6 @@ _SPACE_DEFAULTS = {
     SpaceName.PROXYLESS: ("strides", "stem_filters", "head_filters", "channels"),
 }
 """What each space takes of a data set's recommendations."""
-
-_PREDICTS = ("table:", "predictor:", "hybrid:")
-"""Sources that know networks of a space of their own, which is not made smaller to suit data."""
 
 _TRAIN_SIZE = 64
 """Where a network cannot run at the size that its data set recommends."""
@@ -237,7 +234,7 @@ def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
-    if not config.latency.startswith(_PREDICTS) and config.dataset != ANALYTIC:
+    if not config.latency.startswith(PREDICTS) and config.dataset != ANALYTIC:
         for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
             if name in proxy.space_options:
                 options.setdefault(name, proxy.space_options[name])
@@ -279,7 +276,7 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     """What was given, else the timed size where the data suits it, else what the data suits."""
     if config.train_size is not None or config.dataset == ANALYTIC:
         return config.train_size
-    if not config.latency.startswith(_PREDICTS):
+    if not config.latency.startswith(PREDICTS):
         return config.size
     import random
 

@@ -18,6 +18,10 @@ PositiveTime = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ANALYTIC = "analytic-standin"
 """The data set that is none: accuracies come from a formula, and every result says so."""
 
+PREDICTS = ("table:", "predictor:", "hybrid:")
+"""Latency sources that answer without a device's sessions, or not always with them. They know
+networks of a space of their own, which is not made smaller to suit data."""
+
 
 class SearchConfig(BaseModel):
     """Everything that decides what a search does; written into its run folder.

@@ -6,18 +6,18 @@ import random
 
 from controller.algorithm import settings_named
 from controller.candidate import FoundLatency
-from controller.network_figures import figures_of
+from controller.network_figures import Figure, figures_of
 from controller.objectives import DEFAULT, OF_SESSIONS, Names, ObjectiveName, parse, untold_of
 from controller.settings import AlgorithmName, Nsga2Settings, SurrogateSettings
 from exporters.artifact import Precision
 from latency.source import LatencyEstimate
-from pocketnas.config import SearchConfig
-from search_space.architecture import Head
+from pocketnas.config import PREDICTS, SearchConfig
+from search_space.architecture import Architecture, Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
-_PREDICTS = ("table:", "predictor:", "hybrid:")
-"""Sources that answer without sessions, or not always with them."""
+_DRAWS = 100
+"""Points until one has a network."""
 
 
 def objectives_of(config: SearchConfig) -> Names:
@@ -66,9 +66,26 @@ def require_objectives(config: SearchConfig, space: SearchSpace, head: Head) -> 
     if isinstance(settings, Nsga2Settings | SurrogateSettings):
         _require_as_many(config, names, settings.objectives)
     _require_asked(config, names)
-    example = space.decode(space.points.sample(random.Random(0)))
-    timed = example if config.size is None else example.at(config.size)
-    figures_of(timed, head, Precision(config.precision), names)
+    if not set(Figure).isdisjoint(names):
+        example = _example(space)
+        timed = example if config.size is None else example.at(config.size)
+        figures_of(timed, head, Precision(config.precision), names)
+
+
+def _example(space: SearchSpace) -> Architecture:
+    """Some network of a space, not all points of which need have one.
+
+    Raises:
+        InputError: If none of many points has one.
+    """
+    rng = random.Random(0)
+    for _ in range(_DRAWS):
+        try:
+            return space.decode(space.points.sample(rng))
+        except InputError:
+            continue
+    msg = f"none of {_DRAWS} random points of the space {space.name!r} has a network"
+    raise InputError(msg)
 
 
 def _require_as_many(config: SearchConfig, names: Names, weighed: int) -> None:
@@ -83,7 +100,7 @@ def _require_as_many(config: SearchConfig, names: Names, weighed: int) -> None:
 def _require_asked(config: SearchConfig, names: Names) -> None:
     """Raise if the source has no sessions where one of the objectives needs them."""
     wanted = [name for name in names if name in OF_SESSIONS]
-    if wanted and config.latency.startswith(_PREDICTS):
+    if wanted and config.latency.startswith(PREDICTS):
         msg = (
             f"nobody tells {wanted[0]} of every network: {config.latency!r} predicts; "
             "the sessions of a device tell it, as in --latency adb:SERIAL"
