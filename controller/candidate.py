@@ -251,7 +251,7 @@ def evaluated(
     """
     return Evaluated(
         proposal=proposal,
-        objectives=_objectives(training.accuracy, latency, names, figures),
+        objectives=objectives_of(training.accuracy, latency, names, figures),
         reward=reward,
         feedback=training.feedback,
     )
@@ -271,15 +271,20 @@ def stopped(
     """
     return Stopped(
         proposal=proposal,
-        objectives=_objectives(expected.accuracy, latency, names, figures),
+        objectives=objectives_of(expected.accuracy, latency, names, figures),
         reward=reward,
         deviation=expected.deviation,
     )
 
 
-def _objectives(
+def objectives_of(
     accuracy: float, latency: FoundLatency, names: Names, figures: Mapping[str, float]
 ) -> tuple[Objective, ...]:
+    """Those named, then what else was told; see ``evaluated``.
+
+    Raises:
+        ValueError: If one of ``names`` was not told.
+    """
     told: dict[str, float | None]
     told = {ObjectiveName.ACCURACY: accuracy, **latency.told, **figures}
     if ObjectiveName.ENERGY_MJ not in names:  # told before it was an objective, and not weighed

@@ -22,6 +22,7 @@ from typing import Self
 from controller.algorithm import Evaluated, Stopped
 from controller.candidate import Candidate
 from controller.learning_curves import Expected, LearningCurves
+from controller.objectives import DEFAULT, Names, ObjectiveName, losses_of
 from controller.reward import Reward
 from training.executor import Rung, TrainingResult
 from workspace.errors import InputError
@@ -83,12 +84,14 @@ class _Told:
     Attributes:
         after: How many were told before.
         latency_ms: Of its network.
+        costs: Losses of its other objectives, the accuracy left out.
         looks: Accuracies at the rungs that it got to.
         final: Its accuracy in the end; None if it was stopped.
     """
 
     after: int
     latency_ms: float
+    costs: tuple[float, ...]
     looks: tuple[float, ...]
     final: float | None
 
@@ -100,14 +103,20 @@ class EarlyStopping:
         settings: How.
         samples: Where the rungs are.
         reward: Of accuracy and latency.
+        objectives: Whose front is looked for, where candidates are judged by it.
     """
 
     def __init__(
-        self, settings: StoppingSettings, samples: tuple[int, ...], reward: Reward
+        self,
+        settings: StoppingSettings,
+        samples: tuple[int, ...],
+        reward: Reward,
+        objectives: Names = DEFAULT,
     ) -> None:
         self._settings = settings
         self._samples = samples
         self._reward = reward
+        self._costs = costs_among(objectives)
         self._told: list[_Told] = []
 
     def add(self, candidate: Candidate) -> None:
@@ -115,11 +124,13 @@ class EarlyStopping:
         training, latency, told = candidate.training, candidate.latency, candidate.told
         if told is None or training is None or latency is None or candidate.same_as is not None:
             return
-        if isinstance(candidate.outcome, Evaluated | Stopped) and training.looks:
+        outcome = candidate.outcome
+        if isinstance(outcome, Evaluated | Stopped) and training.looks:
             self._told.append(
                 _Told(
                     after=told,
                     latency_ms=latency.latency_ms,
+                    costs=losses_of(outcome.objectives, self._costs),
                     looks=tuple(look.accuracy for look in training.looks),
                     final=None if training.stopped else training.accuracy,
                 )
@@ -151,10 +162,15 @@ class StoppingRule:
     reward: Reward
     told: tuple[_Told, ...]
 
-    def rungs(self, latency_ms: float) -> tuple[Rung, ...]:
-        """What a network of this latency has to reach on the way."""
+    def rungs(self, latency_ms: float, costs: tuple[float, ...]) -> tuple[Rung, ...]:
+        """What a network has to reach on the way.
+
+        Args:
+            latency_ms: Of the network.
+            costs: Losses of its objectives, the accuracy left out.
+        """
         return tuple(
-            Rung(samples=samples, least=self._least(place, latency_ms))
+            Rung(samples=samples, least=self._least(place, latency_ms, costs))
             for place, samples in enumerate(self.samples)
         )
 
@@ -173,30 +189,31 @@ class StoppingRule:
         curves = [(*o.looks, *(() if o.final is None else (o.final,))) for o in self.told]
         return LearningCurves.of(curves, looks=len(self.samples))
 
-    def _least(self, place: int, latency_ms: float) -> float:
-        """Accuracy below which a network of this latency ends at a rung."""
-        finished = [(o.final, o.latency_ms) for o in self.told if o.final is not None]
+    def _least(self, place: int, latency_ms: float, costs: tuple[float, ...]) -> float:
+        """Accuracy below which a network ends at a rung."""
+        finished = [(one.final, one) for one in self.told if one.final is not None]
         if len(finished) < LEAST_FINISHED:
             return 0.0
         there = [one for one in self.told if len(one.looks) > place][-LATEST:]
-        at_rung = [(one.looks[place], one.latency_ms) for one in there]
-        passing = self._nth(at_rung, latency_ms, (len(there) + 1) // self.settings.reduction)
-        best = self._nth(finished, latency_ms, 1)
+        at_rung = [(one.looks[place], one) for one in there]
+        count = (len(there) + 1) // self.settings.reduction
+        passing = self._nth(at_rung, latency_ms, costs, count)
+        best = self._nth(finished, latency_ms, costs, 1)
         return max(passing, self._curves().least(place, best, NormalDist().inv_cdf(1 - CHANCE)))
 
-    def _nth(self, known: Sequence[tuple[float, float]], latency_ms: float, count: int) -> float:
-        """The accuracy with which a network of this latency is among the first ``count``.
-
-        Args:
-            known: Accuracies and latencies.
-            latency_ms: Of the network.
-            count: 0 lets every one be among them.
-        """
+    def _nth(
+        self,
+        known: Sequence[tuple[float, _Told]],
+        latency_ms: float,
+        costs: tuple[float, ...],
+        count: int,
+    ) -> float:
+        """The accuracy with which a network is among the first ``count``; 0 lets every one be."""
         if count < 1:
             return 0.0
         if self.settings.by_front:
-            return _below_front(known, latency_ms, count)
-        rewards = sorted((self.reward.value(*pair) for pair in known), reverse=True)
+            return _below_front([(a, one.costs) for a, one in known], costs, count)
+        rewards = sorted((self.reward.value(a, one.latency_ms) for a, one in known), reverse=True)
         return rewards[count - 1] / self.reward.value(1.0, latency_ms)
 
 
@@ -237,15 +254,26 @@ class Saving:
         )
 
 
-def _below_front(known: Sequence[tuple[float, float]], latency_ms: float, count: int) -> float:
+def costs_among(objectives: Names) -> Names:
+    """All but the accuracy."""
+    return tuple(name for name in objectives if name is not ObjectiveName.ACCURACY)
+
+
+def _below_front(
+    known: Sequence[tuple[float, tuple[float, ...]]], costs: tuple[float, ...], count: int
+) -> float:
     """The accuracy with which a network is no farther below the front than ``count`` others are.
 
-    Each is compared with the most accurate of those that are no slower.
+    Each is compared with the most accurate of those that cost no more in anything.
     """
     gaps = []
-    for place, (accuracy, own_ms) in enumerate(known):
-        others = [a for other, (a, ms) in enumerate(known) if other != place and ms <= own_ms]
+    for place, (accuracy, own) in enumerate(known):
+        others = [a for other, (a, c) in enumerate(known) if other != place and _no_more(c, own)]
         gaps.append(max(others, default=0.0) - accuracy)
     allowed = max(sorted(gaps)[count - 1], 0.0)
-    front = max((accuracy for accuracy, ms in known if ms <= latency_ms), default=0.0)
+    front = max((accuracy for accuracy, own in known if _no_more(own, costs)), default=0.0)
     return max(front - allowed, 0.0)
+
+
+def _no_more(costs: tuple[float, ...], than: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(costs, than, strict=True))

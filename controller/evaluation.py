@@ -8,8 +8,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
-from controller.candidate import Candidate, FoundLatency, evaluated, stopped
-from controller.early_stopping import StoppingRule
+from controller.candidate import Candidate, FoundLatency, evaluated, objectives_of, stopped
+from controller.early_stopping import StoppingRule, costs_among
 from controller.front_box import FrontBox
 from controller.network_figures import Figure, figures_of
 from controller.objectives import (
@@ -19,6 +19,7 @@ from controller.objectives import (
     ObjectiveName,
     in_order,
     losses,
+    losses_of,
     untold_of,
     with_latency,
 )
@@ -185,8 +186,9 @@ class Evaluation:
             StudyError: If the accuracy cannot be kept.
         """
         result = known.training if known else None
+        figures = self._figures(architecture)
         if result is None:
-            rungs = () if rule is None else rule.rungs(found.latency_ms)
+            rungs = () if rule is None else self._rungs(rule, found, figures)
             trained = self._training(proposal, architecture, rungs)
             if isinstance(trained, Failed):
                 return trained
@@ -195,12 +197,17 @@ class Evaluation:
         if result.stopped and rule is not None:
             expected = rule.expected(result)
             reward = self._reward.value(expected.accuracy, found.latency_ms)
-            figures = self._figures(architecture)
             return stopped(proposal, expected, found, reward, self.objectives, figures)
         found = self._settled(proposal, architecture, found, result.accuracy)
         reward = self._reward.value(result.accuracy, found.latency_ms)
-        figures = self._figures(architecture)
         return evaluated(proposal, result, found, reward, self.objectives, figures)
+
+    def _rungs(
+        self, rule: StoppingRule, found: FoundLatency, figures: Mapping[str, float]
+    ) -> tuple[Rung, ...]:
+        """Where a training is looked at, and what it has to reach there."""
+        told = objectives_of(0.0, found, self.objectives, figures)
+        return rule.rungs(found.latency_ms, losses_of(told, costs_among(self.objectives)))
 
     def job(
         self,

@@ -112,7 +112,7 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     try:
         final = _source(config, config.final_on) if config.final_on else source
         evaluation = evaluation_of(config, space)
-        stopping = _stopping(config, evaluation.schedule, reward, executor)
+        stopping = _stopping(config, evaluation, reward, executor)
         if check_target:
             found = require_feasible(space, head, source, reward, evaluation.timed_size)
             require_told(evaluation.objectives, found)
@@ -160,7 +160,7 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
 
 
 def _stopping(
-    config: SearchConfig, schedule: Schedule, reward: Reward, executor: Executor
+    config: SearchConfig, evaluation: EvaluationSettings, reward: Reward, executor: Executor
 ) -> EarlyStopping | None:
     """What stops trainings early, where that is asked for.
 
@@ -175,13 +175,12 @@ def _stopping(
             why = f"the training command {config.train_command!r} has no {{rungs}}"
         msg = f"--stop-early needs a training that can be stopped, and {why}"
         raise InputError(msg)
-    algorithm_settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
+    chosen = algorithm.settings_named(config.algorithm, algorithm_options(config))
     settings = StoppingSettings(
-        reduction=config.reduction,
-        rungs=config.rungs,
-        by_front=algorithm.seeks_front(algorithm_settings),
+        reduction=config.reduction, rungs=config.rungs, by_front=algorithm.seeks_front(chosen)
     )
-    return EarlyStopping(settings, settings.samples(schedule.samples, schedule.batch), reward)
+    samples = settings.samples(evaluation.schedule.samples, evaluation.schedule.batch)
+    return EarlyStopping(settings, samples, reward, evaluation.objectives)
 
 
 def reward_of(config: SearchConfig) -> Reward:

@@ -4,10 +4,11 @@ from statistics import fmean
 
 import pytest
 
-from controller.algorithm import Proposal
+from controller.algorithm import Objective, Proposal
 from controller.candidate import Candidate, FoundLatency, OutcomeKind
 from controller.early_stopping import EarlyStopping, Saving, StoppingSettings
 from controller.learning_curves import Expected
+from controller.objectives import goal_of, parse
 from controller.reward import Reward, RewardMode
 from training.executor import Look, TrainingResult
 from workspace.errors import InputError
@@ -52,6 +53,12 @@ def candidate(told, looks, final=None, latency_ms=1.0):
         kind=OutcomeKind.STOPPED if final is None else OutcomeKind.EVALUATED,
         failure=None,
         reward=0.5,
+        objectives=tuple(
+            Objective(name=name, value=value, goal=goal_of(name))
+            for name, value in zip(
+                parse(["accuracy", "latency_ms"]), (0.5, latency_ms), strict=True
+            )
+        ),
         expected=Expected(accuracy=0.5, deviation=0.02) if final is None else None,
         text="",
         same_as=None,
@@ -68,7 +75,7 @@ def played(made, curves, window=4):
     """What is trained of ``curves``, and the best that went to its end."""
     samples, best = 0, 0.0
     for told, (*looks, final) in enumerate(curves):
-        rungs = made.rule(max(0, told - window + 1)).rungs(1.0)
+        rungs = made.rule(max(0, told - window + 1)).rungs(1.0, (1.0,))
         missed = [place for place, rung in enumerate(rungs) if looks[place] < rung.least]
         if missed:
             made.add(candidate(told, looks[: missed[0] + 1]))
@@ -99,9 +106,9 @@ def test_a_reduction_that_reduces_nothing_is_refused(settings):
 def test_nothing_is_stopped_before_two_trainings_went_to_their_end():
     made = stopping()
     made.add(candidate(0, (0.5, 0.7), 0.8))
-    assert [rung.least for rung in made.rule(1).rungs(1.0)] == [0.0, 0.0]
+    assert [rung.least for rung in made.rule(1).rungs(1.0, (1.0,))] == [0.0, 0.0]
     made.add(candidate(1, (0.6, 0.8), 0.9))
-    assert all(rung.least > 0 for rung in made.rule(2).rungs(1.0))
+    assert all(rung.least > 0 for rung in made.rule(2).rungs(1.0, (1.0,)))
 
 
 def test_a_rule_knows_only_what_had_been_told():
@@ -142,7 +149,7 @@ def test_a_slower_network_has_to_be_more_accurate():
     made = stopping()
     for told in range(9):
         made.add(candidate(told, (0.5 + told / 50, 0.7 + told / 80), 0.8 + told / 100))
-    fast, slow = made.rule(9).rungs(0.5), made.rule(9).rungs(2.0)
+    fast, slow = made.rule(9).rungs(0.5, (0.5,)), made.rule(9).rungs(2.0, (2.0,))
     assert all(a.least < b.least for a, b in zip(fast, slow, strict=True))
 
 
@@ -151,8 +158,21 @@ def test_by_the_front_a_network_faster_than_all_others_is_never_stopped():
     for told in range(9):
         made.add(candidate(told, (0.5 + told / 50, 0.7), 0.8, latency_ms=1.0 + told))
     rule = made.rule(9)
-    assert [rung.least for rung in rule.rungs(0.9)] == [0.0, 0.0]
-    assert all(rung.least > 0 for rung in rule.rungs(3.0))
+    assert [rung.least for rung in rule.rungs(0.9, (0.9,))] == [0.0, 0.0]
+    assert all(rung.least > 0 for rung in rule.rungs(3.0, (3.0,)))
+
+
+def test_by_the_front_a_network_that_costs_less_in_one_objective_is_not_stopped():
+    settings = StoppingSettings(by_front=True)
+    names = parse(["accuracy", "latency_ms", "params"])
+    made = EarlyStopping(settings, (100, 300), REWARD, names)
+    for told in range(9):
+        one = candidate(told, (0.5 + told / 50, 0.7), 0.8, latency_ms=1.0)
+        params = Objective(name="params", value=5.0, goal=goal_of(names[2]))
+        made.add(replace(one, objectives=(*one.objectives, params)))
+    rule = made.rule(9)
+    assert all(rung.least > 0 for rung in rule.rungs(1.0, (1.0, 5.0)))
+    assert all(rung.least == 0 for rung in rule.rungs(1.0, (2.0, 4.0)))
 
 
 def test_what_was_stopped_is_expected_to_give_less_than_those_that_went_on():
