@@ -13,7 +13,7 @@ from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point
 from controller.reward import Reward, RewardMode
 from controller.study import Study
-from latency.source import LatencyFailure, Origin
+from latency.source import LatencyFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def best(study: Study, reward: Reward) -> FrontMember | None:
 
 
 def measure_front(
-    study: Study, evaluation: Evaluation, preset: str
+    study: Study, evaluation: Evaluation, preset: str, *, also: Iterable[int] = ()
 ) -> Iterator[FoundLatency | LatencyFailure]:
     """Measure the networks of the front again, in one batch, so that they can be compared.
 
@@ -128,6 +128,8 @@ def measure_front(
         study: Whose front; each measurement is kept in it.
         evaluation: Has the source, which may be another than the search's.
         preset: How hard to try.
+        also: Indices of further trials that are measured with it, such as the best for each
+            device of a fleet.
 
     Raises:
         InputError: If the source can never answer for such networks.
@@ -135,7 +137,8 @@ def measure_front(
     """
     indices: dict[str, int] = {}
     requests = []
-    for candidate in _front_candidates(study):
+    front_indices = [point.index for point in front_points(study.told())]
+    for candidate in map(study.candidate, dict.fromkeys([*front_indices, *also])):
         if candidate.final is None:
             request = evaluation.request(candidate.index, candidate.architecture, final=preset)
             requests.append(request)
@@ -143,14 +146,11 @@ def measure_front(
     for answer in evaluation.ask(requests):
         if isinstance(answer, LatencyFailure):
             yield answer
-        elif answer.origin in (Origin.MEASURED, Origin.STORED):
-            found = FoundLatency.of(answer)
+            continue
+        found = FoundLatency.of(answer)
+        if found.measured_on:
             study.found_final_latency(indices[answer.request_id], found)
             yield found
-
-
-def _front_candidates(study: Study) -> Iterator[Candidate]:
-    return (study.candidate(point.index) for point in front_points(study.told()))
 
 
 def _last(predicted: FoundLatency, measured: FoundLatency | None) -> FoundLatency:

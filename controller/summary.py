@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from controller.algorithm import FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, best_of, front_points, member_of
+from controller.fleet import DeviceResult, device_results
 from controller.pareto import FrontPoint, hypervolume
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
@@ -34,6 +35,8 @@ class Summary:
         stand_ins: What stood in for trainings, each sentence once.
         predictions: Beside what was measured; None where nothing was predicted and measured.
         ranking: Of the front; None where too few networks were trained again.
+        devices: What was found for each device of a fleet alone; empty without a fleet, whose
+            loads stand for latencies in all the rest.
     """
 
     created: str
@@ -48,6 +51,7 @@ class Summary:
     stand_ins: tuple[str, ...]
     predictions: PredictionCheck | None
     ranking: Ranking | None
+    devices: tuple[DeviceResult, ...]
 
     @property
     def told(self) -> int:
@@ -80,6 +84,7 @@ def summarize(study: Study, reward: Reward) -> Summary:
         stand_ins=tuple(dict.fromkeys(one.stand_in for one in trainings if one.stand_in)),
         predictions=PredictionCheck.of(trials),
         ranking=Ranking.of(front, trials, reward),
+        devices=device_results(trials, reward),
     )
 
 

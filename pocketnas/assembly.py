@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from controller import algorithm
@@ -9,6 +11,7 @@ from controller.confirm import LEAST_BEFORE, Confirming
 from controller.constraints import constrained
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
+from controller.fleet_feasibility import require_feasible_fleet
 from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
 from devices.device import ClockTier, Delegate
@@ -16,9 +19,11 @@ from devices.recovery import RECONNECT
 from exporters.artifact import Precision
 from exporters.exporter import ExporterName
 from latency import source as latency_source
+from latency.fleet import FleetSource
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
 from pocketnas.config import ANALYTIC, SearchConfig
+from pocketnas.fleet import fleet_source
 from search_space import space as spaces
 from search_space.architecture import Classifier, Head
 from search_space.space import SearchSpace, SpaceName
@@ -98,12 +103,12 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     executor = executors.create(
         ExecutorSettings(command=config.train_command, stand_in=config.dataset == ANALYTIC)
     )
-    source = _source(config, config.latency)
-    final = source
+    source, final = _sources(config, reward)
     try:
-        final = _source(config, config.final_on) if config.final_on else source
         evaluation = evaluation_of(config, space)
-        if check_target:
+        if check_target and isinstance(source, FleetSource):
+            require_feasible_fleet(space, head, source, reward, evaluation.timed_size)
+        elif check_target:
             require_feasible(space, head, source, reward, evaluation.timed_size)
     except BaseException:
         for each in {id(source): source, id(final): final}.values():
@@ -137,12 +142,12 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
 
 
 def reward_of(config: SearchConfig) -> Reward:
-    """What candidates of a search are worth.
+    """What candidates of a search are worth; with a fleet, by their load.
 
     Raises:
         InputError: If the target is no latency.
     """
-    return Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
+    return Reward(mode=RewardMode(config.reward), target_ms=config.target)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:
@@ -186,7 +191,7 @@ def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
-    if not config.latency.startswith(_PREDICTS) and config.dataset != ANALYTIC:
+    if not _predicts(config) and config.dataset != ANALYTIC:
         for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
             if name in proxy.space_options:
                 options.setdefault(name, proxy.space_options[name])
@@ -226,7 +231,7 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     """What was given, else the timed size where the data suits it, else what the data suits."""
     if config.train_size is not None or config.dataset == ANALYTIC:
         return config.train_size
-    if not config.latency.startswith(_PREDICTS):
+    if not _predicts(config):
         return config.size
     import random
 
@@ -236,6 +241,42 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     except InputError:
         return _TRAIN_SIZE
     return proxy.size
+
+
+def _predicts(config: SearchConfig) -> bool:
+    """Whether a source knows networks of a space of its own."""
+    return any(text.startswith(_PREDICTS) for text in config.sources)
+
+
+def _sources(config: SearchConfig, reward: Reward) -> tuple[LatencySource, LatencySource]:
+    """What times candidates, and what times the front at the end; may be the same."""
+    with ExitStack() as opened:
+
+        def opening(text: str) -> LatencySource:
+            made = _source(config, text)
+            opened.callback(made.close)
+            return made
+
+        if not config.fleet:
+            source = opening(config.latency)
+            final = opening(config.final_on) if config.final_on else source
+        else:
+            source, final = _fleets(config, reward, opening)
+        opened.pop_all()
+    return source, final
+
+
+def _fleets(
+    config: SearchConfig, reward: Reward, opening: Callable[[str], LatencySource]
+) -> tuple[LatencySource, LatencySource]:
+    entries, rule = config.fleet, config.fleet_rule
+    known = {entry.name: opening(entry.latency) for entry in entries}
+    source = fleet_source(entries, rule, reward.exponents, lambda entry: known[entry.name])
+    if not any(entry.final_on for entry in entries):
+        return source, source
+    last = {e.name: opening(e.final_on) if e.final_on else known[e.name] for e in entries}
+    final = fleet_source(entries, rule, reward.exponents, lambda entry: last[entry.name])
+    return source, final
 
 
 def _source(config: SearchConfig, text: str) -> LatencySource:

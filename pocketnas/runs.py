@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from controller import run_folder
 from controller.evaluation import Evaluation
-from controller.finish import best, measure_front
+from controller.finish import FrontMember, best, measure_front
+from controller.fleet import device_results
 from controller.prediction_check import PredictionCheck
 from controller.progress import Observer
+from controller.reward import Reward
 from controller.search import Search
 from controller.study import Study
 from latency.source import LatencyFailure, LatencySource
@@ -132,20 +134,31 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
     search.run()
     observer.on_step("measuring the front again")
     final = Evaluation(parts.evaluation, parts.final_source, parts.executor, parts.reward, study)
-    for found in measure_front(study, final, parts.config.final_preset):
+    for found in measure_front(
+        study, final, parts.config.final_preset, also=_best_for_devices(study, parts.reward)
+    ):
         if isinstance(found, LatencyFailure):
             observer.on_step(f"front: {found.text}")
         else:
-            observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
+            observer.on_step(f"front: {found.in_words}, {found.verdict}")
     _say_use(parts.source, observer)
     check = PredictionCheck.of(study.candidates())
     if check is not None and check.alarm:
         observer.on_step(f"warning: {check.alarm}")
     chosen = best(study, parts.reward)
     if chosen is not None:
-        from pocketnas.exported import export_best
+        from pocketnas.exported import export_best, keep_weights
 
         export_best(folder, parts, evaluation, chosen, observer.on_step)
+        for index in _best_for_devices(study, parts.reward):
+            keep_weights(folder, parts, evaluation, study.candidate(index), observer.on_step)
+
+
+def _best_for_devices(study: Study, reward: Reward) -> tuple[int, ...]:
+    """The best trial for each device of a fleet alone, each once; none without a fleet."""
+    results = device_results(tuple(study.candidates()), reward)
+    found = (result.best.candidate.index for result in results if result.best is not None)
+    return tuple(dict.fromkeys(found))
 
 
 def _say_use(source: LatencySource, observer: RunObserver) -> None:
@@ -162,15 +175,16 @@ def _say_use(source: LatencySource, observer: RunObserver) -> None:
 
 
 def trial_of(folder: Path, which: str) -> Found:
-    """The network of ``RUN:best`` or ``RUN:12``, at the size that is timed.
+    """The network of ``RUN:best``, ``RUN:best@DEVICE`` or ``RUN:12``, at the size that is timed.
 
     Raises:
-        InputError: If the run has no such trial.
+        InputError: If the run has no such trial, or no such device.
     """
     config = load_config(folder)
     study = open_study(folder, config)
-    if which == "best":
-        chosen = best(study, reward_of(config))
+    named, _, device = which.partition("@")
+    if named == "best":
+        chosen = _best_for(device, study, config) if device else best(study, reward_of(config))
         if chosen is None:
             msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
             raise InputError(msg)
@@ -189,4 +203,20 @@ def trial_of(folder: Path, which: str) -> Found:
         head=head_of(config),
         run=folder,
         index=candidate.index,
+        device=device,
     )
+
+
+def _best_for(device: str, study: Study, config: SearchConfig) -> FrontMember | None:
+    """The best for one device of a run's fleet alone; None if nothing was evaluated.
+
+    Raises:
+        InputError: If there is no fleet, or no such device in it.
+    """
+    names = [entry.name for entry in config.fleet]
+    if device not in names:
+        there = f"there is {', '.join(names)}" if names else "it was no search for a fleet"
+        msg = f"the run has no device {device!r}: {there}"
+        raise InputError(msg)
+    results = device_results(tuple(study.candidates()), reward_of(config))
+    return next((result.best for result in results if result.name == device), None)

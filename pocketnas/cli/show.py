@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.replay import Run
+
+if TYPE_CHECKING:
+    from pocketnas.fleet_view import Unit
 
 LONGEST_FRONT = 12
 """Rows of the front that are shown as text."""
@@ -39,37 +42,55 @@ def print_run(run: Path, *, as_json: bool) -> None:
 
 
 def _print_header(facts: dict[str, Any]) -> None:
+    from pocketnas.fleet_view import timed_on, told_of_load
+
     config = facts["config"]
     state = "finished" if facts["finished"] else "not finished"
     typer.echo(
         f"{facts['run']}: {facts['told']} of {config['trials']} trials, {state}; "
         f"{config['algorithm']} in {config['space']}, {config['dataset']} against "
-        f"{config['latency']}, target {config['target_ms']:g} ms ({config['reward']})"
+        f"{timed_on(config)}"
     )
+    if facts["fleet"] is not None:
+        typer.echo(f"  {told_of_load(facts)}")
     for stand_in in facts["stand_ins"]:
         typer.echo(f"  stand-in: {stand_in}")
 
 
 def _print_front(facts: dict[str, Any]) -> None:
-    front, best = facts["front"], facts["best"]
+    from pocketnas.fleet_view import device_columns, unit_of
+
+    front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
         typer.echo("no network was evaluated yet")
         return
     shown = sorted(front, key=lambda member: -member["reward"])[:LONGEST_FRONT]
     typer.echo(f"front of {len(front)}, {len(shown)} with the highest reward, fastest first:")
-    rows = [
-        _row(member, best) for member in sorted(shown, key=lambda member: member["predicted_ms"])
-    ]
-    print_table(("trial", "accuracy", "reward", "predicted ms", "measured ms", "verdict"), rows)
+    ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
+    head = ("trial", "accuracy", "reward", f"predicted {unit.name}", f"measured {unit.name}")
+    print_table(
+        (*head, *device_columns(facts), "verdict"), [_row(each, best, unit) for each in ordered]
+    )
     typer.echo(
         f"hypervolume {facts['hypervolume']:.4f} of the box from accuracy 0 at "
-        f"{2 * facts['config']['target_ms']:g} ms to accuracy 1 at 0 ms"
+        f"{unit.figure(2 * unit.target)} to accuracy 1 at {unit.figure(0)}"
     )
     for label, members in _labels(shown).items():
         typer.echo(f"  label of {members} of them: {label}")
     _print_predictions(facts["predictions"])
     if facts["ranking"] is not None:
         typer.echo(facts["ranking"]["sentence"])
+    _print_devices(facts)
+
+
+def _print_devices(facts: dict[str, Any]) -> None:
+    """Each device's own best network, where the search was for a fleet."""
+    if facts["fleet"] is None:
+        return
+    from pocketnas.fleet_view import device_rows, told_of_each
+
+    typer.echo(f"{told_of_each(facts)}:")
+    print_table(*device_rows(facts))
 
 
 def _labels(front: Sequence[dict[str, Any]]) -> Counter[str]:
@@ -88,21 +109,21 @@ def _print_predictions(check: dict[str, Any] | None) -> None:
         typer.echo(f"  warning: {check['alarm']}")
 
 
-def _row(member: dict[str, Any], best: dict[str, Any]) -> tuple[str, ...]:
+def _row(member: dict[str, Any], best: dict[str, Any], unit: Unit) -> tuple[str, ...]:
+    from pocketnas.fleet_view import device_cells
+
     mark = " best" if member["index"] == best["index"] else ""
-    measured = member["measured_ms"]
+    measured = member[f"measured_{unit.key}"]
     latency = member["latency"]
-    interval = (
-        f"{measured:.4g} [{latency['ci_low_ms']:.4g}, {latency['ci_high_ms']:.4g}]"
-        if (measured is not None)
-        else "-"
-    )
+    low, high = latency[f"ci_low_{unit.key}"], latency[f"ci_high_{unit.key}"]
+    interval = f"{measured:.4g} [{low:.4g}, {high:.4g}]" if (measured is not None) else "-"
     return (
         f"{member['index']}{mark}",
         f"{member['accuracy']:.2%}",
         f"{member['reward']:.4f}",
-        f"{member['predicted_ms']:.4g}",
+        f"{member[f'predicted_{unit.key}']:.4g}",
         interval,
+        *device_cells(member),
         latency["verdict"],
     )
 
@@ -119,8 +140,8 @@ def _print_export(facts: dict[str, Any]) -> None:
         return
     typer.echo(f"exported trial {exported['index']}: {exported['path']}")
     typer.echo(f"  {exported['bytes']:,} bytes, weights {exported['weights']}")
-    latency = exported["latency"]
-    if latency is not None:
+    timed = [exported["latency"], *exported.get("on_devices", [])]
+    for latency in [each for each in timed if each is not None]:
         typer.echo(
             f"  the file takes {latency['median_ms']:.4g} ms, 95 % interval "
             f"{latency['ci_low_ms']:.4g} to {latency['ci_high_ms']:.4g} ms, {latency['verdict']} "
