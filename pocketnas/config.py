@@ -161,7 +161,7 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
             where = f" of device {place + 1} of the fleet{where}"
     match first["type"]:
         case "value_error":
-            return f"{first['ctx']['error']}{where}"
+            return f"{path}: {first['ctx']['error']}" if path else str(first["ctx"]["error"])
         case "missing":
             return f"setting {name!r} is missing{where}"
         case "extra_forbidden":
