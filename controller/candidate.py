@@ -227,10 +227,18 @@ class Candidate:
         return None
 
 
+def objective_of(device: str) -> str:
+    """Name of the latency on one device of a fleet, in milliseconds, among the objectives."""
+    return f"latency_ms@{device}"
+
+
 def evaluated(
     proposal: Proposal, training: TrainingResult, latency: FoundLatency, reward: float
 ) -> Evaluated:
-    """The outcome of a candidate that was trained and timed."""
+    """The outcome of a candidate that was trained and timed.
+
+    Its ``latency_ms`` is a load where it was timed on a fleet; each device's own follows, last.
+    """
     objectives = [
         Objective(name="accuracy", value=training.accuracy, goal=Goal.MAXIMIZE),
         Objective(name="latency_ms", value=latency.latency_ms, goal=Goal.MINIMIZE),
@@ -238,6 +246,10 @@ def evaluated(
     if latency.peak_memory_mb is not None:
         memory_mb = latency.peak_memory_mb
         objectives.append(Objective(name="peak_memory_mb", value=memory_mb, goal=Goal.MINIMIZE))
+    objectives += [
+        Objective(name=objective_of(one.name), value=one.found.latency_ms, goal=Goal.MINIMIZE)
+        for one in latency.devices
+    ]
     return Evaluated(
         proposal=proposal,
         objectives=tuple(objectives),

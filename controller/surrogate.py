@@ -11,13 +11,14 @@ is well-suited to parallelize optimization", 2010), so that proposals asked toge
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from controller.aims import Aim, FrontAim, KnownRewardAim, RewardAim
 from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal
 from controller.constraints import ConstrainedPoints
+from controller.fleet_aim import DeviceAim, EachAim
 from controller.ledger import Ledger
 from controller.point_codes import PointCodes, coding_of
 from controller.reward import Reward
@@ -55,6 +56,7 @@ class Surrogate:
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
         reward: What outcomes' rewards are worked out by from accuracy and latency; None if that
             is not known, or there is no latency.
+        devices: What each device of a fleet wants, where each will have a network of its own.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class Surrogate:
         *,
         seed: int,
         reward: Reward | None = None,
+        devices: Mapping[str, DeviceAim] | None = None,
     ) -> None:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
         self._inner: PointSpace = inner
         self._startup = settings.startup
         self._seed = seed
-        self._aim = _aim(settings, reward)
+        self._aim = _aim(settings, reward, devices)
         self._ledger = Ledger()
         self._evaluated: set[Point] = set()
         self._proposed: dict[Point, int] = {}
@@ -270,9 +273,15 @@ def _drawn(
     return drawn
 
 
-def _aim(settings: SurrogateSettings, reward: Reward | None) -> Aim:
+def _aim(
+    settings: SurrogateSettings,
+    reward: Reward | None,
+    devices: Mapping[str, DeviceAim] | None,
+) -> Aim:
     if settings.objectives > 1:
         return FrontAim(settings.noise)
+    if devices:
+        return EachAim(devices, settings.noise)
     if reward is None:
         return RewardAim(settings.noise)
     return KnownRewardAim(reward, settings.noise)

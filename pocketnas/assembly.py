@@ -11,6 +11,7 @@ from controller.confirm import LEAST_BEFORE, Confirming
 from controller.constraints import constrained
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
+from controller.fleet_aim import DeviceAim
 from controller.fleet_feasibility import require_feasible_fleet
 from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
@@ -20,6 +21,7 @@ from exporters.artifact import Precision
 from exporters.exporter import ExporterName
 from latency import source as latency_source
 from latency.fleet import FleetSource
+from latency.load import FleetRule
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
 from pocketnas.config import ANALYTIC, SearchConfig
@@ -129,7 +131,9 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
     """
     points = constrained(space, config.constraints, head_of(config), config.size)
     settings = algorithm.settings_named(config.algorithm, config.algorithm_options)
-    made = algorithm.create(settings, points, config.seed, reward=reward_of(config))
+    reward = reward_of(config)
+    devices = _device_aims(config, reward)
+    made = algorithm.create(settings, points, config.seed, reward=reward, devices=devices)
     if not config.confirm:
         return made
     if config.trials - config.confirm < LEAST_BEFORE:
@@ -139,6 +143,18 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
         )
         raise InputError(msg)
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def _device_aims(config: SearchConfig, reward: Reward) -> dict[str, DeviceAim] | None:
+    """What each device of a fleet wants; None where one network is for all."""
+    if not config.fleet or FleetRule(config.fleet_rule) is not FleetRule.EACH:
+        return None
+    return {
+        entry.name: DeviceAim(
+            reward=replace(reward, target_ms=entry.target_ms), weight=entry.weight
+        )
+        for entry in config.fleet
+    }
 
 
 def reward_of(config: SearchConfig) -> Reward:

@@ -78,6 +78,7 @@ def test_a_search_for_two_devices_tells_loads_as_loads_and_each_devices_own_best
 
 @pytest.mark.usefixtures("mine")
 def test_every_network_of_a_fleet_has_a_name(pocketnas):
+    pytest.importorskip("torch")
     assert pocketnas(*TWO, "--trials=20").code == 0
     facts = shown(pocketnas)
     for text, index in [
@@ -103,9 +104,11 @@ def test_a_run_for_one_device_has_no_best_for_another(pocketnas):
 
 
 @pytest.mark.usefixtures("mine")
-@pytest.mark.parametrize("rule", ["weighted", "each"])
-def test_a_run_is_replayed_and_resumed_by_every_rule(pocketnas, tmp_path, rule):
-    done = pocketnas(*TWO, "--trials=30", f"--fleet-rule={rule}", "--algorithm=evolution")
+@pytest.mark.parametrize(
+    ("rule", "algorithm"), [("weighted", "evolution"), ("each", "evolution"), ("each", "surrogate")]
+)
+def test_a_run_is_replayed_and_resumed_by_every_rule(pocketnas, tmp_path, rule, algorithm):
+    done = pocketnas(*TWO, "--trials=30", f"--fleet-rule={rule}", f"--algorithm={algorithm}")
     assert done.code == 0, done.err
     before = shown(pocketnas)
     assert pocketnas("replay", "run").code == 0
