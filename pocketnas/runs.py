@@ -12,7 +12,6 @@ from controller.finish import FrontMember, best, measure_front
 from controller.fleet import device_results
 from controller.prediction_check import PredictionCheck
 from controller.progress import Observer
-from controller.reward import Reward
 from controller.search import Search
 from controller.study import Study
 from latency.source import LatencyFailure, LatencySource
@@ -134,9 +133,8 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
     search.run()
     observer.on_step("measuring the front again")
     final = Evaluation(parts.evaluation, parts.final_source, parts.executor, parts.reward, study)
-    for found in measure_front(
-        study, final, parts.config.final_preset, also=_best_for_devices(study, parts.reward)
-    ):
+    also = _best_for_devices(study, parts)
+    for found in measure_front(study, final, parts.config.final_preset, also=also):
         if isinstance(found, LatencyFailure):
             observer.on_step(f"front: {found.text}")
         else:
@@ -150,13 +148,15 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
         from pocketnas.exported import export_best, keep_weights
 
         export_best(folder, parts, evaluation, chosen, observer.on_step)
-        for index in _best_for_devices(study, parts.reward):
+        for index in _best_for_devices(study, parts):
             keep_weights(folder, parts, evaluation, study.candidate(index), observer.on_step)
 
 
-def _best_for_devices(study: Study, reward: Reward) -> tuple[int, ...]:
+def _best_for_devices(study: Study, parts: Assembly) -> tuple[int, ...]:
     """The best trial for each device of a fleet alone, each once; none without a fleet."""
-    results = device_results(tuple(study.candidates()), reward)
+    if not parts.config.fleet:
+        return ()
+    results = device_results(tuple(study.candidates()), parts.reward)
     found = (result.best.candidate.index for result in results if result.best is not None)
     return tuple(dict.fromkeys(found))
 
@@ -182,9 +182,9 @@ def trial_of(folder: Path, which: str) -> Found:
     """
     config = load_config(folder)
     study = open_study(folder, config)
-    named, _, device = which.partition("@")
+    named, at, device = which.partition("@")
     if named == "best":
-        chosen = _best_for(device, study, config) if device else best(study, reward_of(config))
+        chosen = _best_for(device, study, config) if at else best(study, reward_of(config))
         if chosen is None:
             msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
             raise InputError(msg)

@@ -105,7 +105,8 @@ def test_a_run_for_one_device_has_no_best_for_another(pocketnas):
 
 @pytest.mark.usefixtures("mine")
 @pytest.mark.parametrize(
-    ("rule", "algorithm"), [("weighted", "evolution"), ("each", "evolution"), ("each", "surrogate")]
+    ("rule", "algorithm"),
+    [("weighted", "evolution"), ("each", "evolution"), ("each", "surrogate")],
 )
 def test_a_run_is_replayed_and_resumed_by_every_rule(pocketnas, tmp_path, rule, algorithm):
     done = pocketnas(*TWO, "--trials=30", f"--fleet-rule={rule}", f"--algorithm={algorithm}")
