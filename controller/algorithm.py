@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 from controller import settings as kinds
 from controller.constraints import ConstrainedPoints
@@ -17,6 +17,9 @@ from search_space.architecture import Json
 from search_space.decisions import DecisionSpace, Point, PointSpace
 from workspace import plugin
 from workspace.errors import InputError
+
+if TYPE_CHECKING:  # an aim is of outcomes, which are made here
+    from controller.fleet_aim import DeviceAim
 
 AGAIN = "again"
 """In the note of a proposal whose point was proposed before: how often. It is then evaluated anew,
@@ -217,7 +220,12 @@ def seeks_front(settings: AlgorithmSettings) -> bool:
 
 
 def create(
-    settings: AlgorithmSettings, space: PointSpace, seed: int, *, reward: Reward | None = None
+    settings: AlgorithmSettings,
+    space: PointSpace,
+    seed: int,
+    *,
+    reward: Reward | None = None,
+    devices: Mapping[str, DeviceAim] | None = None,
 ) -> SearchAlgorithm:
     """The algorithm that ``settings`` are of.
 
@@ -227,6 +235,8 @@ def create(
         seed: With the calls made of it, it fixes every proposal.
         reward: What outcomes' rewards are worked out by from accuracy and latency, for those
             that can use it; None where they are not.
+        devices: What each device of a fleet wants, by its name, where each will have a network of
+            its own, for those that can use it; None where one network is for all.
 
     Raises:
         InputError: If the algorithm cannot search ``space``, or the user's own is none.
@@ -255,7 +265,7 @@ def create(
         case kinds.SurrogateSettings():
             from controller.surrogate import Surrogate
 
-            return Surrogate(space, settings, seed=seed, reward=reward)
+            return Surrogate(space, settings, seed=seed, reward=reward, devices=devices)
         case kinds.UserSettings():
             return _users_own(settings, space, seed)
     assert_never(settings)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any, cast
 
 from controller.algorithm import (
     Evaluated,
     Failed,
     FailureKind,
+    Goal,
     Objective,
     Outcome,
     Proposal,
@@ -21,10 +23,13 @@ from controller.algorithm import (
 from controller.learning_curves import Expected
 from controller.objectives import DEFAULT, Names, ObjectiveName, in_order
 from latency.account import account
-from latency.measurement import LatencyMeasurement, Verdict
-from latency.source import LatencyEstimate, Origin
+from latency.measurement import Verdict
+from latency.source import DeviceEstimate, LatencyEstimate, Origin
 from search_space.architecture import Architecture, Json, from_json
 from training.executor import TrainingResult
+
+_FLEET = "fleet"
+"""Under which name a latency has what each device of a fleet said."""
 
 
 class OutcomeKind(StrEnum):
@@ -56,7 +61,8 @@ class FoundLatency:
     """A latency as a study keeps it.
 
     Attributes:
-        latency_ms: The number.
+        latency_ms: The number; of a fleet its load, which has no unit (``latency.load``), and so
+            are the ends of its interval.
         low_ms: Lower end of its 95 % interval.
         high_ms: Upper end.
         origin: How it was found (``latency.source.Origin``).
@@ -65,7 +71,7 @@ class FoundLatency:
         verdict: ``latency.measurement.Verdict``.
         artifact_sha256: Of the file that was timed; empty for a table.
         measurement: ``latency.account.account`` of what was measured, with what was predicted
-            before; None for a table.
+            before; of a fleet, what each device said; None for a table.
         labels: What has to be said of the number beyond its measurement, for people.
     """
 
@@ -83,7 +89,6 @@ class FoundLatency:
     @classmethod
     def of(cls, estimate: LatencyEstimate) -> FoundLatency:
         """What is kept of an estimate."""
-        measurement = estimate.measurement
         return cls(
             latency_ms=estimate.latency_ms,
             low_ms=estimate.low_ms,
@@ -93,14 +98,32 @@ class FoundLatency:
             coverage=estimate.coverage,
             verdict=estimate.verdict.value,
             artifact_sha256=estimate.artifact_sha256,
-            measurement=None if measurement is None else _account(measurement, estimate.predicted),
+            measurement=_account(estimate),
             labels=estimate.labels,
         )
 
     @property
     def is_measured(self) -> bool:
-        """Whether a device told it, now or before."""
+        """Whether a device told it, now or before; of a fleet, whether all did."""
         return self.origin in (Origin.MEASURED, Origin.STORED)
+
+    @property
+    def devices(self) -> tuple[FoundOnDevice, ...]:
+        """What each device of a fleet said; empty where there is no fleet."""
+        told = (self.measurement or {}).get(_FLEET)
+        return tuple(_on_device(one) for one in told) if isinstance(told, list) else ()
+
+    @property
+    def measured_on(self) -> int:
+        """How many devices told it, now or before."""
+        devices = self.devices
+        return sum(one.found.is_measured for one in devices) if devices else int(self.is_measured)
+
+    @property
+    def in_words(self) -> str:
+        """The number with its unit, or that it is a load."""
+        is_load = _FLEET in (self.measurement or {})
+        return f"load {self.latency_ms:.4g}" if is_load else f"{self.latency_ms:.4g} ms"
 
     @property
     def predicted(self) -> Prediction | None:
@@ -148,6 +171,23 @@ class FoundLatency:
     def rejected(self) -> bool:
         """Whether the number may not be used."""
         return self.verdict == Verdict.REJECTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOnDevice:
+    """What one device of a fleet said of a candidate.
+
+    Attributes:
+        name: Of the device in its fleet.
+        target_ms: What a network may take there.
+        weight: Of the device among all.
+        found: Its answer, in milliseconds.
+    """
+
+    name: str
+    target_ms: float
+    weight: float
+    found: FoundLatency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +268,11 @@ class Candidate:
         return None
 
 
+def objective_of(device: str) -> str:
+    """Name of the latency on one device of a fleet, in milliseconds, among the objectives."""
+    return f"latency_ms@{device}"
+
+
 def evaluated(
     proposal: Proposal,
     training: TrainingResult,
@@ -237,6 +282,8 @@ def evaluated(
     figures: Mapping[str, float] = MappingProxyType({}),
 ) -> Evaluated:
     """The outcome of a candidate that was trained and timed.
+
+    Its ``latency_ms`` is a load where it was timed on a fleet; each device's own follows, last.
 
     Args:
         proposal: The candidate.
@@ -289,7 +336,11 @@ def objectives_of(
     told = {ObjectiveName.ACCURACY: accuracy, **latency.told, **figures}
     if ObjectiveName.ENERGY_MJ not in names:  # told before it was an objective, and not weighed
         del told[ObjectiveName.ENERGY_MJ]
-    return in_order(names, told)
+    on_devices = (
+        Objective(name=objective_of(one.name), value=one.found.latency_ms, goal=Goal.MINIMIZE)
+        for one in latency.devices
+    )
+    return (*in_order(names, told), *on_devices)
 
 
 def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:
@@ -297,10 +348,13 @@ def same_for(proposal: Proposal, outcome: Outcome) -> Outcome:
     return replace(outcome, proposal=proposal)
 
 
-def _account(
-    measurement: LatencyMeasurement, predicted: LatencyEstimate | None
-) -> dict[str, Json]:
-    found = account(measurement)
+def _account(estimate: LatencyEstimate) -> dict[str, Json] | None:
+    """What is kept beside the number."""
+    if estimate.devices:
+        return _of_fleet(estimate.devices)
+    if estimate.measurement is None:
+        return None
+    found, predicted = account(estimate.measurement), estimate.predicted
     if predicted is None:
         return found
     told: dict[str, Json] = {
@@ -310,3 +364,42 @@ def _account(
         "source": predicted.source,
     }
     return {**found, "predicted": told}
+
+
+def _of_fleet(devices: Sequence[DeviceEstimate]) -> dict[str, Json]:
+    """What each device said, why it is rejected if it is, and the most memory that it takes."""
+    told: list[Json] = []
+    reasons, memory_mb = [], []
+    for one in devices:
+        found = FoundLatency.of(one.estimate)
+        facts = {field: getattr(found, field) for field in FoundLatency.__slots__}
+        latency: dict[str, Json] = {**facts, "labels": [*found.labels]}
+        told.append(
+            {
+                "name": one.name,
+                "target_ms": one.target_ms,
+                "weight": one.weight,
+                "latency": latency,
+            }
+        )
+        memory_mb.append(found.peak_memory_mb)
+        if found.rejected:
+            reasons.append(f"{one.name}: {(found.measurement or {}).get('reason', '')}")
+    known = [each for each in memory_mb if each is not None]
+    return {
+        _FLEET: told,
+        "reason": "; ".join(reasons),
+        "peak_memory_mb": max(known) if len(known) == len(devices) else None,
+    }
+
+
+def _on_device(told: Json) -> FoundOnDevice:
+    """What ``_of_fleet`` made of one device."""
+    facts = cast("dict[str, Any]", told)
+    latency = {**facts["latency"], "labels": tuple(facts["latency"]["labels"])}
+    return FoundOnDevice(
+        name=facts["name"],
+        target_ms=facts["target_ms"],
+        weight=facts["weight"],
+        found=FoundLatency(**latency),
+    )

@@ -345,7 +345,7 @@ class Evaluation:
         if isinstance(answer, Failed) or answer.verdict is Verdict.REJECTED:
             return found
         better = FoundLatency.of(answer)
-        if better.is_measured:
+        if better.measured_on > found.measured_on:
             self._study.measured_latency(proposal.index, better)
             return better
         return found

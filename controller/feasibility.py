@@ -35,7 +35,13 @@ TIMED = 4
 
 
 def require_feasible(
-    space: SearchSpace, head: Head, source: LatencySource, reward: Reward, size: int | None = None
+    space: SearchSpace,
+    head: Head,
+    source: LatencySource,
+    reward: Reward,
+    size: int | None = None,
+    *,
+    remedy: str = "raise --target-ms",
 ) -> LatencyEstimate:
     """The latency of the fastest network that was found, which is within the target.
 
@@ -49,6 +55,7 @@ def require_feasible(
         source: Gives latencies.
         reward: Has the target.
         size: Input size that is timed; None for the architecture's own.
+        remedy: What to do about a target that is too low; a clause.
 
     Raises:
         InputError: If even that one is slower than the target, a table lacks a layer, or networks
@@ -57,18 +64,18 @@ def require_feasible(
     """
     tried = (
         NetworkSubject(architecture=each if size is None else each.at(size), head=head)
-        for each in _tried(space, head, source)
+        for each in fast_networks(space, head, source)
     )
-    fastest = _fastest(source, islice(tried, 1))
-    if _too_slow(fastest, reward):
+    fastest = fastest_of(source, islice(tried, 1))
+    if is_too_slow(fastest, reward):
         others = list(islice(tried, TIMED - 1))
-        found = [fastest, _fastest(source, others)] if others else [fastest]
+        found = [fastest, fastest_of(source, others)] if others else [fastest]
         fastest = min(found, key=lambda estimate: estimate.latency_ms)
-    if _too_slow(fastest, reward):
+    if is_too_slow(fastest, reward):
         msg = (
             f"no network of the space {space.name!r} meets {reward.target_ms:g} ms on "
-            f"{fastest.source}: the fastest one found takes {fastest.latency_ms:.4g} ms; raise "
-            "--target-ms, or choose a smaller space"
+            f"{fastest.source}: the fastest one found takes {fastest.latency_ms:.4g} ms; "
+            f"{remedy}, or choose a smaller space"
         )
         raise InputError(msg)
     return fastest
@@ -98,7 +105,7 @@ def smallest(space: SearchSpace) -> Iterator[Architecture]:
             yield architecture
 
 
-def _tried(space: SearchSpace, head: Head, source: LatencySource) -> Iterator[Architecture]:
+def fast_networks(space: SearchSpace, head: Head, source: LatencySource) -> Iterator[Architecture]:
     """The fastest network where ``source`` knows it, else some that should be fast."""
     if isinstance(source, SpaceSource):
         source.require_covers(space, head)
@@ -112,7 +119,13 @@ def _tried(space: SearchSpace, head: Head, source: LatencySource) -> Iterator[Ar
         yield from smallest(space)
 
 
-def _fastest(source: LatencySource, subjects: Iterable[NetworkSubject]) -> LatencyEstimate:
+def fastest_of(source: LatencySource, subjects: Iterable[NetworkSubject]) -> LatencyEstimate:
+    """The answer for the fastest network, of those that may be used.
+
+    Raises:
+        InputError: If there is none, where ``source`` is a table.
+        OperationError: If there is none, where it is not.
+    """
     requests = [
         LatencyRequest(id=f"feasibility-{index}", subject=subject, preset="quick")
         for index, subject in enumerate(subjects)
@@ -132,7 +145,7 @@ def _usable(estimate: LatencyEstimate) -> bool:
     return estimate.verdict is not Verdict.REJECTED
 
 
-def _too_slow(estimate: LatencyEstimate, reward: Reward) -> bool:
+def is_too_slow(estimate: LatencyEstimate, reward: Reward) -> bool:
     """Whether its whole interval is beyond the target."""
     return min(estimate.low_ms, estimate.latency_ms) > reward.target_ms
 

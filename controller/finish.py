@@ -14,7 +14,7 @@ from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point
 from controller.reward import Reward, RewardMode
 from controller.study import Study
-from latency.source import LatencyFailure, Origin
+from latency.source import LatencyFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def best(study: Study, reward: Reward, names: Names = DEFAULT) -> FrontMember | 
 
 
 def measure_front(
-    study: Study, evaluation: Evaluation, preset: str
+    study: Study, evaluation: Evaluation, preset: str, *, also: Iterable[int] = ()
 ) -> Iterator[FoundLatency | LatencyFailure]:
     """Measure the networks of the front again, in one batch, so that they can be compared.
 
@@ -155,6 +155,8 @@ def measure_front(
         study: Whose front; each measurement is kept in it.
         evaluation: Has the source, which may be another than the search's.
         preset: How hard to try.
+        also: Indices of further trials that are measured with it, such as the best for each
+            device of a fleet.
 
     Raises:
         InputError: If the source can never answer for such networks.
@@ -162,7 +164,7 @@ def measure_front(
     """
     indices: dict[str, int] = {}
     requests = []
-    for candidate in _to_measure(study, evaluation.objectives):
+    for candidate in _to_measure(study, evaluation.objectives, also):
         if candidate.final is None:
             request = evaluation.request(candidate.index, candidate.architecture, final=preset)
             requests.append(request)
@@ -170,19 +172,20 @@ def measure_front(
     for answer in evaluation.ask(requests):
         if isinstance(answer, LatencyFailure):
             yield answer
-        elif answer.origin in (Origin.MEASURED, Origin.STORED):
-            found = FoundLatency.of(answer)
+            continue
+        found = FoundLatency.of(answer)
+        if found.measured_on:
             study.found_final_latency(indices[answer.request_id], found)
             yield found
 
 
-def _to_measure(study: Study, names: Names) -> Iterator[Candidate]:
-    """The members of the front, and of that on which the best is."""
+def _to_measure(study: Study, names: Names, also: Iterable[int]) -> Iterator[Candidate]:
+    """The members of the front, of that on which the best is, and others."""
     fronts = (
         front_points(study.told(), each) for each in dict.fromkeys((names, with_latency(names)))
     )
-    indices = dict.fromkeys(point.index for front in fronts for point in front)
-    return (study.candidate(index) for index in indices)
+    members = (point.index for front in fronts for point in front)
+    return (study.candidate(index) for index in dict.fromkeys((*members, *also)))
 
 
 def _last(predicted: FoundLatency, measured: FoundLatency | None) -> FoundLatency:

@@ -63,16 +63,20 @@ class FrontBox:
         volume = math.prod(sides)
         return hypervolume(front, self.worst) / volume if volume > 0 else 0.0
 
-    @property
-    def text(self) -> str:
-        """For people."""
+    def text(self, *, load: bool = False) -> str:
+        """For people.
+
+        Args:
+            load: Whether latencies are loads of a fleet, which have no unit.
+        """
+        words = {**_WORDS, ObjectiveName.LATENCY: "load {:g}"} if load else _WORDS
         worst = dict(zip(self.names, self.worst, strict=True))
         fixed = [name for name in (ObjectiveName.LATENCY,) if name in worst]
         grown = [name for name in self.names if self._grows(name)]
         if not fixed + grown:
             return "the range from accuracy 0 to accuracy 1"
-        most = " and ".join(_WORDS[name].format(worst[name]) for name in fixed + grown)
-        least = " and ".join(_WORDS[name].format(0.0) for name in fixed + grown)
+        most = " and ".join(words[name].format(worst[name]) for name in fixed + grown)
+        least = " and ".join(words[name].format(0.0) for name in fixed + grown)
         if grown:
             most += f" ({'each ' if len(grown) > 1 else ''}the most of any trial)"
         return f"the box from accuracy 0 at {most} to accuracy 1 at {least}"

@@ -69,10 +69,23 @@ def _pairs(candidate: Candidate) -> Iterator[tuple[Prediction, FoundLatency]]:
     found, final = candidate.latency, candidate.final
     if found is None or candidate.same_as is not None:  # a copy of another's figures
         return
+    own = found.devices
+    if not own:
+        yield from _pair(found, final)
+        return
+    finals = {one.name: one.found for one in final.devices} if final else {}
+    for one in own:
+        yield from _pair(one.found, finals.get(one.name))
+
+
+def _pair(
+    found: FoundLatency, final: FoundLatency | None
+) -> Iterator[tuple[Prediction, FoundLatency]]:
+    """What was predicted on one device, and what that measured; nothing where either lacks."""
     if found.is_measured:
         if found.predicted is not None and not found.rejected:
             yield found.predicted, found
-    elif final is not None and not final.rejected:
+    elif final is not None and final.is_measured and not final.rejected:
         yield _prediction(found), final
 
 

@@ -10,6 +10,7 @@ from controller.algorithm import Evaluated, FailureKind
 from controller.candidate import Candidate, OutcomeKind
 from controller.early_stopping import Saving
 from controller.finish import FrontMember, accuracy_of, best_of, front_points, member_of
+from controller.fleet import DeviceResult, device_results
 from controller.front_box import FrontBox
 from controller.objectives import DEFAULT, Names, losses_of, with_latency
 from controller.pareto import FrontPoint
@@ -40,6 +41,8 @@ class Summary:
         predictions: Beside what was measured; None where nothing was predicted and measured.
         ranking: Of the front that has the best; None where too few networks were trained again.
         saving: By stopping trainings early; None where none was stopped.
+        devices: What was found for each device of a fleet alone; empty without a fleet, whose
+            loads stand for latencies in all the rest.
     """
 
     created: str
@@ -56,6 +59,7 @@ class Summary:
     predictions: PredictionCheck | None
     ranking: Ranking | None
     saving: Saving | None
+    devices: tuple[DeviceResult, ...]
 
     @property
     def told(self) -> int:
@@ -91,6 +95,7 @@ def summarize(study: Study, reward: Reward, names: Names = DEFAULT) -> Summary:
         predictions=PredictionCheck.of(trials),
         ranking=Ranking.of(contenders, trials, reward),
         saving=Saving.of(trials),
+        devices=device_results(trials, reward),
     )
 
 

@@ -12,13 +12,14 @@ stay apart.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from controller.aims import Aim, KnownRewardAim, RewardAim
 from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal, Stopped
 from controller.constraints import ConstrainedPoints
+from controller.fleet_aim import DeviceAim, EachAim
 from controller.front_aim import FrontAim
 from controller.ledger import Ledger
 from controller.point_codes import PointCodes, coding_of
@@ -57,6 +58,7 @@ class Surrogate:
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
         reward: What outcomes' rewards are worked out by from accuracy and latency; None if that
             is not known, or there is no latency.
+        devices: What each device of a fleet wants, where each will have a network of its own.
     """
 
     def __init__(
@@ -66,13 +68,14 @@ class Surrogate:
         *,
         seed: int,
         reward: Reward | None = None,
+        devices: Mapping[str, DeviceAim] | None = None,
     ) -> None:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
         self._inner: PointSpace = inner
         self._startup = settings.startup
         self._seed = seed
-        self._aim = _aim(settings, reward)
+        self._aim = _aim(settings, reward, devices)
         self._ledger = Ledger()
         self._evaluated: set[Point] = set()
         self._trained: set[Point] = set()
@@ -275,9 +278,15 @@ def _drawn(
     return drawn
 
 
-def _aim(settings: SurrogateSettings, reward: Reward | None) -> Aim:
+def _aim(
+    settings: SurrogateSettings,
+    reward: Reward | None,
+    devices: Mapping[str, DeviceAim] | None,
+) -> Aim:
     if settings.objectives > 1:
         return FrontAim(settings.objectives, settings.noise)
+    if devices:
+        return EachAim(devices, settings.noise)
     if reward is None:
         return RewardAim(settings.noise)
     return KnownRewardAim(reward, settings.noise)

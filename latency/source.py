@@ -101,7 +101,8 @@ class LatencyEstimate:
 
     Attributes:
         request_id: Of the request.
-        latency_ms: The number.
+        latency_ms: The number, in milliseconds; where ``devices`` are told it is a load, which
+            has no unit (``latency.load``), and so are the ends of its interval.
         low_ms: Lower end of its interval.
         high_ms: Upper end of its interval.
         origin: How it was found.
@@ -112,6 +113,7 @@ class LatencyEstimate:
         artifact_sha256: Of the file that was timed; empty for a table.
         labels: What has to be said of the number beyond its measurement, for people.
         predicted: What was predicted before it was measured; None where nothing was.
+        devices: What each device of a fleet says; empty where one source answers for itself.
     """
 
     request_id: str
@@ -126,6 +128,29 @@ class LatencyEstimate:
     artifact_sha256: str = ""
     labels: tuple[str, ...] = ()
     predicted: LatencyEstimate | None = None
+    devices: tuple[DeviceEstimate, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a device told it, now or before; of a fleet, whether all did."""
+        return self.origin in (Origin.MEASURED, Origin.STORED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEstimate:
+    """What one device of a fleet says of a network.
+
+    Attributes:
+        name: Of the device in its fleet.
+        target_ms: What it may take there.
+        weight: Of the device among all.
+        estimate: Its answer, in milliseconds.
+    """
+
+    name: str
+    target_ms: float
+    weight: float
+    estimate: LatencyEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

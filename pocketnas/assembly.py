@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from controller import algorithm
@@ -10,6 +12,8 @@ from controller.constraints import constrained
 from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
+from controller.fleet_aim import DeviceAim
+from controller.fleet_feasibility import require_feasible_fleet
 from controller.reward import Reward, RewardMode
 from controller.search import Mode, SearchSettings
 from devices.device import ClockTier, Delegate
@@ -17,9 +21,12 @@ from devices.recovery import RECONNECT
 from exporters.artifact import Precision
 from exporters.exporter import ExporterName
 from latency import source as latency_source
+from latency.fleet import FleetSource
+from latency.load import FleetRule
 from latency.presets import preset
 from latency.source import LatencySource, SourceSettings
 from pocketnas.config import ANALYTIC, PREDICTS, SearchConfig
+from pocketnas.fleet import fleet_source
 from pocketnas.objectives import (
     algorithm_options,
     objectives_of,
@@ -107,15 +114,17 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     executor = executors.create(
         ExecutorSettings(command=config.train_command, stand_in=config.dataset == ANALYTIC)
     )
-    source = _source(config, config.latency)
-    final = source
+    source, final = _sources(config, reward)
     try:
-        final = _source(config, config.final_on) if config.final_on else source
         evaluation = evaluation_of(config, space)
         stopping = _stopping(config, evaluation, reward, executor)
         if check_target:
-            found = require_feasible(space, head, source, reward, evaluation.timed_size)
-            require_told(evaluation.objectives, found)
+            size = evaluation.timed_size
+            if isinstance(source, FleetSource):
+                require_feasible_fleet(space, head, source, reward, size)
+            else:
+                found = require_feasible(space, head, source, reward, size)
+                require_told(evaluation.objectives, found)
     except BaseException:
         for each in {id(source): source, id(final): final}.values():
             each.close()
@@ -147,7 +156,9 @@ def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAl
     precision = Precision(config.precision)
     points = constrained(space, config.constraints, head_of(config), config.size, precision)
     settings = algorithm.settings_named(config.algorithm, algorithm_options(config))
-    made = algorithm.create(settings, points, config.seed, reward=reward_of(config))
+    reward = reward_of(config)
+    devices = _device_aims(config, reward)
+    made = algorithm.create(settings, points, config.seed, reward=reward, devices=devices)
     if not config.confirm:
         return made
     if config.trials - config.confirm < LEAST_BEFORE:
@@ -183,13 +194,25 @@ def _stopping(
     return EarlyStopping(settings, samples, reward, evaluation.objectives)
 
 
+def _device_aims(config: SearchConfig, reward: Reward) -> dict[str, DeviceAim] | None:
+    """What each device of a fleet wants; None where one network is for all."""
+    if not config.fleet or FleetRule(config.fleet_rule) is not FleetRule.EACH:
+        return None
+    return {
+        entry.name: DeviceAim(
+            reward=replace(reward, target_ms=entry.target_ms), weight=entry.weight
+        )
+        for entry in config.fleet
+    }
+
+
 def reward_of(config: SearchConfig) -> Reward:
-    """What candidates of a search are worth.
+    """What candidates of a search are worth; with a fleet, by their load.
 
     Raises:
         InputError: If the target is no latency.
     """
-    return Reward(mode=RewardMode(config.reward), target_ms=config.target_ms)
+    return Reward(mode=RewardMode(config.reward), target_ms=config.target)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:
@@ -233,7 +256,7 @@ def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
-    if not config.latency.startswith(PREDICTS) and config.dataset != ANALYTIC:
+    if not _predicts(config) and config.dataset != ANALYTIC:
         for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
             if name in proxy.space_options:
                 options.setdefault(name, proxy.space_options[name])
@@ -275,7 +298,7 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     """What was given, else the timed size where the data suits it, else what the data suits."""
     if config.train_size is not None or config.dataset == ANALYTIC:
         return config.train_size
-    if not config.latency.startswith(PREDICTS):
+    if not _predicts(config):
         return config.size
     import random
 
@@ -285,6 +308,42 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     except InputError:
         return _TRAIN_SIZE
     return proxy.size
+
+
+def _predicts(config: SearchConfig) -> bool:
+    """Whether a source knows networks of a space of its own."""
+    return any(text.startswith(PREDICTS) for text in config.sources)
+
+
+def _sources(config: SearchConfig, reward: Reward) -> tuple[LatencySource, LatencySource]:
+    """What times candidates, and what times the front at the end; may be the same."""
+    with ExitStack() as opened:
+
+        def opening(text: str) -> LatencySource:
+            made = _source(config, text)
+            opened.callback(made.close)
+            return made
+
+        if not config.fleet:
+            source = opening(config.latency)
+            final = opening(config.final_on) if config.final_on else source
+        else:
+            source, final = _fleets(config, reward, opening)
+        opened.pop_all()
+    return source, final
+
+
+def _fleets(
+    config: SearchConfig, reward: Reward, opening: Callable[[str], LatencySource]
+) -> tuple[LatencySource, LatencySource]:
+    entries, rule = config.fleet, config.fleet_rule
+    known = {entry.name: opening(entry.latency) for entry in entries}
+    source = fleet_source(entries, rule, reward.exponents, lambda entry: known[entry.name])
+    if not any(entry.final_on for entry in entries):
+        return source, source
+    last = {e.name: opening(e.final_on) if e.final_on else known[e.name] for e in entries}
+    final = fleet_source(entries, rule, reward.exponents, lambda entry: last[entry.name])
+    return source, final
 
 
 def _source(config: SearchConfig, text: str) -> LatencySource:

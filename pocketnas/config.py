@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from latency.load import AT_TARGET
+from pocketnas.fleet import FleetEntry, checked
 from workspace.errors import InputError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -26,7 +28,8 @@ networks of a space of their own, which is not made smaller to suit data."""
 class SearchConfig(BaseModel):
     """Everything that decides what a search does; written into its run folder.
 
-    A field left at None takes what the data set recommends.
+    A field left at None takes what the data set recommends. With a fleet, whose devices have
+    sources and targets of their own, ``latency`` is empty and ``target_ms`` None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,7 +42,9 @@ class SearchConfig(BaseModel):
     train_command: str = ""
     latency: str = "host"
     final_on: str = ""
-    target_ms: PositiveTime
+    target_ms: PositiveTime | None = None
+    fleet: list[FleetEntry] = Field(default_factory=list)
+    fleet_rule: Literal["worst", "weighted", "each"] = "worst"
     reward: Literal["soft", "hard"] = "soft"
     trials: Positive = 100
     objectives: list[str] = Field(default_factory=lambda: ["accuracy", "latency_ms"])
@@ -69,6 +74,21 @@ class SearchConfig(BaseModel):
     exporter: str = "tflite"
     database: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_one_target_a_device(cls, settings: object) -> object:
+        return checked(settings) if isinstance(settings, Mapping) else settings
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What times candidates: the one source, or a fleet's."""
+        return tuple(entry.latency for entry in self.fleet) or (self.latency,)
+
+    @property
+    def target(self) -> float:
+        """What a reward is worked out with: milliseconds, or the load of a fleet."""
+        return AT_TARGET if self.target_ms is None else self.target_ms
+
     @classmethod
     def load(cls, path: Path | None, overrides: Mapping[str, object]) -> SearchConfig:
         """The file's settings with ``overrides`` in their place; None in them means 'not given'.
@@ -92,13 +112,20 @@ class SearchConfig(BaseModel):
     def to_toml(self) -> str:
         """A TOML document from which ``load`` makes an equal configuration."""
         flat, tables = [], []
-        for name, value in self.model_dump(exclude_none=True).items():
+        unused = set() if self.fleet else {"fleet", "fleet_rule"}
+        for name, value in self.model_dump(exclude_none=True, exclude=unused).items():
             if isinstance(value, dict):
-                lines = [f"{json.dumps(key)} = {json.dumps(item)}" for key, item in value.items()]
-                tables.append("\n".join([f"\n[{name}]", *lines]))
+                tables.append(_table(f"[{name}]", value))
+            elif name == "fleet":
+                tables += [_table(f"[[{name}]]", entry) for entry in value]
             else:
                 flat.append(f"{name} = {json.dumps(value)}")
         return "\n".join([*flat, *tables]) + "\n"
+
+
+def _table(heading: str, values: Mapping[str, object]) -> str:
+    lines = [f"{json.dumps(key)} = {json.dumps(item)}" for key, item in values.items()]
+    return "\n".join([f"\n{heading}", *lines])
 
 
 def options_from(texts: list[str], flag: str) -> dict[str, str]:
@@ -135,14 +162,17 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     where = f" in {path}" if path else ""
+    model: type[BaseModel] = SearchConfig
+    match first["loc"]:
+        case ("fleet", int(place), *rest):
+            name, model = ".".join(map(str, rest)), FleetEntry
+            where = f" of device {place + 1} of the fleet{where}"
     match first["type"]:
-        case "missing" if name == "target_ms":
-            return (
-                f"no target{where}: give --target-ms, the latency in ms that the network may take"
-            )
+        case "value_error":
+            return f"{path}: {first['ctx']['error']}" if path else str(first["ctx"]["error"])
         case "missing":
             return f"setting {name!r} is missing{where}"
         case "extra_forbidden":
-            known = ", ".join(SearchConfig.model_fields)
+            known = ", ".join(model.model_fields)
             return f"unknown setting {name!r}{where}; there are {known}"
     return f"setting {name!r}{where}: {first['msg'].lower()}, got {first['input']!r}"

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.candidate import FoundLatency
+from controller.candidate import Candidate, FoundLatency
 from delivery.export import Delivered, Delivery, Plan, deliver, file_json
 from delivery.gates import GateName, NotRun
 from delivery.network import Network
 from delivery.timing import Timed, check_latency
 from delivery.work_folder import put, work_folder
+from latency.fleet import FleetSource
 from latency.source import (
     ANY_PHONE,
     FileSubject,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from exporters.artifact import Artifact
     from exporters.quantize import Quantization
     from pocketnas.assembly import Assembly
+    from pocketnas.config import SearchConfig
     from search_space.architecture import Json
     from training.task import Task
 
@@ -150,12 +152,16 @@ def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> N
 
 
 def own_source(found: Found) -> str | None:
-    """The device that a network's run timed candidates on; None where that is no one device."""
+    """The device that a network's run timed candidates on; None where that is no one device.
+
+    Of a fleet's run it is the one that the network is the best for, if it was named as that.
+    """
     if found.run is None:
         return None
     from pocketnas.runs import load_config
 
-    name = load_config(found.run).latency
+    config = load_config(found.run)
+    name = next((e.latency for e in config.fleet if e.name == found.device), config.latency)
     is_device = name == HOST or (name.startswith("adb:") and name != ANY_PHONE)
     return name if is_device else None
 
@@ -204,12 +210,9 @@ def export_best(
         return
     say(f"exporting trial {index}, the best")
     target.mkdir(exist_ok=True)
-    weights = target / WEIGHTS.format(index=index)
     for stale in (*target.glob("weights*.safetensors"), target / "export.json"):
         stale.unlink(missing_ok=True)
-    if not parts.config.train_command and not _is_stand_in(best):
-        job = evaluation.job(index, best.candidate.architecture, checkpoint=str(weights))
-        evaluation.train(job)
+    keep_weights(folder, parts, evaluation, best.candidate, lambda _: None)
     architecture = best.candidate.architecture
     if parts.evaluation.timed_size is not None:
         architecture = architecture.at(parts.evaluation.timed_size)
@@ -221,25 +224,78 @@ def export_best(
         say(f"not exported: {error}")
         return
     facts = {"index": index, **exported.to_json(), "left_out": left_out, "latency": None}
-    artifact = exported.delivery.files[0].artifact
-    timed = _timed(parts.final_source, artifact, parts.config.final_preset)
-    if timed is not None:
-        from pocketnas.latency_text import facts as latency_facts
-
-        facts["latency"] = latency_facts(timed)
-        answer = Timed(artifact=artifact, on=parts.final_source.name, answer=timed)
-        gate = check_latency(artifact, answer, network.searched)
-        facts["not_run"] = [
-            each
-            for each in facts["not_run"]
-            if (each["gate"], each["file"]) != (GateName.LATENCY, artifact.path.name)
-        ]
-        if isinstance(gate, NotRun):
-            facts["not_run"].append(gate.to_json())
-        else:
-            facts["gates"].append(replace(gate, is_warning=True).to_json())
-            say(gate.text if gate.passed else f"warning: {gate.text}")
+    _time(facts, exported.delivery.files[0].artifact, parts, network.searched, best, say)
     write_whole(target / "export.json", json.dumps(facts, indent=1).encode())
+
+
+def keep_weights(
+    folder: Path,
+    parts: Assembly,
+    evaluation: Evaluation,
+    candidate: Candidate,
+    say: Callable[[str], None],
+) -> None:
+    """Train a trial's network as in the search, and keep its weights in the run's ``best``.
+
+    Nothing is done where they are there already, or the run's trainings are not ours.
+    """
+    training = candidate.training
+    is_stand_in = training is not None and bool(training.stand_in)
+    weights = folder / "best" / WEIGHTS.format(index=candidate.index)
+    if parts.config.train_command or is_stand_in or weights.is_file():
+        return
+    say(f"training trial {candidate.index} again, for its weights")
+    weights.parent.mkdir(exist_ok=True)
+    job = evaluation.job(candidate.index, candidate.architecture, checkpoint=str(weights))
+    evaluation.train(job)
+
+
+def _time(
+    facts: dict[str, Any],
+    artifact: Artifact,
+    parts: Assembly,
+    searched: FoundLatency | None,
+    best: FrontMember,
+    say: Callable[[str], None],
+) -> None:
+    """Add to ``facts`` what the file takes, on each device of a fleet, and how that compares."""
+    from pocketnas.latency_text import facts as latency_facts
+
+    source, preset = parts.final_source, parts.config.final_preset
+    if not isinstance(source, FleetSource):
+        timed = _timed(source, artifact, preset)
+        if timed is not None:
+            facts["latency"] = latency_facts(timed)
+            _compare(facts, Timed(artifact=artifact, on=source.name, answer=timed), searched, say)
+        return
+    found = {one.name: one.found for one in best.latency.devices}
+    facts["on_devices"] = []
+    for device in source.devices:
+        timed = _timed(device.source, artifact, preset)
+        if timed is not None:
+            facts["on_devices"].append({"name": device.name, **latency_facts(timed)})
+            answer = Timed(artifact=artifact, on=device.source.name, answer=timed)
+            _compare(facts, answer, found.get(device.name), say)
+
+
+def _compare(
+    facts: dict[str, Any],
+    timed: Timed,
+    searched: FoundLatency | None,
+    say: Callable[[str], None],
+) -> None:
+    """Add the gate of a file's latency in place of its not having been run."""
+    gate = check_latency(timed.artifact, timed, searched)
+    facts["not_run"] = [
+        each
+        for each in facts["not_run"]
+        if (each["gate"], each["file"]) != (GateName.LATENCY, timed.artifact.path.name)
+    ]
+    if isinstance(gate, NotRun):
+        facts["not_run"].append(gate.to_json())
+    else:
+        facts["gates"].append(replace(gate, is_warning=True).to_json())
+        say(gate.text if gate.passed else f"warning: {gate.text}")
 
 
 def _export_in(
@@ -420,8 +476,7 @@ def _of_run(found: Found) -> tuple[dict[str, Json], FoundLatency | None, Task | 
         "algorithm": config.algorithm,
         "trials": config.trials,
         "dataset": config.dataset,
-        "target_ms": config.target_ms,
-        "latency_source": config.latency,
+        **_aim_of(config, found.device),
         "created": study.created,
         "versions": dict(study.versions),
         "validation_accuracy": None if training is None else training.accuracy,
@@ -429,7 +484,7 @@ def _of_run(found: Found) -> tuple[dict[str, Json], FoundLatency | None, Task | 
     }
     at = candidate.architecture if config.size is None else candidate.architecture.at(config.size)
     is_same = at == found.architecture and found.head == _head_of(found.run)
-    searched = (candidate.final or candidate.latency) if is_same else None
+    searched = _searched(candidate, found.device) if is_same else None
     is_known = config.dataset != ANALYTIC and not config.train_command
     task = create(config.dataset) if is_known else None
     if task is not None and task.head != found.head:
@@ -444,6 +499,20 @@ def _head_of(run: Path) -> object:
     return head_of(load_config(run))
 
 
-def _is_stand_in(best: FrontMember) -> bool:
-    training = best.candidate.training
-    return training is not None and bool(training.stand_in)
+def _aim_of(config: SearchConfig, device: str) -> dict[str, Json]:
+    """Target and source of a search; of a fleet's those of the device, or of all."""
+    if not config.fleet:
+        return {"target_ms": config.target_ms, "latency_source": config.latency}
+    for entry in config.fleet:
+        if entry.name == device:
+            return {"target_ms": entry.target_ms, "latency_source": entry.latency}
+    fleet: list[Json] = [{**entry.model_dump()} for entry in config.fleet]
+    return {"fleet": fleet, "fleet_rule": config.fleet_rule}
+
+
+def _searched(candidate: Candidate, device: str) -> FoundLatency | None:
+    """What a search found a network to take: of a fleet on the one device; a load is none."""
+    found = candidate.final or candidate.latency
+    if found is None or not found.devices:
+        return found
+    return next((one.found for one in found.devices if one.name == device), None)

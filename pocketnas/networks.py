@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from exporters.exporter import NamedInput
+
+
+_FOR_DEVICE = ":best@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,18 +25,22 @@ class Found:
         head: What it ends in.
         run: The run it comes from; None if it comes from elsewhere.
         index: Of its proposal in that run; None if it comes from elsewhere.
+        device: Of the run's fleet, whose own best it was named as; else empty.
     """
 
     architecture: Architecture
     head: Head
     run: Path | None = None
     index: int | None = None
+    device: str = field(default="", compare=False)
 
 
 def resolve(
     text: str, *, size: int | None = None, classes: int | None = None, head: str = "classifier"
 ) -> Found:
     """The network that ``text`` means: ``RUN:best``, ``RUN:12``, or what the catalog resolves.
+
+    ``RUN:best@DEVICE`` is the best for one device of a run's fleet alone.
 
     Args:
         text: ARCH, as every command takes it.
@@ -49,20 +56,8 @@ def resolve(
         raise InputError(msg)
     found = _from_run(text) or _from_catalog(text)
     if classes is not None:
-        found = Found(
-            architecture=found.architecture,
-            head=Classifier(classes=classes),
-            run=found.run,
-            index=found.index,
-        )
-    if size is None:
-        return found
-    return Found(
-        architecture=found.architecture.at(size),
-        head=found.head,
-        run=found.run,
-        index=found.index,
-    )
+        found = replace(found, head=Classifier(classes=classes))
+    return found if size is None else replace(found, architecture=found.architecture.at(size))
 
 
 def example_inputs(architecture: Architecture) -> tuple[NamedInput, ...]:
@@ -92,6 +87,9 @@ def _from_catalog(text: str) -> Found:
 
 def _from_run(text: str) -> Found | None:
     folder, colon, which = text.rpartition(":")
+    if _FOR_DEVICE in text:  # whose name may have colons
+        folder, _, device = text.partition(_FOR_DEVICE)
+        which = f"best@{device}"
     if not colon or not (Path(folder) / "config.toml").is_file():
         return None
     from pocketnas.runs import trial_of

@@ -100,11 +100,15 @@ def _require_as_many(config: SearchConfig, names: Names, weighed: int) -> None:
 def _require_asked(config: SearchConfig, names: Names) -> None:
     """Raise if the source has no sessions where one of the objectives needs them."""
     wanted = [name for name in names if name in OF_SESSIONS]
-    if wanted and config.latency.startswith(PREDICTS):
+    predicts = [text for text in config.sources if text.startswith(PREDICTS)]
+    if wanted and predicts:
         msg = (
-            f"nobody tells {wanted[0]} of every network: {config.latency!r} predicts; "
+            f"nobody tells {wanted[0]} of every network: {predicts[0]!r} predicts; "
             "the sessions of a device tell it, as in --latency adb:SERIAL"
         )
+        raise InputError(msg)
+    if config.fleet and ObjectiveName.ENERGY_MJ in wanted:
+        msg = f"{ObjectiveName.ENERGY_MJ} is of one device, and this search is for a fleet"
         raise InputError(msg)
 
 

@@ -24,19 +24,20 @@ EVERY_S = 10.0
 
 
 @contextmanager
-def show_progress(trials: int, *, quiet: bool) -> Iterator[RunObserver]:
+def show_progress(trials: int, *, quiet: bool, has_loads: bool = False) -> Iterator[RunObserver]:
     """An observer for as long as the block runs; on stderr, so that stdout is the result's.
 
     Args:
         trials: How many there will be.
         quiet: Say nothing.
+        has_loads: Whether latencies are loads of a fleet, in no unit.
     """
     import sys
 
     if quiet:
         yield _Silent()
     elif not sys.stderr.isatty():
-        yield _Lines()
+        yield _Lines(has_loads=has_loads)
     else:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -44,13 +45,15 @@ def show_progress(trials: int, *, quiet: bool) -> Iterator[RunObserver]:
 
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         with NewBar(*columns, console=Console(stderr=True)) as bar:
-            yield _Bar(bar, bar.add_task("starting", total=trials))
+            task = bar.add_task("starting", total=trials)
+            yield _Bar(bar, task, has_loads=has_loads)
 
 
-def describe(progress: Progress) -> str:
+def describe(progress: Progress, *, has_loads: bool = False) -> str:
     """Best reward, front size, the front's hypervolume where others are weighed, time left."""
-    best = progress.best
-    shown = "no result yet" if best is None else f"best reward {best.reward:.4f} {_figures(best)}"
+    best, shown = progress.best, "no result yet"
+    if best is not None:
+        shown = f"best reward {best.reward:.4f} {_figures(best, has_loads=has_loads)}"
     front = f"front of {len(progress.front)}"
     if progress.box.names != DEFAULT:
         front += f" (hypervolume {progress.hypervolume:.4f})"
@@ -58,10 +61,14 @@ def describe(progress: Progress) -> str:
     return f"{shown}, {front}, {minutes}:{seconds:02d} left"
 
 
-def _figures(outcome: Evaluated) -> str:
+def _figures(outcome: Evaluated, *, has_loads: bool) -> str:
     accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
-    latency_ms = value_of(outcome.objectives, ObjectiveName.LATENCY)
-    return f"({accuracy:.2%} in {latency_ms:.4g} ms)"
+    latency = value_of(outcome.objectives, ObjectiveName.LATENCY)
+    return f"({accuracy:.2%} {_in_words(latency, has_loads=has_loads)})"
+
+
+def _in_words(latency: float, *, has_loads: bool) -> str:
+    return f"at load {latency:.4g}" if has_loads else f"in {latency:.4g} ms"
 
 
 class _Silent:
@@ -75,8 +82,9 @@ class _Silent:
 class _Lines:
     """A line now and then, and one for each failure."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_loads: bool) -> None:
         self._last = -EVERY_S
+        self._has_loads = has_loads
 
     def on_progress(self, progress: Progress) -> None:
         outcome = progress.outcome
@@ -85,7 +93,8 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= EVERY_S or progress.told == progress.trials:
             self._last = now
-            typer.echo(f"{progress.told}/{progress.trials} {describe(progress)}", err=True)
+            text = describe(progress, has_loads=self._has_loads)
+            typer.echo(f"{progress.told}/{progress.trials} {text}", err=True)
 
     def on_step(self, text: str) -> None:
         typer.echo(text, err=True)
@@ -94,9 +103,10 @@ class _Lines:
 class _Bar:
     """A bar with the best so far beside it."""
 
-    def __init__(self, bar: Bar, task: TaskID) -> None:
+    def __init__(self, bar: Bar, task: TaskID, *, has_loads: bool) -> None:
         self._bar = bar
         self._task = task
+        self._has_loads = has_loads
 
     def on_progress(self, progress: Progress) -> None:
         outcome = progress.outcome
@@ -105,15 +115,15 @@ class _Bar:
                 f"trial {outcome.proposal.index} failed: {outcome.text}", markup=False
             )
         elif isinstance(outcome, Skipped):
-            self._bar.console.print(
-                f"trial {outcome.proposal.index} not trained: {outcome.latency_ms:.4g} ms"
-            )
+            too_slow = _in_words(outcome.latency_ms, has_loads=self._has_loads)
+            self._bar.console.print(f"trial {outcome.proposal.index} not trained, {too_slow}")
         elif isinstance(outcome, Stopped):
             accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
             self._bar.console.print(
                 f"trial {outcome.proposal.index} stopped early: {accuracy:.2%} was expected of it"
             )
-        self._bar.update(self._task, completed=progress.told, description=describe(progress))
+        text = describe(progress, has_loads=self._has_loads)
+        self._bar.update(self._task, completed=progress.told, description=text)
 
     def on_step(self, text: str) -> None:
         self._bar.update(self._task, description=text)

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pocketnas import fleet_view
+from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
@@ -64,6 +66,7 @@ def _page(run: Run) -> str:
         *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
+        fleet_view.page(run),
         _exported(run),
         _profile(run),
         "<h2>Conditions of the best network's latency</h2>",
@@ -86,9 +89,9 @@ def _summary(run: Run) -> str:
     state = "finished" if run["finished"] else "not finished"
     return (
         f"{run['told']} of {config['trials']} trials, {state}. Trained on {config['dataset']}, "
-        f"timed on {config['latency']}, target {config['target_ms']:g} ms, {config['reward']} "
-        f"reward, seed {config['seed']}. Objectives: {', '.join(run['objectives'])}. "
-        f"Hypervolume {run['hypervolume']:.4f} of {run['hypervolume_box']}."
+        f"timed on {fleet_view.timed_on(config)}, seed {config['seed']}. Objectives: "
+        f"{', '.join(run['objectives'])}. Hypervolume {run['hypervolume']:.4f} of "
+        f"{run['hypervolume_box']}."
     )
 
 
@@ -142,10 +145,11 @@ def _saving(run: Run) -> list[str]:
 def _front_chart(run: Run) -> tuple[str, Figure]:
     from plotly import graph_objects
 
-    trials, front = _evaluated(run), run["front"]
-    figure = graph_objects.Figure(layout=_layout("latency, ms", "accuracy"))
+    trials, front, unit = _evaluated(run), run["front"], unit_of(run["config"])
+    latency = "load" if unit.key == "load" else "latency_ms"
+    figure = graph_objects.Figure(layout=_layout(unit.axis, "accuracy"))
     figure.add_scatter(
-        x=[trial["latency"]["latency_ms"] for trial in trials],
+        x=[trial["latency"][latency] for trial in trials],
         y=[trial["accuracy"] for trial in trials],
         text=[f"trial {trial['index']}, reward {trial['reward']:.4f}" for trial in trials],
         mode="markers",
@@ -165,15 +169,15 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
             name="stopped early, expected",
         )
     figure.add_scatter(
-        x=[member["predicted_ms"] for member in front],
+        x=[member[f"predicted_{unit.key}"] for member in front],
         y=[member["accuracy"] for member in front],
         text=[f"trial {member['index']}" for member in front],
         mode="lines+markers" if not further(run["objectives"]) else "markers",
         line={"color": "#1f6f43", "shape": "hv"},
         name="front",
     )
-    figure.add_vline(x=run["config"]["target_ms"], line={"dash": "dash", "color": "#b3472d"})
-    return "Accuracy against latency", figure
+    figure.add_vline(x=unit.target, line={"dash": "dash", "color": "#b3472d"})
+    return f"Accuracy against {'load' if unit.key == 'load' else 'latency'}", figure
 
 
 def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
@@ -223,18 +227,22 @@ def _reward_chart(run: Run) -> tuple[str, Figure]:
 def _prediction_chart(run: Run) -> tuple[str, Figure]:
     from plotly import graph_objects
 
-    pairs = [member for member in run["front"] if member["measured_ms"] is not None]
+    unit = unit_of(run["config"])
+    predicted_key, measured_key = f"predicted_{unit.key}", f"measured_{unit.key}"
+    pairs = [member for member in run["front"] if member[measured_key] is not None]
     figure = graph_objects.Figure(
-        layout=_layout("predicted in the search, ms", "measured at the end, ms")
+        layout=_layout(
+            f"predicted in the search, {unit.name}", f"measured at the end, {unit.name}"
+        )
     )
     if pairs:
-        measured = [member["measured_ms"] for member in pairs]
+        measured = [member[measured_key] for member in pairs]
         span = [min(measured), max(measured)]
         figure.add_scatter(
-            x=[member["predicted_ms"] for member in pairs],
+            x=[member[predicted_key] for member in pairs],
             y=measured,
             text=[f"trial {member['index']}" for member in pairs],
-            error_y=_error_bars(pairs),
+            error_y=_error_bars(pairs, unit.key),
             mode="markers",
             marker={"color": "#1f6f43", "size": 8},
             name="front",
@@ -244,15 +252,16 @@ def _prediction_chart(run: Run) -> tuple[str, Figure]:
         )
     else:
         figure.add_annotation(text="nothing was measured again: no device", showarrow=False)
-    return "Predicted against measured latency", figure
+    return f"Predicted against measured {'load' if unit.key == 'load' else 'latency'}", figure
 
 
-def _error_bars(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _error_bars(pairs: Sequence[Mapping[str, Any]], unit: str) -> dict[str, Any]:
+    low, middle, high = f"ci_low_{unit}", f"measured_{unit}", f"ci_high_{unit}"
     return {
         "type": "data",
         "symmetric": False,
-        "array": [m["latency"]["ci_high_ms"] - m["measured_ms"] for m in pairs],
-        "arrayminus": [m["measured_ms"] - m["latency"]["ci_low_ms"] for m in pairs],
+        "array": [member["latency"][high] - member[middle] for member in pairs],
+        "arrayminus": [member[middle] - member["latency"][low] for member in pairs],
     }
 
 
@@ -270,27 +279,30 @@ def _front_table(run: Run) -> str:
     if not run["front"]:
         return "<p>No network was evaluated.</p>"
     others = further(run["objectives"])
+    unit = unit_of(run["config"])
     head = (
         "trial",
         "accuracy",
         "reward",
-        "predicted ms",
-        "measured ms",
+        f"predicted {unit.name}",
+        f"measured {unit.name}",
         "95 % interval",
         *others,
+        *map(html.escape, fleet_view.device_columns(run)),
         "verdict",
     )
     rows = []
     for member in run["front"]:
-        latency, measured = member["latency"], member["measured_ms"]
+        latency, measured = member["latency"], member[f"measured_{unit.key}"]
         cells = (
             str(member["index"]),
             f"{member['accuracy']:.2%}",
             f"{member['reward']:.4f}",
-            f"{member['predicted_ms']:.4g}",
+            f"{member[f'predicted_{unit.key}']:.4g}",
             "-" if measured is None else f"{measured:.4g}",
-            f"{latency['ci_low_ms']:.4g} to {latency['ci_high_ms']:.4g}",
+            f"{latency[f'ci_low_{unit.key}']:.4g} to {latency[f'ci_high_{unit.key}']:.4g}",
             *(figure_text(member["objectives"][name]) for name in others),
+            *fleet_view.device_cells(member),
             latency["verdict"],
         )
         mark = ' class="best"' if member["index"] == run["best"]["index"] else ""
@@ -339,9 +351,18 @@ def _profile(run: Run) -> str:
 
 def _conditions(run: Run) -> str:
     best = run["best"]
-    conditions = None if best is None else best["latency"]["conditions"]
+    if best is not None and "devices" in best["latency"]:
+        return "".join(
+            f"<h3>{html.escape(each['name'])}</h3>"
+            f"{_conditions_on(each['latency']['conditions'], each['latency']['source'])}"
+            for each in best["latency"]["devices"]
+        )
+    found = None if best is None else best["latency"]["conditions"]
+    return _conditions_on(found, ", ".join(fleet_view.sources(run["config"])))
+
+
+def _conditions_on(conditions: Mapping[str, Any] | None, source: str) -> str:
     if conditions is None:
-        source = run["config"]["latency"]
         return f"<p>From {html.escape(source)}: no device was timed.</p>"
     return _definitions(conditions)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from controller import run_folder
 from controller.evaluation import Evaluation
-from controller.finish import best, measure_front
+from controller.finish import FrontMember, best, measure_front
+from controller.fleet import device_results
 from controller.prediction_check import PredictionCheck
 from controller.progress import Observer
 from controller.search import Search
@@ -141,20 +142,32 @@ def _run(folder: Path, parts: Assembly, study: Study, observer: RunObserver) -> 
     search.run()
     observer.on_step("measuring the front again")
     final = Evaluation(parts.evaluation, parts.final_source, parts.executor, parts.reward, study)
-    for found in measure_front(study, final, parts.config.final_preset):
+    also = _best_for_devices(study, parts)
+    for found in measure_front(study, final, parts.config.final_preset, also=also):
         if isinstance(found, LatencyFailure):
             observer.on_step(f"front: {found.text}")
         else:
-            observer.on_step(f"front: {found.latency_ms:.4g} ms, {found.verdict}")
+            observer.on_step(f"front: {found.in_words}, {found.verdict}")
     _say_use(parts.source, observer)
     check = PredictionCheck.of(study.candidates())
     if check is not None and check.alarm:
         observer.on_step(f"warning: {check.alarm}")
     chosen = best(study, parts.reward, parts.evaluation.objectives)
     if chosen is not None:
-        from pocketnas.exported import export_best
+        from pocketnas.exported import export_best, keep_weights
 
         export_best(folder, parts, evaluation, chosen, observer.on_step)
+        for index in _best_for_devices(study, parts):
+            keep_weights(folder, parts, evaluation, study.candidate(index), observer.on_step)
+
+
+def _best_for_devices(study: Study, parts: Assembly) -> tuple[int, ...]:
+    """The best trial for each device of a fleet alone, each once; none without a fleet."""
+    if not parts.config.fleet:
+        return ()
+    results = device_results(tuple(study.candidates()), parts.reward)
+    found = (result.best.candidate.index for result in results if result.best is not None)
+    return tuple(dict.fromkeys(found))
 
 
 def _say_use(source: LatencySource, observer: RunObserver) -> None:
@@ -171,15 +184,19 @@ def _say_use(source: LatencySource, observer: RunObserver) -> None:
 
 
 def trial_of(folder: Path, which: str) -> Found:
-    """The network of ``RUN:best`` or ``RUN:12``, at the size that is timed.
+    """The network of ``RUN:best``, ``RUN:best@DEVICE`` or ``RUN:12``, at the size that is timed.
 
     Raises:
-        InputError: If the run has no such trial.
+        InputError: If the run has no such trial, or no such device.
     """
     config = load_config(folder)
     study = open_study(folder, config)
-    if which == "best":
+    named, at, device = which.partition("@")
+    if named == "best" and at:
+        chosen = _best_for(device, study, config)
+    elif named == "best":
         chosen = best(study, reward_of(config), objectives_of(config))
+    if named == "best":
         if chosen is None:
             msg = f"the run {str(folder)!r} has no best network: none was evaluated yet"
             raise InputError(msg)
@@ -198,4 +215,20 @@ def trial_of(folder: Path, which: str) -> Found:
         head=head_of(config),
         run=folder,
         index=candidate.index,
+        device=device,
     )
+
+
+def _best_for(device: str, study: Study, config: SearchConfig) -> FrontMember | None:
+    """The best for one device of a run's fleet alone; None if nothing was evaluated.
+
+    Raises:
+        InputError: If there is no fleet, or no such device in it.
+    """
+    names = [entry.name for entry in config.fleet]
+    if device not in names:
+        there = f"there is {', '.join(names)}" if names else "it was no search for a fleet"
+        msg = f"the run has no device {device!r}: {there}"
+        raise InputError(msg)
+    results = device_results(tuple(study.candidates()), reward_of(config))
+    return next((result.best for result in results if result.name == device), None)

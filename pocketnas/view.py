@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
 from exporters.artifact import STAND_IN_INT8, Precision
+from pocketnas.fleet_view import fleet_facts, load_facts, unit_of
+from search_space.architecture import Json
 from workspace.errors import InputError
 
 
@@ -38,7 +40,8 @@ def view(folder: Path) -> dict[str, Any]:
     config = tomllib.loads(path.read_text(encoding="utf-8"))
     database = config.get("database", "")
     study = Study(database, str(folder.resolve())) if database else Study.in_folder(folder)
-    reward = Reward(mode=RewardMode(config["reward"]), target_ms=config["target_ms"])
+    unit = unit_of(config)
+    reward = Reward(mode=RewardMode(config["reward"]), target_ms=unit.target)
     names = parse(config["objectives"]) if "objectives" in config else DEFAULT
     summary = summarize(study, reward, names)
     study.close()
@@ -47,6 +50,7 @@ def view(folder: Path) -> dict[str, Any]:
         "created": summary.created,
         "versions": dict(summary.versions),
         "config": config,
+        "unit": unit.key,
         "trials": [_trial(candidate) for candidate in summary.trials],
         "told": summary.told,
         "repeated": summary.repeated,
@@ -58,7 +62,8 @@ def view(folder: Path) -> dict[str, Any]:
         "saving": _saving(summary.saving),
         "objectives": list(names),
         "hypervolume": summary.hypervolume,
-        "hypervolume_box": summary.box.text,
+        "hypervolume_box": summary.box.text(load=unit.key == "load"),
+        "fleet": fleet_facts(config, summary.devices, _member),
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),
         "exported": _kept(folder, "export.json"),
@@ -109,6 +114,8 @@ def _trial(candidate: Candidate) -> dict[str, Any]:
 def _latency(found: FoundLatency | None) -> dict[str, Any] | None:
     if found is None:
         return None
+    if found.devices:
+        return load_facts(found, _latency)
     shown: dict[str, Any] = {
         "latency_ms": found.latency_ms,
         "predicted_ms": None if found.predicted is None else found.predicted.latency_ms,
@@ -131,14 +138,15 @@ def _latency(found: FoundLatency | None) -> dict[str, Any] | None:
 
 
 def _member(member: FrontMember) -> dict[str, Any]:
+    unit = "load" if member.predicted.devices else "ms"
     return {
         "index": member.candidate.index,
         "key": member.candidate.key,
         "accuracy": member.accuracy,
         "reward": member.reward,
         "objectives": _objectives(member.objectives),
-        "predicted_ms": member.predicted.latency_ms,
-        "measured_ms": None if member.measured is None else member.measured.latency_ms,
+        f"predicted_{unit}": member.predicted.latency_ms,
+        f"measured_{unit}": None if member.measured is None else member.measured.latency_ms,
         "latency": _latency(member.latency),
     }
 
@@ -165,11 +173,19 @@ def _stand_ins(candidates: Sequence[Candidate]) -> list[str]:
     for candidate in candidates:
         if candidate.training is not None:
             found[candidate.training.stand_in] = None
-        measured = (candidate.latency and candidate.latency.measurement) or {}
-        conditions = measured.get("conditions")
-        if isinstance(conditions, dict):
+        for conditions in _conditions(candidate.latency):
             for name in ("device_stand_in", "runner_stand_in"):
                 found[str(conditions.get(name, ""))] = None
             if conditions.get("precision") == Precision.INT8:  # before anything is calibrated
                 found[STAND_IN_INT8] = None
     return [text for text in found if text]
+
+
+def _conditions(found: FoundLatency | None) -> Iterator[dict[str, Json]]:
+    """Under which a latency was measured, on each device where there are several."""
+    if found is None:
+        return
+    for one in [each.found for each in found.devices] or [found]:
+        conditions = (one.measurement or {}).get("conditions")
+        if isinstance(conditions, dict):
+            yield conditions

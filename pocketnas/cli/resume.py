@@ -17,7 +17,8 @@ def resume(run: Run, *, as_json: AsJson = False) -> None:
     from pocketnas.cli.show import print_run
     from pocketnas.progress import show_progress
 
-    trials = runs.load_config(run).trials
-    with tell_how_to_resume(run), show_progress(trials, quiet=as_json) as observer:
+    config = runs.load_config(run)
+    showing = show_progress(config.trials, quiet=as_json, has_loads=bool(config.fleet))
+    with tell_how_to_resume(run), showing as observer:
         runs.resume(run, observer)
     print_run(run, as_json=as_json)

@@ -21,7 +21,8 @@ def search(
     ] = None,
     *,
     target_ms: Annotated[
-        float | None, typer.Option(help="Latency the network may take, in ms (required).")
+        float | None,
+        typer.Option(help="Latency the network may take, in ms (required without --fleet)."),
     ] = None,
     latency: Annotated[
         Text,
@@ -35,8 +36,26 @@ def search(
     final_on: Annotated[
         Text,
         typer.Option(
-            help="What times the front at the end: a device, where candidates are predicted.",
+            help="What times the front at the end: a device, where candidates are predicted "
+            "(of a fleet, final_on of its [[fleet]] entries).",
             show_default="--latency",
+        ),
+    ] = None,
+    fleet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]SOURCE@TARGET_MS[*WEIGHT]",
+            help="One of several devices, instead of --latency and --target-ms, e.g. "
+            "'old=adb:SERIAL@80'; repeated for each. Every network is timed on all.",
+        ),
+    ] = None,
+    fleet_rule: Annotated[
+        Text,
+        typer.Option(
+            help="What counts of a fleet's loads (latency over its device's target): worst, the "
+            "largest; weighted, their mean; each, the mean of the devices' rewards, where each "
+            "device will have a network of its own.",
+            show_default="worst",
         ),
     ] = None,
     dataset: Annotated[
@@ -218,9 +237,11 @@ def search(
       pocketnas search --latency adb:any --dataset fashion-mnist --target-ms 2 --trials 200
       pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
         --dataset analytic-standin --trials 500
+      pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
     """
     from pocketnas.cli.show import print_run
     from pocketnas.config import SearchConfig, options_from
+    from pocketnas.fleet import entries_from
     from pocketnas.progress import show_progress
     from pocketnas.runs import new_folder, start
 
@@ -230,6 +251,8 @@ def search(
             "target_ms": target_ms,
             "latency": latency,
             "final_on": final_on,
+            "fleet": entries_from(fleet, "--fleet") if fleet else None,
+            "fleet_rule": fleet_rule,
             "dataset": dataset,
             "space": space,
             "space_options": options_from(space_option or [], "--space-option"),
@@ -261,7 +284,8 @@ def search(
         },
     )
     folder = run or new_folder(Path("runs"))
-    with tell_how_to_resume(folder), show_progress(settings.trials, quiet=as_json) as observer:
+    showing = show_progress(settings.trials, quiet=as_json, has_loads=bool(settings.fleet))
+    with tell_how_to_resume(folder), showing as observer:
         start(folder, settings, observer)
     print_run(folder, as_json=as_json)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.replay import Run
 from pocketnas.objective_text import figure_text, further
+
+if TYPE_CHECKING:
+    from pocketnas.fleet_view import Unit
 
 LONGEST_FRONT = 12
 """Rows of the front that are shown as text."""
@@ -42,19 +45,25 @@ def print_run(run: Path, *, as_json: bool) -> None:
 
 
 def _print_header(facts: dict[str, Any]) -> None:
+    from pocketnas.fleet_view import timed_on, told_of_load
+
     config = facts["config"]
     state = "finished" if facts["finished"] else "not finished"
     typer.echo(
         f"{facts['run']}: {facts['told']} of {config['trials']} trials, {state}; "
         f"{config['algorithm']} in {config['space']}, {config['dataset']} against "
-        f"{config['latency']}, target {config['target_ms']:g} ms ({config['reward']})"
+        f"{timed_on(config)}"
     )
+    if facts["fleet"] is not None:
+        typer.echo(f"  {told_of_load(facts)}")
     for stand_in in facts["stand_ins"]:
         typer.echo(f"  stand-in: {stand_in}")
 
 
 def _print_front(facts: dict[str, Any]) -> None:
-    front, best = facts["front"], facts["best"]
+    from pocketnas.fleet_view import device_columns, unit_of
+
+    front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
         typer.echo("no network was evaluated yet")
         return
@@ -63,16 +72,17 @@ def _print_front(facts: dict[str, Any]) -> None:
     of = "" if names == ["accuracy", "latency_ms"] else f" of {', '.join(names)}"
     typer.echo(f"front{of} of {len(front)}, {len(shown)} with the highest reward, fastest first:")
     others = further(names)
-    rows = [
-        _row(member, best, others)
-        for member in sorted(shown, key=lambda member: member["predicted_ms"])
-    ]
-    head = ("trial", "accuracy", "reward", "predicted ms", "measured ms", *others, "verdict")
-    print_table(head, rows)
+    ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
+    head = ("trial", "accuracy", "reward", f"predicted {unit.name}", f"measured {unit.name}")
+    print_table(
+        (*head, *others, *device_columns(facts), "verdict"),
+        [_row(each, best, unit, others) for each in ordered],
+    )
     if all(member["index"] != best["index"] for member in front):
+        taken = best["latency"].get("load", best["latency"].get("latency_ms"))
         typer.echo(
             f"best for the target, not on this front: trial {best['index']}, "
-            f"{best['accuracy']:.2%} in {best['latency']['latency_ms']:.4g} ms"
+            f"{best['accuracy']:.2%} at {unit.figure(taken)}"
         )
     typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")
     for label, members in _labels(shown).items():
@@ -80,6 +90,17 @@ def _print_front(facts: dict[str, Any]) -> None:
     _print_predictions(facts["predictions"])
     if facts["ranking"] is not None:
         typer.echo(facts["ranking"]["sentence"])
+    _print_devices(facts)
+
+
+def _print_devices(facts: dict[str, Any]) -> None:
+    """Each device's own best network, where the search was for a fleet."""
+    if facts["fleet"] is None:
+        return
+    from pocketnas.fleet_view import device_rows, told_of_each
+
+    typer.echo(f"{told_of_each(facts)}:")
+    print_table(*device_rows(facts))
 
 
 def _labels(front: Sequence[dict[str, Any]]) -> Counter[str]:
@@ -98,22 +119,24 @@ def _print_predictions(check: dict[str, Any] | None) -> None:
         typer.echo(f"  warning: {check['alarm']}")
 
 
-def _row(member: dict[str, Any], best: dict[str, Any], others: Sequence[str]) -> tuple[str, ...]:
+def _row(
+    member: dict[str, Any], best: dict[str, Any], unit: Unit, others: Sequence[str]
+) -> tuple[str, ...]:
+    from pocketnas.fleet_view import device_cells
+
     mark = " best" if member["index"] == best["index"] else ""
-    measured = member["measured_ms"]
+    measured = member[f"measured_{unit.key}"]
     latency = member["latency"]
-    interval = (
-        f"{measured:.4g} [{latency['ci_low_ms']:.4g}, {latency['ci_high_ms']:.4g}]"
-        if (measured is not None)
-        else "-"
-    )
+    low, high = latency[f"ci_low_{unit.key}"], latency[f"ci_high_{unit.key}"]
+    interval = f"{measured:.4g} [{low:.4g}, {high:.4g}]" if (measured is not None) else "-"
     return (
         f"{member['index']}{mark}",
         f"{member['accuracy']:.2%}",
         f"{member['reward']:.4f}",
-        f"{member['predicted_ms']:.4g}",
+        f"{member[f'predicted_{unit.key}']:.4g}",
         interval,
         *(figure_text(member["objectives"][name]) for name in others),
+        *device_cells(member),
         latency["verdict"],
     )
 
@@ -130,8 +153,8 @@ def _print_export(facts: dict[str, Any]) -> None:
         return
     typer.echo(f"exported trial {exported['index']}: {exported['path']}")
     typer.echo(f"  {exported['bytes']:,} bytes, weights {exported['weights']}")
-    latency = exported["latency"]
-    if latency is not None:
+    timed = [exported["latency"], *exported.get("on_devices", [])]
+    for latency in [each for each in timed if each is not None]:
         typer.echo(
             f"  the file takes {latency['median_ms']:.4g} ms, 95 % interval "
             f"{latency['ci_low_ms']:.4g} to {latency['ci_high_ms']:.4g} ms, {latency['verdict']} "

@@ -56,7 +56,7 @@ def test_without_the_latency_the_front_is_another_and_the_best_is_still_that_for
     assert summary.front == front(study, lab.reward, names)
     most = max(losses_of(one.outcome.objectives, names)[1] for one in found)
     assert summary.box.worst == (0.0, most)
-    assert f"at {most:,.0f} parameters (the most of any trial)" in summary.box.text
+    assert f"at {most:,.0f} parameters (the most of any trial)" in summary.box.text()
 
 
 def test_what_is_measured_at_the_end_is_the_front_and_that_on_which_the_best_is(lab):
