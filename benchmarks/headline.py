@@ -107,8 +107,7 @@ class Plan:
     def rate_jobs(self) -> dict[float, list[Job]]:
         """Trainings by learning rate."""
         networks = [Baseline(family=f, width=w) for f, w in self.rate_widths.items()]
-        rates = self.rates if len(self.rates) > 1 else ()
-        return {rate: [self.job(one, rate, RATE_SEED) for one in networks] for rate in rates}
+        return {rate: [self.job(one, rate, RATE_SEED) for one in networks] for rate in self.rates}
 
     def job(self, network: Network, rate: float, seed: int, folder: Path | None = None) -> Job:
         """A training by the one recipe; the first seed leaves its weights in ``folder``."""
@@ -144,8 +143,8 @@ FULL = Plan(
 
 QUICK = Plan(
     widths=dict.fromkeys(Family, (0.25, 0.5)),
-    rate_widths=dict.fromkeys(Family, 0.25),
-    rates=(0.01,),
+    rate_widths={Family.MOBILENET_V2: 0.25},
+    rates=(0.005, 0.01),
     samples=2_560,
     seeds=2,
     target_widths=(0.35,),
@@ -164,8 +163,6 @@ def chosen_rate(plan: Plan, log: Log, say: Say) -> float:
     Raises:
         OperationError: If trainings diverged at every rate.
     """
-    if not plan.rate_jobs:
-        return plan.rates[0]
     jobs = [job for own in plan.rate_jobs.values() for job in own]
     results = dict(zip(jobs, train(jobs, log, say, processes=LANES), strict=True))
     means = {

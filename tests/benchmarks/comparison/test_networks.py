@@ -88,3 +88,13 @@ def test_keys_and_names_tell_networks_apart(own):
     everything = [*SMALLEST, Baseline(family=Family.MOBILENET_V2, width=0.5), own]
     assert len({one.key for one in everything}) == len({one.name for one in everything}) == 5
     assert SMALLEST[0].name == "mobilenetv2@0.25"
+
+
+def test_scores_are_of_one_size_at_first_however_wide_the_last_layer_is(own):
+    for network in (*SMALLEST, own):
+        *_, last = (
+            part for part in network.build(HEAD, 0).modules() if isinstance(part, torch.nn.Linear)
+        )
+        limit = last.in_features**-0.5
+        assert 0.9 * limit < last.weight.abs().max().item() <= limit
+        assert not last.bias.any()
