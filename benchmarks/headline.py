@@ -129,7 +129,7 @@ FULL = Plan(
         Family.MOBILENET_V3_SMALL: 0.5,
         Family.MOBILENET_V4_CONV_SMALL: 0.35,
     },
-    rates=(0.003, 0.01, 0.03),
+    rates=(0.006, 0.012, 0.024),
     samples=300_000,
     seeds=2,
     target_widths=(0.35, 0.5),
