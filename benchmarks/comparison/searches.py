@@ -77,7 +77,15 @@ def searched(folder: Path, config: SearchConfig, count: int, say: Say) -> list[C
 
 def _search(parts: Assembly, study: Study, say: Say) -> None:
     evaluation = Evaluation(parts.evaluation, parts.source, parts.executor, parts.reward, study)
-    Search(parts.settings, parts.space, parts.algorithm, evaluation, study, Told(say)).run()
+    Search(
+        parts.settings,
+        parts.space,
+        parts.algorithm,
+        evaluation,
+        study,
+        Told(say),
+        stopping=parts.stopping,
+    ).run()
 
 
 @contextmanager
