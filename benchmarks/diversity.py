@@ -5,10 +5,11 @@ Table 6 of MnasNet's paper (arXiv 1807.11626) in small. Of the 729 networks of
 validation split, mean of two seeds; multiply-adds, their median as the target). Beside it stands
 the same network, its depth, widths and strides kept, with every block one type: MBConv of
 expansion 3 or 6, kernel 3 or 5, identity skips and no squeeze-excitation. All five are trained
-anew on 60,000 images of Fashion-MNIST with five seeds, the same for all, and timed together on
-this computer. ``differences`` are of the found network less the other: ``accuracy`` on the test
-split (points) and ``reward`` (as above, on the test split) with 95 % intervals of paired seeds
-(Student's t), ``latency_ratio`` of the other over the found with its interval.
+anew on 60,000 images of Fashion-MNIST with five seeds, the same for all, from weights that
+``comparison/networks.py`` draws, and timed together on this computer. ``differences`` are of the
+found network less the other: ``accuracy`` on the test split (points) and ``reward`` (as above, on
+the test split) with 95 % intervals of paired seeds (Student's t), ``latency_ratio`` of the other
+over the found with its interval.
 
 Needs the extra ``train``. Run: ``python benchmarks/diversity.py [--quick] [--log FOLDER]`` on a
 computer with nothing else to do; one JSON object comes last on stdout. A run that was stopped

@@ -19,6 +19,9 @@ def compared(
 ) -> dict[str, object]:
     """Speed-ups and gains of ours against each front, with intervals.
 
+    Means are over those of ours that a front reaches by what was found; where it does not reach
+    one of them in a draw of the bootstrap, its nearer end counts.
+
     Args:
         networks: By name.
         ours: Names of ours.
