@@ -1,0 +1,80 @@
+"""How long the stages of a comparison will take on this computer, and how long they have taken."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.comparison.log import Log
+from latency.presets import preset
+
+if TYPE_CHECKING:
+    from torch import nn
+
+EVALUATED = 20_000 / 3
+"""Validation and test split in training images: forward alone takes about a third."""
+
+_START_S = 0.3
+"""Of a session's process, with its share of the sentinel's."""
+
+
+class Hours:
+    """Wall-clock time of all runs on one log, noted as they go, so that a killed run counts too.
+
+    Args:
+        log: Where it is kept.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._began = time.monotonic()
+        self._name = f"{time.time():.3f}"
+        self.note()
+
+    @property
+    def here(self) -> float:
+        """Of this run so far."""
+        return (time.monotonic() - self._began) / 3600
+
+    @property
+    def total(self) -> float:
+        """Of all runs so far."""
+        self.note()
+        found = (self._log.find(name) for name in self._log.keys)
+        return sum(float(str(facts["hours"])) for facts in found if facts)
+
+    def note(self) -> None:
+        """Keep how long this run has taken so far."""
+        self._log.add(self._name, {"hours": round(self.here, 5)})
+
+
+def timing_s(name: str) -> float:
+    """What the sessions of one network take, about, with process starts and the sentinel."""
+    protocol = preset(name)
+    sessions = (protocol.sessions_min + protocol.sessions_max) / 2
+    return sessions * (protocol.warmup_min_s + protocol.timed_min_s + _START_S)
+
+
+def seconds_a_sample(module: nn.Module, size: int) -> float:
+    """CPU time of training on one thread, from the fastest of three steps of 64 grey images.
+
+    Args:
+        module: Any classifier; changed by the steps.
+        size: Of the images, in pixels.
+    """
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(1)
+    module = module.train().to(memory_format=torch.channels_last)
+    images = torch.zeros(64, 1, size, size).contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(64, dtype=torch.long)
+    optimizer = torch.optim.AdamW(module.parameters())
+    taken = []
+    for _ in range(4):
+        began = time.process_time()
+        optimizer.zero_grad()
+        functional.cross_entropy(module(images), labels).backward()
+        optimizer.step()
+        taken.append(time.process_time() - began)
+    return min(taken[1:]) / 64
