@@ -70,14 +70,14 @@ class Front:
             ValueError: If there are none.
         """
         points = [
-            FrontPoint(index=number, accuracy=place.accuracy, latency_ms=place.latency_ms)
+            FrontPoint(index=number, losses=(-place.accuracy, place.latency_ms))
             for number, place in enumerate(places)
         ]
         if not points:
             msg = "a front needs at least one network, got none"
             raise ValueError(msg)
-        kept = (Place(accuracy=p.accuracy, latency_ms=p.latency_ms) for p in front_of(points))
-        return cls(tuple(kept))
+        kept = (point.losses for point in front_of(points))
+        return cls(tuple(Place(accuracy=-loss, latency_ms=time_ms) for loss, time_ms in kept))
 
     def accuracy_at(self, latency_ms: float) -> Reading:
         """The accuracy that the front has at a latency."""
