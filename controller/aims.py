@@ -17,6 +17,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Protocol
 
 from controller.algorithm import Evaluated, Goal, Skipped
+from controller.earlier import ACCURACY, LATENCY, REWARD, Known
 from controller.expected_improvement import hypervolume_improvement, log_improvement
 from controller.figure_model import FigureModel
 from controller.pareto import FrontPoint, with_point
@@ -29,9 +30,6 @@ if TYPE_CHECKING:  # a tenth of a second to import
 
     Array = NDArray[np.float64]
     Codes = NDArray[np.int64]
-
-ACCURACY, LATENCY = "accuracy", "latency_ms"
-"""Names of the objectives that a reward, and a front, are of."""
 
 _PARENTS = 12
 """Points from which candidates are made, where there is no front."""
@@ -71,6 +69,10 @@ class Aim(Protocol):
         """Take in an outcome."""
         ...
 
+    def inform(self, known: Known) -> None:
+        """Take in what is known of a point that was not evaluated."""
+        ...
+
     def worth(self, points: Sequence[Point]) -> list[float]:
         """How much points tell of where to look; larger is more."""
         ...
@@ -97,10 +99,18 @@ class _ByReward(ABC):
 
     def __init__(self) -> None:
         self._rewards: dict[Point, float] = {}
+        self._hearsay: dict[Point, float] = {}
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``; a reward, however it was found, says where it may be worth looking."""
+        figure = known.figure(REWARD)
+        if figure is not None:
+            self._hearsay[known.point] = figure.value
 
     def worth(self, points: Sequence[Point]) -> list[float]:
         """See ``Aim``."""
-        return [self._rewards.get(point, -1e9) for point in points]
+        known = {**self._hearsay, **self._rewards}
+        return [known.get(point, -1e9) for point in points]
 
     def parents(self) -> list[Point]:
         """See ``Aim``."""
@@ -145,6 +155,11 @@ class RewardAim(_ByReward):
         else:
             value = min([outcome.bound, *self._rewards.values()])
             self._model.learn(outcome.proposal.point, value)
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``."""
+        super().inform(known)
+        _teach(self._model, known, REWARD)
 
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``."""
@@ -193,6 +208,11 @@ class _Modelled(ABC):
         self._latency.learn(point, latency)
         self._take(outcome, accuracy, latency)
 
+    def inform(self, known: Known) -> None:
+        """See ``Aim``."""
+        _teach(self._accuracy, known, ACCURACY)
+        _teach(self._latency, known, LATENCY, turned=-1.0)
+
     @abstractmethod
     def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
         """Keep what the aim needs beside its models; a latency is negative."""
@@ -211,6 +231,11 @@ class KnownRewardAim(_ByReward, _Modelled):
         _Modelled.__init__(self, noise)
         self._reward = reward
         self._factors: dict[Point, float] = {}
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``."""
+        _ByReward.inform(self, known)
+        _Modelled.inform(self, known)
 
     def _take(self, outcome: Evaluated, accuracy: float, latency: float) -> None:
         del accuracy
@@ -245,6 +270,7 @@ class KnownRewardAim(_ByReward, _Modelled):
         return {
             point: (mean * self._factors[point], deviation * self._factors[point])
             for point, (mean, deviation) in self._accuracy.at_known().items()
+            if point in self._factors
         }
 
 
@@ -323,6 +349,13 @@ def _figures(outcome: Evaluated) -> tuple[float, float]:
         msg = f"accuracy is to be large and latency small, got {outcome.objectives}"
         raise ValueError(msg)
     return accuracy.value, -latency.value
+
+
+def _teach(model: FigureModel, known: Known, name: str, turned: float = 1.0) -> None:
+    """Have a model learn a figure, if it is known, times ``turned``."""
+    figure = known.figure(name)
+    if figure is not None:
+        model.learn(known.point, turned * figure.value, figure.fidelity)
 
 
 def _told(deviation: Array, noise: Array | float) -> Array:

@@ -40,6 +40,7 @@ class SearchConfig(BaseModel):
     trials: Positive = 100
     constraints: list[str] = Field(default_factory=list)
     confirm: Annotated[int, Field(ge=0)] = 0
+    warm_start: list[str] = Field(default_factory=list)
     seed: int = 0
     window: Positive = 4
     mode: Literal["ordered", "asynchronous"] = "ordered"

@@ -17,6 +17,7 @@ from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
 from exporters.artifact import STAND_IN_INT8, Precision
+from pocketnas import warm_start
 from workspace.errors import InputError
 
 
@@ -37,12 +38,14 @@ def view(folder: Path) -> dict[str, Any]:
     study = Study(database, str(folder.resolve())) if database else Study.in_folder(folder)
     reward = Reward(mode=RewardMode(config["reward"]), target_ms=config["target_ms"])
     summary = summarize(study, reward)
+    earlier = warm_start.known_by(study.config)
     study.close()
     return {
         "run": str(folder),
         "created": summary.created,
         "versions": dict(summary.versions),
         "config": config,
+        "warm_start": [run.said for run in earlier.runs],
         "trials": [_trial(candidate) for candidate in summary.trials],
         "told": summary.told,
         "repeated": summary.repeated,

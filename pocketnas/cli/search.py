@@ -92,6 +92,14 @@ def search(
             show_default="0",
         ),
     ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start with what an earlier run in the same space found, on another device or "
+            "data set too; may be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
     run: Annotated[
         Path | None,
@@ -202,6 +210,7 @@ def search(
             "trials": trials,
             "constraints": constraint or None,
             "confirm": confirm,
+            "warm_start": warm_start or None,
             "seed": seed,
             "size": size,
             "train_size": train_size,

@@ -46,6 +46,8 @@ def _print_header(facts: dict[str, Any]) -> None:
         f"{config['algorithm']} in {config['space']}, {config['dataset']} against "
         f"{config['latency']}, target {config['target_ms']:g} ms ({config['reward']})"
     )
+    for said in facts["warm_start"]:
+        typer.echo(f"  {said}")
     for stand_in in facts["stand_ins"]:
         typer.echo(f"  stand-in: {stand_in}")
 
