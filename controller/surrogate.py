@@ -43,8 +43,9 @@ _LED = 8
 _CLIMBS, _NEIGHBOURS = 2, 16
 """Times that the best candidate is changed in one decision, and in how many ways each time."""
 
-_LEADS = 3
-"""First proposals where something was known before: the most promising, nothing else."""
+_WARM = 6
+"""First proposals where something was known before: the most promising, and points apart, in turn,
+so that it soon shows whether the one is better than the other."""
 
 _TRIES = 40
 """Draws for a point that was not proposed yet."""
@@ -77,7 +78,7 @@ class Surrogate:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
         self._inner: PointSpace = inner
-        self._startup = _LEADS if earlier else settings.startup
+        self._startup = min(_WARM, settings.startup) if earlier else settings.startup
         self._seed = seed
         self._aim = _aim(settings, reward)
         self._ledger = Ledger()
@@ -139,9 +140,11 @@ class Surrogate:
         return Proposal(index=index, point=point, note={AGAIN: before} if again else {})
 
     def _first(self, index: int, rng: random.Random) -> Point:
-        """While nothing is modelled: the most promising of before, then points apart."""
-        leads = self._leads[:_LEADS]
-        return leads[index] if index < len(leads) else self._apart(rng)
+        """While nothing is modelled: the most promising of before and points apart, in turn."""
+        place, apart = divmod(index, 2)
+        if apart or place >= min(_WARM // 2, len(self._leads)):
+            return self._apart(rng)
+        return self._leads[place]
 
     def _apart(self, rng: random.Random) -> Point:
         """A random point far from those that were proposed."""

@@ -98,12 +98,25 @@ def _read(folder: Path, config: SearchConfig, space: SearchSpace) -> EarlierRun:
         accuracy = f"accuracy in {folder}"
     latency = OWN if _answers_alike(before, evaluated, config) else f"latency in {folder}"
     known = _known(trials, config, accuracy, latency)
-    what = "its accuracies as good as new ones" if accuracy == OWN else "its accuracies as a trend"
-    also = "its latencies too" if latency == OWN else "its latencies as a trend"
-    both = "as good as new ones" if OWN == accuracy == latency else f"{what}, {also}"
-    points = f"{len({c.proposal.point for c in evaluated})} networks"
-    said = f"warm start from {folder}: {points} of {before.dataset} against {before.latency}"
-    return EarlierRun(run=str(folder), said=f"{said}, {both}", known=promising(known))
+    points = len({c.proposal.point for c in evaluated})
+    said = (
+        f"warm start from {folder}: {points} networks of {before.dataset} against "
+        f"{before.latency}, {_worth(accuracy, latency)}"
+    )
+    return EarlierRun(run=str(folder), said=said, known=promising(known))
+
+
+def _worth(accuracy: str, latency: str) -> str:
+    """What figures of these fidelities are taken for."""
+    good, trend = "as good as new ones", "as a trend"
+    if accuracy == latency == OWN:
+        return f"accuracies and latencies {good}"
+    if OWN not in (accuracy, latency):
+        return f"accuracies and latencies {trend}"
+    return (
+        f"accuracies {good if accuracy == OWN else trend}, "
+        f"latencies {good if latency == OWN else trend}"
+    )
 
 
 def _require_same_space(
