@@ -16,6 +16,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Protocol
 
 from controller.algorithm import Evaluated, Goal, Skipped, Stopped
+from controller.earlier import ACCURACY, LATENCY, REWARD, Known
 from controller.expected_improvement import log_improvement
 from controller.figure_model import FigureModel
 from controller.reward import Reward
@@ -27,9 +28,6 @@ if TYPE_CHECKING:  # a tenth of a second to import
 
     Array = NDArray[np.float64]
     Codes = NDArray[np.int64]
-
-ACCURACY, LATENCY = "accuracy", "latency_ms"
-"""Names of the objectives that a reward, and a front, are of."""
 
 _PARENTS = 12
 """Points from which candidates are made, where there is no front."""
@@ -65,6 +63,10 @@ class Aim(Protocol):
         """Take in an outcome; what was stopped is never the best, however much is expected."""
         ...
 
+    def inform(self, known: Known) -> None:
+        """Take in what is known of a point that was not evaluated."""
+        ...
+
     def worth(self, points: Sequence[Point]) -> list[float]:
         """How much points tell of where to look; larger is more."""
         ...
@@ -91,10 +93,18 @@ class _ByReward(ABC):
 
     def __init__(self) -> None:
         self._rewards: dict[Point, float] = {}
+        self._hearsay: dict[Point, float] = {}
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``; a reward, however it was found, says where it may be worth looking."""
+        figure = known.figure(REWARD)
+        if figure is not None:
+            self._hearsay[known.point] = figure.value
 
     def worth(self, points: Sequence[Point]) -> list[float]:
         """See ``Aim``."""
-        return [self._rewards.get(point, -1e9) for point in points]
+        known = {**self._hearsay, **self._rewards}
+        return [known.get(point, -1e9) for point in points]
 
     def parents(self) -> list[Point]:
         """See ``Aim``."""
@@ -142,6 +152,11 @@ class RewardAim(_ByReward):
                 self._model.learn(point, reward)
             case Skipped(bound=bound):
                 self._model.learn(point, min([bound, *self._rewards.values()]))
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``."""
+        super().inform(known)
+        teach(self._model, known, REWARD)
 
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``."""
@@ -196,6 +211,12 @@ class KnownRewardAim(_ByReward):
             self._rewards[point] = outcome.reward
             self._factors[point] = self._reward.value(1.0, -latency)
 
+    def inform(self, known: Known) -> None:
+        """See ``Aim``."""
+        super().inform(known)
+        teach(self._accuracy, known, ACCURACY)
+        teach(self._latency, known, LATENCY, turned=-1.0)
+
     def scores(self, codes: Codes) -> Array:
         """See ``Aim``; the mean over what the latency may be."""
         import numpy as np
@@ -243,6 +264,13 @@ def _figures(outcome: Evaluated | Stopped) -> tuple[float, float]:
         msg = f"accuracy is to be large and latency small, got {outcome.objectives}"
         raise ValueError(msg)
     return accuracy.value, -latency.value
+
+
+def teach(model: FigureModel, known: Known, name: str, turned: float = 1.0) -> None:
+    """Have a model learn a figure, if it is known, times ``turned``."""
+    figure = known.figure(name)
+    if figure is not None:
+        model.learn(known.point, turned * figure.value, figure.fidelity)
 
 
 def _told(deviation: Array, noise: Array | float) -> Array:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 from controller import settings as kinds
 from controller.constraints import ConstrainedPoints
+from controller.earlier import LEADS, Known
 from controller.reward import Reward
 from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
@@ -24,6 +26,10 @@ if TYPE_CHECKING:  # an aim is of outcomes, which are made here
 AGAIN = "again"
 """In the note of a proposal whose point was proposed before: how often. It is then evaluated anew,
 with another seed, rather than given what was found before."""
+
+
+_WARM = ("surrogate", "evolution", "nsga2", "tpe", "ppo")
+"""Algorithms that can be told what is known before."""
 
 
 class Goal(StrEnum):
@@ -226,6 +232,7 @@ def create(
     *,
     reward: Reward | None = None,
     devices: Mapping[str, DeviceAim] | None = None,
+    earlier: Sequence[Known] = (),
 ) -> SearchAlgorithm:
     """The algorithm that ``settings`` are of.
 
@@ -237,10 +244,14 @@ def create(
             that can use it; None where they are not.
         devices: What each device of a fleet wants, by its name, where each will have a network of
             its own, for those that can use it; None where one network is for all.
+        earlier: What is known before, the most promising first. The surrogate models it, the
+            others propose the first of its points first.
 
     Raises:
-        InputError: If the algorithm cannot search ``space``, or the user's own is none.
+        InputError: If the algorithm cannot search ``space``, or the user's own is none, or it can
+            do nothing with what is known before.
     """
+    first = _leads(settings, space, earlier)
     match settings:
         case kinds.RandomSettings():
             from controller.random_search import RandomSearch
@@ -249,26 +260,46 @@ def create(
         case kinds.EvolutionSettings():
             from controller.evolution import RegularizedEvolution
 
-            return RegularizedEvolution(space, settings, seed=seed)
+            return RegularizedEvolution(space, settings, seed=seed, first=first)
         case kinds.PpoSettings():
             from controller.ppo import Ppo
 
-            return Ppo(_fixed_length(space, "ppo"), settings, seed=seed)
+            return Ppo(_fixed_length(space, "ppo"), settings, seed=seed, first=first)
         case kinds.Nsga2Settings():
             from controller.nsga2 import Nsga2
 
-            return Nsga2(space, settings, seed=seed)
+            return Nsga2(space, settings, seed=seed, first=first)
         case kinds.TpeSettings():
             from controller.optuna_adapter import Tpe
 
-            return Tpe(_fixed_length(space, "tpe"), settings, seed=seed)
+            return Tpe(_fixed_length(space, "tpe"), settings, seed=seed, first=first)
         case kinds.SurrogateSettings():
             from controller.surrogate import Surrogate
 
-            return Surrogate(space, settings, seed=seed, reward=reward, devices=devices)
+            return Surrogate(
+                space, settings, seed=seed, reward=reward, devices=devices, earlier=earlier
+            )
         case kinds.UserSettings():
             return _users_own(settings, space, seed)
     assert_never(settings)
+
+
+def _leads(
+    settings: AlgorithmSettings, space: PointSpace, earlier: Sequence[Known]
+) -> tuple[Point, ...]:
+    """The points that one without a model proposes first."""
+    name = ""
+    if isinstance(settings, kinds.RandomSettings):
+        name = "random search"
+    elif isinstance(settings, kinds.UserSettings):
+        name = f"the algorithm {settings.reference!r}"
+    if earlier and name:
+        msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
+        raise InputError(msg)
+    points = (known.point for known in earlier)
+    if isinstance(space, ConstrainedPoints):
+        points = (point for point in points if space.keeps(point))
+    return tuple(islice(points, LEADS))
 
 
 def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:

@@ -34,10 +34,19 @@ class RegularizedEvolution:
         space: Where points come from, of any kind.
         settings: Sizes of the population and of the tournament.
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
+        first: The points of the first proposals.
     """
 
-    def __init__(self, space: PointSpace, settings: EvolutionSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: PointSpace,
+        settings: EvolutionSettings,
+        *,
+        seed: int,
+        first: Sequence[Point] = (),
+    ) -> None:
         self._space = space
+        self._first = first
         self._settings = settings
         self._seed = seed
         self._ledger = Ledger()
@@ -64,6 +73,8 @@ class RegularizedEvolution:
         self._population.append(member)
 
     def _propose(self, index: int) -> Proposal:
+        if index < len(self._first):
+            return Proposal(index=index, point=self._first[index])
         rng = random.Random(f"{self._seed}/{index}")
         if len(self._population) < self._settings.population:
             return Proposal(index=index, point=self._space.sample(rng))

@@ -1,10 +1,22 @@
-"""What candidates give in one figure, as far as outcomes tell: a model that grows with them."""
+"""What candidates give in one figure, as far as outcomes tell: a model that grows with them.
+
+A figure may be known of points at other *fidelities* too: after a shorter training, on another
+device, in an earlier search. Each fidelity has a model of its own, and what that expects of a
+point is a trend of the figure: they are expected to rise together, by how much is learnt, and what
+the trend leaves is modelled as any figure is. (The autoregressive model of Kennedy and O'Hagan,
+"Predicting the output from a complex computer code when fast approximations are available", 2000;
+a departure: the expectation stands for the other fidelity, however sure it is.) Which trends are
+followed, all, one or none, is decided by how likely they make what is known of the figure itself,
+so that a fidelity which has nothing to do with it is soon left aside.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from controller.earlier import OWN
 from controller.gaussian_process import Encoding, Kernel, Posterior, fitted
 from controller.point_codes import PointCodes
 from search_space.decisions import Point
@@ -33,6 +45,16 @@ _LOWEST = 4.0
 (a training that collapsed) counts as that."""
 
 
+_SLOPE = 0.8
+"""Correlation of a figure with another fidelity of it, beforehand."""
+
+_ODDS = 1.0
+"""Logarithm of how much likelier it is beforehand that a trend is followed than that it is not."""
+
+_UNIT_OF = 3
+"""Values for which what the other fidelities tell of a figure's spread counts."""
+
+
 class FigureModel:
     """Of one figure, larger is better.
 
@@ -48,20 +70,33 @@ class FigureModel:
         self._places: dict[Point, int] = {}
         self._values: list[float] = []
         self._times: list[int] = []
-        self._kernel: Kernel | None = None
         self._posterior: Posterior | None = None
         self._believed: Posterior | None = None
         self._coding: PointCodes | None = None
         self._middle, self._unit, self._floor = 0.0, 1.0, 0.0
         self._taken_in, self._due = 0, 0
         self._stale = True
+        self._others: dict[str, FigureModel] = {}
+        self._followed: tuple[str, ...] = ()
+        self._centre: Array | float = 0.0
+        self._kernels: dict[tuple[str, ...], Kernel] = {}
+        self._decisions = 0
 
     def knows(self, point: Point) -> bool:
         """Whether it was told of a point."""
         return point in self._places
 
-    def learn(self, point: Point, value: float) -> None:
-        """Take in what a point gives."""
+    def learn(self, point: Point, value: float, fidelity: str = OWN) -> None:
+        """Take in what a point gives.
+
+        Args:
+            point: Any.
+            value: Larger is better.
+            fidelity: Of the value; values of another one need not be of the figure's own size.
+        """
+        if fidelity != OWN:
+            self._others.setdefault(fidelity, FigureModel(self._noise)).learn(point, value)
+            return
         place = self._places.setdefault(point, len(self._values))
         if place == len(self._values):
             self._values.append(value)
@@ -81,15 +116,19 @@ class FigureModel:
             worth: How much points tell of where to look; larger is more. Asked for where not all
                 can be remembered.
         """
+        for other in self._others.values():
+            self._stale |= other._refresh_alone(coding)
         points = list(self._places)
         if self._stale or coding is not self._coding or len(points) >= self._due:
             self._rebuild(points, coding, worth)
         assert self._posterior is not None
         for point in points[self._taken_in :]:
-            (code,) = coding.codes([point])
-            place = self._places[point]
-            value, variance = self._scaled(self._values[place]), self._variance(place)
-            self._posterior = self._posterior.with_observation(code, value, variance)
+            codes, place = coding.codes([point]), self._places[point]
+            trends = self._trends(codes)
+            value = self._scaled(self._values[place]) - float(_expected(trends)[0])
+            self._posterior = self._posterior.with_observation(
+                codes[0], value, self._variance(place), trends[0]
+            )
             self._rows.append(point)
         self._taken_in = len(points)
         self._believed = self._posterior
@@ -98,24 +137,51 @@ class FigureModel:
         """Take points `[M, D]` to give what is expected of them, until ``refresh``."""
         for code in codes:
             assert self._believed is not None
-            mean, _ = self._believed.at(code[None])
+            trends = self._trends(code[None])
+            mean, _ = self._believed.at(code[None], trends)
             variance = (self._noise / self._unit) ** 2
-            self._believed = self._believed.with_observation(code, float(mean[0]), variance)
+            self._believed = self._believed.with_observation(
+                code, float(mean[0]), variance, trends[0]
+            )
 
     def at_known(self) -> dict[Point, tuple[float, float]]:
         """Mean and standard deviation of each point that is remembered; what is told errs."""
         assert self._posterior is not None
         means, deviations = self._posterior.at_observed()
+        means = means + _expected(self._posterior.trends)
         means, deviations = self._middle + self._unit * means, self._unit * deviations
         return dict(
             zip(self._rows, zip(means.tolist(), deviations.tolist(), strict=True), strict=True)
         )
 
     def at(self, codes: Codes) -> tuple[Array, Array]:
-        """Means and standard deviations `[M]` of points `[M, D]` that were not told of."""
+        """Means and standard deviations `[M]` of points `[M, D]`."""
         assert self._believed is not None
-        mean, deviation = self._believed.at(codes)
+        trends = self._trends(codes)
+        mean, deviation = self._believed.at(codes, trends)
+        mean = mean + _expected(trends)
         return self._middle + self._unit * mean, self._unit * deviation
+
+    def _refresh_alone(self, coding: PointCodes) -> bool:
+        """Refresh, the largest being the most worthy; whether there was anything new."""
+        new = self._stale or coding is not self._coding or self._taken_in < len(self._places)
+        self.refresh(coding, lambda points: [self._values[self._places[one]] for one in points])
+        return new
+
+    def _trends(self, codes: Codes) -> Array:
+        """`[M, K]`: what each fidelity that is followed expects of points, around its middle."""
+        return self._expectations(codes) - self._centre
+
+    def _expectations(self, codes: Codes) -> Array:
+        """The same as it is, in units of the fidelity's own spread."""
+        import numpy as np
+
+        found = np.zeros((len(codes), len(self._followed)))
+        for column, name in enumerate(self._followed):
+            posterior = self._others[name]._posterior
+            assert posterior is not None
+            found[:, column] = np.clip(posterior.means_at(codes), -_LOWEST, _LOWEST)
+        return found
 
     def _rebuild(
         self,
@@ -133,28 +199,92 @@ class FigureModel:
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
         self._floor = float(middle - _LOWEST * max(high - low, 1e-12))
         values = np.maximum(values, self._floor)
-        self._middle, self._unit = float(values.mean()), max(float(values.std()), 1e-9)
-        scaled = (values - self._middle) / self._unit
-        errors = np.array([self._variance(place) for place in chosen])
+        self._middle = float(values.mean())
         codes, encoding = coding.codes(self._rows), Encoding.of(coding.counts)
-        kernel = self._kernel
-        first = kernel is None or len(kernel.distances) != len(coding.counts)
-        if kernel is None or first:
-            kernel = Kernel.usual(len(coding.counts))
-        if first or len(points) >= self._due:
-            some = np.unique(np.linspace(0, len(codes) - 1, _FITTED).round().astype(int))
-            steps = _FIRST_STEPS if first else _STEPS
-            kernel = fitted(encoding, codes[some], scaled[some], errors[some], kernel, steps)
+        times = np.array(self._times)[chosen]
+        if len(points) >= self._due or self._decisions != len(coding.counts):
+            self._fit(encoding, codes, values, times)
             self._due = len(points) + max(2, len(points) // _REFITS)
-        self._posterior = Posterior.of(encoding, kernel, codes, scaled, errors)
-        self._coding, self._kernel = coding, kernel
+        scaled, errors, trends = self._follow(self._followed, codes, values, times)
+        kernel = self._kernels[self._followed]
+        self._posterior = Posterior.of(encoding, kernel, codes, scaled, errors, trends)
+        self._coding, self._decisions = coding, len(coding.counts)
         self._taken_in, self._stale = len(points), False
+
+    def _fit(self, encoding: Encoding, codes: Codes, values: Array, times: Array) -> None:
+        """A kernel for each choice of what to follow, and the choice that is the likeliest."""
+        import numpy as np
+
+        first = self._decisions != len(encoding.counts)
+        steps = _FIRST_STEPS if first else _STEPS
+        some = np.unique(np.linspace(0, len(codes) - 1, _FITTED).round().astype(int))
+        names = tuple(self._others)
+        scores = {}
+        for followed in dict.fromkeys([names, (), *((name,) for name in names)]):
+            share = 1 - _SLOPE**2 if followed else 1.0
+            start = None if first else self._kernels.get(followed)
+            told = self._follow(followed, codes, values, times)
+            scaled, errors, trends = (each[some] for each in told)
+            self._kernels[followed], score = fitted(
+                encoding,
+                codes[some],
+                scaled,
+                errors,
+                start or Kernel.usual(len(encoding.counts), share),
+                steps if start is not None or first else _FIRST_STEPS,
+                trends=trends,
+                share=share,
+            )
+            odds = _ODDS if followed else 0.0
+            scores[followed] = score - len(some) * math.log(self._unit) + odds
+        self._followed = max(scores, key=scores.__getitem__)
+
+    def _follow(
+        self, followed: tuple[str, ...], codes: Codes, values: Array, times: Array
+    ) -> tuple[Array, Array, Array]:
+        """What fidelities leave of values, its variances, and their trends; all in our unit."""
+        self._followed = followed
+        expectations = self._expectations(codes)
+        self._centre = expectations.mean(axis=0)
+        trends = expectations - self._centre
+        self._unit = self._width(values, trends)
+        scaled = (values - self._middle) / self._unit - _expected(trends)
+        return scaled, (self._noise / self._unit) ** 2 / times, trends
+
+    def _width(self, values: Array, trends: Array) -> float:
+        """Of the figure in all points, from values `[N]` in some, whose trends are `[N, K]`.
+
+        Points that a trend says are alike tell little of it, few points little too; then it is
+        taken to be to the figure's middle what that of the fidelity is to its own.
+        """
+        width = float(values.std())
+        if self._followed:
+            others = [self._others[name] for name in self._followed]
+            ratios = (
+                abs(self._middle / other._middle) if other._middle else 1.0 for other in others
+            )
+            usual = [
+                other._unit * min(max(ratio, 0.01), 100.0)
+                for other, ratio in zip(others, ratios, strict=True)
+            ]
+            width /= (float(_expected(trends).var()) + 1 - _SLOPE**2) ** 0.5
+            before = sum(usual) / len(usual)
+            squares = len(values) * width**2 + _UNIT_OF * before**2
+            width = (squares / (len(values) + _UNIT_OF)) ** 0.5
+        return max(width, 1e-9)
 
     def _variance(self, place: int) -> float:
         return (self._noise / self._unit) ** 2 / self._times[place]
 
     def _scaled(self, value: float) -> float:
         return (max(value, self._floor) - self._middle) / self._unit
+
+
+def _expected(trends: Array) -> Array:
+    """What is expected `[M]` by trends `[M, K]` before any slope is learnt."""
+    import numpy as np
+
+    return np.asarray(_SLOPE / max(trends.shape[1], 1) * trends.sum(axis=1))
 
 
 def _remembered(worth: Sequence[float]) -> list[int]:

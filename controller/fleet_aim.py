@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from controller.aims import ACCURACY, LATENCY, KnownRewardAim
+from controller.aims import KnownRewardAim
 from controller.algorithm import Evaluated, Objective, Skipped, Stopped
 from controller.candidate import objective_of
+from controller.earlier import ACCURACY, LATENCY, Known
 from controller.figure_model import FigureModel
 from controller.reward import Reward
 from search_space.decisions import Point
@@ -71,6 +72,12 @@ class EachAim:
             self._rewards[outcome.proposal.point] = outcome.reward
         for name, aim in self._aims.items():
             aim.learn(self._seen_by(name, outcome))
+
+    def inform(self, known: Known) -> None:
+        """See ``Aim``; the accuracy, since a load tells nothing of single devices."""
+        told = tuple(figure for figure in known.figures if figure.name == ACCURACY)
+        for aim in self._aims.values():
+            aim.inform(replace(known, figures=told))
 
     def worth(self, points: Sequence[Point]) -> list[float]:
         """See ``Aim``: what a point is worth to the device that it is worth most to."""

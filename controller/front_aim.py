@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from controller.aims import ACCURACY, LATENCY
+from controller.aims import teach
 from controller.algorithm import Evaluated, Proposal, Skipped, Stopped
+from controller.earlier import ACCURACY, LATENCY, Known
 from controller.expected_improvement import growth_in, hypervolume_improvement
 from controller.figure_model import FigureModel
 from controller.objectives import losses
@@ -40,6 +41,7 @@ class FrontAim:
         self._noise = noise
         self._models: dict[str, FigureModel] = {}
         self._skipped: list[Skipped] = []
+        self._informed: list[Known] = []
         self._front: tuple[FrontPoint, ...] = ()
         self._points: dict[int, Point] = {}
         self._known: list[tuple[float, ...]] = []
@@ -74,6 +76,7 @@ class FrontAim:
             one.name: FigureModel(self._noise if one.name == ACCURACY else 0.0)
             for one in objectives
         }
+        self._learn_informed()
         self._learn_skipped()
         mine = losses(objectives)
         for model, loss in zip(self.models, mine, strict=True):
@@ -81,12 +84,23 @@ class FrontAim:
         if isinstance(outcome, Evaluated):
             self._take(outcome.proposal, mine)
 
+    def inform(self, known: Known) -> None:
+        """See ``Aim``; what names the objectives comes later, so it is kept until then."""
+        self._informed.append(known)
+
     def _learn_skipped(self) -> None:
         latency = self._models.get(LATENCY)
         for skipped in self._skipped:
             if latency is not None:
                 latency.learn(skipped.proposal.point, -skipped.latency_ms)
         self._skipped.clear()
+
+    def _learn_informed(self) -> None:
+        for known in self._informed:
+            for name, model in self._models.items():
+                turned = 1.0 if name == ACCURACY else -1.0
+                teach(model, known, name, turned=turned)
+        self._informed.clear()
 
     def _take(self, proposal: Proposal, mine: tuple[float, ...]) -> None:
         """Of what was evaluated, keep what is needed beside the models."""

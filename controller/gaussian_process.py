@@ -31,6 +31,12 @@ _DISTANCE = 1.0
 _NEAR, _ALONE, _OWN = 0.5, 0.5, 0.01
 """Variances beforehand: of what decisions do together, of what each does alone, of each point."""
 
+STEEPNESS = 0.25
+"""Variance of how much a value changes with each of its trends, beyond what is expected of it."""
+
+_SAME = 1e-12
+"""Of a distance: of equal points, but for rounding."""
+
 _DEVIATION, _UNLIKE = 1.3, 1.3
 """Of the natural logarithms of weights, beforehand: of all, and among decisions."""
 
@@ -109,15 +115,20 @@ class Kernel:
     own: float
 
     @classmethod
-    def usual(cls, decisions: int) -> Self:
-        """Before anything is known."""
+    def usual(cls, decisions: int, share: float = 1.0) -> Self:
+        """Before anything is known.
+
+        Args:
+            decisions: How many.
+            share: Of the usual variance.
+        """
         import numpy as np
 
         return cls(
             distances=np.full(decisions, _DISTANCE / decisions**0.5),
             order=0.5,
-            near=_NEAR,
-            additive=_ALONE,
+            near=_NEAR * share,
+            additive=_ALONE * share,
             own=_OWN,
         )
 
@@ -145,6 +156,7 @@ class Posterior:
         kernel: Beforehand.
         roots: `[F]`, of the weights of columns.
         rows: `[N, F]`, columns times these.
+        trends: `[N, K]`, what values change with, in proportion that is not known.
         values: `[N]`, observed.
         variances: `[N]`, of the errors of values.
         inverse: `[N, N]`, of the covariance of observations.
@@ -155,6 +167,7 @@ class Posterior:
     kernel: Kernel
     roots: Array
     rows: Array
+    trends: Array
     values: Array
     variances: Array
     inverse: Array
@@ -162,7 +175,13 @@ class Posterior:
 
     @classmethod
     def of(
-        cls, encoding: Encoding, kernel: Kernel, codes: Codes, values: Array, variances: Array
+        cls,
+        encoding: Encoding,
+        kernel: Kernel,
+        codes: Codes,
+        values: Array,
+        variances: Array,
+        trends: Array | None = None,
     ) -> Self:
         """After observations.
 
@@ -172,13 +191,17 @@ class Posterior:
             codes: `[N, D]`, no two alike.
             values: `[N]`.
             variances: `[N]`, of the errors of values.
+            trends: `[N, K]`, see the class; None for none.
         """
         import numpy as np
 
+        trends = np.zeros((len(values), 0)) if trends is None else trends
         roots = np.sqrt(encoding.weights(kernel))
         rows = encoding.rows(codes) * roots
         around = kernel.covariance(_distances(rows, rows))
         around += np.diag(kernel.own + variances + 1e-9)
+        if trends.size:
+            around += STEEPNESS * (trends @ trends.T)
         inverse = np.linalg.inv(around)
         inverse = (inverse + inverse.T) / 2
         return cls(
@@ -186,6 +209,7 @@ class Posterior:
             kernel=kernel,
             roots=roots,
             rows=rows,
+            trends=trends,
             values=values,
             variances=variances,
             inverse=inverse,
@@ -200,26 +224,46 @@ class Posterior:
         means = self.values - self.variances * self.pulls
         return means, np.sqrt(np.maximum(left, 0.0))
 
-    def at(self, codes: Codes) -> tuple[Array, Array]:
-        """Means and standard deviations `[M]` at points that were not observed, `[M, D]`."""
+    def at(self, codes: Codes, trends: Array | None = None) -> tuple[Array, Array]:
+        """Means and standard deviations `[M]` at points `[M, D]` with trends `[M, K]`."""
         import numpy as np
 
-        rows = self.encoding.rows(codes) * self.roots
-        across = self.kernel.covariance(_distances(rows, self.rows))
+        across = self._across(codes, trends)
         told = ((across @ self.inverse) * across).sum(axis=1)
-        return across @ self.pulls, np.sqrt(np.maximum(self.kernel.variance - told, 1e-12))
+        before = self.kernel.variance
+        if trends is not None:
+            before = before + STEEPNESS * (trends**2).sum(axis=1)
+        return across @ self.pulls, np.sqrt(np.maximum(before - told, 1e-12))
 
-    def with_observation(self, code: Codes, value: float, variance: float) -> Self:
-        """After one more, of a point `[D]` that was not observed.
+    def means_at(self, codes: Codes, trends: Array | None = None) -> Array:
+        """The means alone."""
+        means: Array = self._across(codes, trends) @ self.pulls
+        return means
+
+    def _across(self, codes: Codes, trends: Array | None) -> Array:
+        """Covariances with what was observed, `[M, N]`."""
+        distances = _distances(self.encoding.rows(codes) * self.roots, self.rows)
+        across = self.kernel.covariance(distances)
+        across[distances < _SAME] += self.kernel.own
+        if trends is not None and trends.size:
+            across += STEEPNESS * (trends @ self.trends.T)
+        return across
+
+    def with_observation(
+        self, code: Codes, value: float, variance: float, trends: Array | None = None
+    ) -> Self:
+        """After one more, of a point `[D]` with trends `[K]` that was not observed.
 
         The inverse of a matrix with one more row and column, from that without.
         """
         import numpy as np
 
         row = self.encoding.rows(code[None]) * self.roots
-        across = self.kernel.covariance(_distances(row, self.rows))[0]
+        trends = np.zeros((1, 0)) if trends is None else trends[None]
+        across = self._across(code[None], trends)[0]
         toward = self.inverse @ across
-        left = self.kernel.variance + variance + 1e-9 - float(across @ toward)
+        before = self.kernel.variance + STEEPNESS * float((trends**2).sum())
+        left = before + variance + 1e-9 - float(across @ toward)
         left = max(left, 1e-9)
         count = len(self.values)
         inverse = np.empty((count + 1, count + 1))
@@ -232,6 +276,7 @@ class Posterior:
             kernel=self.kernel,
             roots=self.roots,
             rows=np.concatenate([self.rows, row]),
+            trends=np.concatenate([self.trends, trends]),
             values=values,
             variances=np.append(self.variances, variance),
             inverse=inverse,
@@ -246,8 +291,10 @@ def fitted(
     variances: Array,
     start: Kernel,
     steps: int,
-) -> Kernel:
-    """The likeliest kernel that is found from ``start``.
+    trends: Array | None = None,
+    share: float = 1.0,
+) -> tuple[Kernel, float]:
+    """The likeliest kernel that is found from ``start``, and the logarithm of how likely it is.
 
     Args:
         encoding: Of points.
@@ -256,17 +303,20 @@ def fitted(
         variances: `[N]`, of their errors.
         start: Where to begin.
         steps: Of the ascent.
+        trends: `[N, K]`, see ``Posterior``; None for none.
+        share: Of the usual variance that is expected.
     """
     import numpy as np
 
     rows = encoding.rows(codes)
-    usual = _numbers(Kernel.usual(len(encoding.counts)))
+    usual = _numbers(Kernel.usual(len(encoding.counts), share))
+    tilt = None if trends is None or not trends.size else STEEPNESS * (trends @ trends.T)
     numbers = _numbers(start)
     lengths = np.full(len(numbers), 0.2)
     before = np.zeros(len(numbers))
     best, highest = numbers, -np.inf
     for _ in range(steps):
-        score, slope = _density(encoding, rows, values, variances, numbers)
+        score, slope = _density(encoding, rows, values, variances, numbers, tilt)
         penalty, pull = _prior(numbers, usual)
         score, slope = score - penalty, slope - pull
         if score > highest:
@@ -276,7 +326,7 @@ def fitted(
         lengths = np.clip(lengths, 1e-3, 1.0)
         before = np.where(turned < 0, 0.0, slope)
         numbers = numbers + np.sign(before) * lengths
-    return _kernel(best)
+    return _kernel(best), highest
 
 
 def _prior(numbers: Array, usual: Array) -> tuple[float, Array]:
@@ -317,9 +367,14 @@ def _kernel(numbers: Array) -> Kernel:
 
 
 def _density(
-    encoding: Encoding, rows: Array, values: Array, variances: Array, numbers: Array
+    encoding: Encoding,
+    rows: Array,
+    values: Array,
+    variances: Array,
+    numbers: Array,
+    tilt: Array | None = None,
 ) -> tuple[float, Array]:
-    """Log density of the values, and its slope along the numbers."""
+    """Log density of the values, and its slope along the numbers; ``tilt`` is covariance too."""
     import numpy as np
 
     kernel = _kernel(numbers)
@@ -330,6 +385,8 @@ def _density(
     near = kernel.near * np.exp(-distances)
     additive = kernel.additive * (1 - distances / total)
     around = near + additive + np.diag(kernel.own + variances + 1e-9)
+    if tilt is not None:
+        around += tilt
     factor = np.linalg.cholesky(around)
     inverse = np.linalg.inv(around)
     pulls = inverse @ values

@@ -43,10 +43,19 @@ class Nsga2:
         space: Where points come from, of any kind.
         settings: Size of the population, number of objectives.
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
+        first: The points of the first proposals.
     """
 
-    def __init__(self, space: PointSpace, settings: Nsga2Settings, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: PointSpace,
+        settings: Nsga2Settings,
+        *,
+        seed: int,
+        first: Sequence[Point] = (),
+    ) -> None:
         self._space = space
+        self._first = first
         self._settings = settings
         self._seed = seed
         self._ledger = Ledger()
@@ -99,6 +108,9 @@ class Nsga2:
         self._fitness = [(rank, -room) for rank, room in zip(ranks, crowding, strict=True)]
 
     def _propose(self, index: int) -> Proposal:
+        if index < len(self._first):
+            self._proposed.add(self._first[index])
+            return Proposal(index=index, point=self._first[index])
         rng = random.Random(f"{self._seed}/{index}")
         parents: tuple[_Member, ...] = ()
         for _ in range(_TRIES):

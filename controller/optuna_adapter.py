@@ -6,7 +6,7 @@ Optuna's SQL storage would cost 0.5 s a trial of 42 decisions.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import optuna
@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
 from controller.settings import TPE_GOOD, TpeSettings
-from search_space.decisions import DecisionSpace
+from search_space.decisions import Decisions, DecisionSpace, Point
 
 _LEARNT = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -34,9 +34,17 @@ class Tpe:
         space: A fixed tuple of choices.
         settings: Of the sampler, and what it remembers.
         seed: Of the sampler, whose generator only asks move.
+        first: The points of the first proposals.
     """
 
-    def __init__(self, space: DecisionSpace, settings: TpeSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: DecisionSpace,
+        settings: TpeSettings,
+        *,
+        seed: int,
+        first: Sequence[Point] = (),
+    ) -> None:
         def sampler(number: int) -> TPESampler:
             return TPESampler(
                 n_startup_trials=settings.startup,
@@ -48,6 +56,7 @@ class Tpe:
 
         self._memory = settings.memory
         self._trials = _Trials(space, sampler)
+        self._trials.enqueue(map(space.checked, first))
         self._ledger = Ledger()
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
@@ -94,6 +103,11 @@ class _Trials:
         self._numbers: dict[int, int] = {}  # of the trials in flight, by proposal
         self.learnt = 0
         """Finished trials that the sampler learns from."""
+
+    def enqueue(self, points: Iterable[Decisions]) -> None:
+        """Have the next asks give these, in turn."""
+        for point in points:
+            self._study.enqueue_trial(dict(zip(self._distributions, point, strict=True)))
 
     def ask(self, index: int) -> Proposal:
         trial = self._study.ask(self._distributions)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from controller.algorithm import Evaluated, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
 from controller.settings import PpoSettings
-from search_space.decisions import Decisions, DecisionSpace
+from search_space.decisions import Decisions, DecisionSpace, Point
 
 
 class Policy(nn.Module):
@@ -78,6 +78,12 @@ class Policy(nn.Module):
             token = offset + decision
         return tuple(decisions), total
 
+    @torch.inference_mode()
+    def log_probability(self, point: Decisions) -> float:
+        """Of drawing a point."""
+        every = self(torch.tensor([point]))
+        return float(every[0, torch.arange(len(point)), torch.tensor(point)].sum())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Experience:
@@ -106,10 +112,19 @@ class Ppo:
         space: A fixed tuple of choices.
         settings: Sizes, rates and weights.
         seed: Of the initial weights; with the index of a proposal also of its draws.
+        first: The points of the first proposals, as if they had been drawn.
     """
 
-    def __init__(self, space: DecisionSpace, settings: PpoSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: DecisionSpace,
+        settings: PpoSettings,
+        *,
+        seed: int,
+        first: Sequence[Point] = (),
+    ) -> None:
         self._settings = settings
+        self._first = tuple(map(space.checked, first))
         self._space = space
         self._seed = seed
         self._ledger = Ledger()
@@ -144,7 +159,12 @@ class Ppo:
                     self._update()
 
     def _propose(self, index: int) -> Proposal:
-        point, log_probability = self._policy.draw(random.Random(f"{self._seed}/{index}"))
+        if index < len(self._first):
+            point = self._first[index]
+            log_probability = self._policy.log_probability(point)
+        else:
+            rng = random.Random(f"{self._seed}/{index}")
+            point, log_probability = self._policy.draw(rng)
         note = {"log_probability": log_probability, "policy": self._version}
         return Proposal(index=index, point=point, note=note)
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from controller.aims import Aim, KnownRewardAim, RewardAim
 from controller.algorithm import AGAIN, Evaluated, Failed, Outcome, Proposal, Stopped
 from controller.constraints import ConstrainedPoints
+from controller.earlier import Known
 from controller.fleet_aim import DeviceAim, EachAim
 from controller.front_aim import FrontAim
 from controller.ledger import Ledger
@@ -39,8 +40,15 @@ _ALL = 4096
 _DRAWN = 32
 """Candidates of a larger space: random ones, and changed versions of the best that are known."""
 
+_LED = 8
+"""Points that were known before and are candidates, too, of a larger space."""
+
 _CLIMBS, _NEIGHBOURS = 2, 16
 """Times that the best candidate is changed in one decision, and in how many ways each time."""
+
+_WARM = 6
+"""First proposals where something was known before: the most promising, and points apart, in turn,
+so that it soon shows whether the one is better than the other."""
 
 _TRIES = 40
 """Draws for a point that was not proposed yet."""
@@ -59,6 +67,7 @@ class Surrogate:
         reward: What outcomes' rewards are worked out by from accuracy and latency; None if that
             is not known, or there is no latency.
         devices: What each device of a fleet wants, where each will have a network of its own.
+        earlier: What was known before, the most promising first.
     """
 
     def __init__(
@@ -69,11 +78,12 @@ class Surrogate:
         seed: int,
         reward: Reward | None = None,
         devices: Mapping[str, DeviceAim] | None = None,
+        earlier: Sequence[Known] = (),
     ) -> None:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
         self._inner: PointSpace = inner
-        self._startup = settings.startup
+        self._startup = min(_WARM, settings.startup) if earlier else settings.startup
         self._seed = seed
         self._aim = _aim(settings, reward, devices)
         self._ledger = Ledger()
@@ -85,6 +95,9 @@ class Surrogate:
         self._every: tuple[Sequence[Point], Codes] | None = None
         self._fresh = False
         self._unbelieved: list[Point] = []
+        self._leads = [known.point for known in earlier if self._keeps(known.point)]
+        for known in earlier:
+            self._aim.inform(known)
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""
@@ -128,11 +141,18 @@ class Surrogate:
     def _propose(self, index: int) -> Proposal:
         rng = random.Random(f"{self._seed}/{index}")
         started = self._evaluated and len(self._trained) >= self._startup
-        point, again = self._next(rng) if started else (self._apart(rng), False)
+        point, again = self._next(rng) if started else (self._first(index, rng), False)
         before = self._proposed.get(point, 0)
         self._proposed[point] = before + 1
         self._flying[index] = point
         return Proposal(index=index, point=point, note={AGAIN: before} if again else {})
+
+    def _first(self, index: int, rng: random.Random) -> Point:
+        """While nothing is modelled: the most promising of before and points apart, in turn."""
+        place, apart = divmod(index, 2)
+        if apart or place >= min(_WARM // 2, len(self._leads)):
+            return self._apart(rng)
+        return self._leads[place]
 
     def _apart(self, rng: random.Random) -> Point:
         """A random point far from those that were proposed."""
@@ -187,7 +207,8 @@ class Surrogate:
     def _refreshed(self) -> PointCodes:
         """Models that tell of all that is known and in flight."""
         if self._coding is None or (self._coding.grows and not self._fresh):
-            self._coding = coding_of(self._inner, list(self._proposed))
+            known = dict.fromkeys([*self._leads, *self._proposed])
+            self._coding = coding_of(self._inner, list(known))
         if not self._fresh:
             for model in self._aim.models:
                 model.refresh(self._coding, self._aim.worth)
@@ -209,8 +230,11 @@ class Surrogate:
             return [points[place] for place in new], codes[new]
         parents = self._aim.parents()
         if isinstance(inner, DecisionSpace):
-            return self._coded(drawn_decisions(inner, parents, _DRAWN, rng), coding)
-        return self._coded(_drawn(self._space, parents, _DRAWN, rng), coding)
+            drawn: list[Point] = [*drawn_decisions(inner, parents, _DRAWN, rng)]
+        else:
+            drawn = _drawn(self._space, parents, _DRAWN, rng)
+        led = (point for point in self._leads if point not in self._proposed)
+        return self._coded([*islice(led, _LED), *drawn], coding)
 
     def _near(self, point: Point, rng: random.Random) -> list[Point]:
         """Points that differ from one in a decision."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from controller import algorithm
 from controller.confirm import LEAST_BEFORE, Confirming
 from controller.constraints import constrained
+from controller.earlier import NOTHING_KNOWN, Earlier
 from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible
@@ -92,11 +93,14 @@ class Assembly:
             self.final_source.close()
 
 
-def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
+def assemble(
+    config: SearchConfig, earlier: Earlier = NOTHING_KNOWN, *, check_target: bool
+) -> Assembly:
     """All parts, made and checked; devices are there and answer.
 
     Args:
         config: Of the search.
+        earlier: What is known before it.
         check_target: Whether to find out, before it starts, that some network meets the target and
             that the objectives can be had.
 
@@ -106,7 +110,7 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     """
     space, head = space_of(config), head_of(config)
     reward = reward_of(config)
-    searcher = algorithm_of(config, space)
+    searcher = algorithm_of(config, space, earlier)
     if check_target:
         require_objectives(config, space, head)
     for name in (config.preset, config.final_preset):
@@ -145,20 +149,33 @@ def assemble(config: SearchConfig, *, check_target: bool) -> Assembly:
     )
 
 
-def algorithm_of(config: SearchConfig, space: SearchSpace) -> algorithm.SearchAlgorithm:
+def algorithm_of(
+    config: SearchConfig, space: SearchSpace, earlier: Earlier = NOTHING_KNOWN
+) -> algorithm.SearchAlgorithm:
     """The algorithm of a search, fresh.
+
+    Args:
+        config: Of the search.
+        space: Where it goes.
+        earlier: What is known before it.
 
     Raises:
         InputError: If there is no such algorithm or option, or it cannot search the space, or
-            nothing in it keeps the constraints, or too few trials come before those that are
-            evaluated again.
+            can do nothing with what is known, or nothing in it keeps the constraints, or too few
+            trials come before those that are evaluated again.
     """
     precision = Precision(config.precision)
     points = constrained(space, config.constraints, head_of(config), config.size, precision)
     settings = algorithm.settings_named(config.algorithm, algorithm_options(config))
     reward = reward_of(config)
-    devices = _device_aims(config, reward)
-    made = algorithm.create(settings, points, config.seed, reward=reward, devices=devices)
+    made = algorithm.create(
+        settings,
+        points,
+        config.seed,
+        reward=reward,
+        devices=_device_aims(config, reward),
+        earlier=earlier.known,
+    )
     if not config.confirm:
         return made
     if config.trials - config.confirm < LEAST_BEFORE:
@@ -221,8 +238,7 @@ def space_of(config: SearchConfig) -> SearchSpace:
     Raises:
         InputError: If there is no such space, data set or option.
     """
-    proxy, _ = _task(config)
-    return spaces.create(config.space, _space_options(config, proxy))
+    return spaces.create(config.space, space_options_of(config))
 
 
 def head_of(config: SearchConfig) -> Head:
@@ -251,8 +267,13 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
     return task.proxy, task.head
 
 
-def _space_options(config: SearchConfig, proxy: Proxy) -> dict[str, str]:
-    """What was given, on top of what suits the data where latencies are of no published table."""
+def space_options_of(config: SearchConfig) -> dict[str, str]:
+    """What was given, on top of what suits the data where latencies are of no published table.
+
+    Raises:
+        InputError: If there is no such data set.
+    """
+    proxy, _ = _task(config)
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
@@ -320,7 +341,7 @@ def _sources(config: SearchConfig, reward: Reward) -> tuple[LatencySource, Laten
     with ExitStack() as opened:
 
         def opening(text: str) -> LatencySource:
-            made = _source(config, text)
+            made = source_of(config, text)
             opened.callback(made.close)
             return made
 
@@ -346,7 +367,13 @@ def _fleets(
     return source, final
 
 
-def _source(config: SearchConfig, text: str) -> LatencySource:
+def source_of(config: SearchConfig, text: str) -> LatencySource:
+    """What ``text`` names, as a search uses it.
+
+    Raises:
+        InputError: If there is no such source, or the exporter's files are not for it.
+        OperationError: If a device does not answer.
+    """
     from exporters.exporter import create as create_exporter
 
     _require_timed(config, text)

@@ -53,6 +53,7 @@ class SearchConfig(BaseModel):
     stop_early: bool = False
     reduction: Annotated[int, Field(ge=2)] = 3
     rungs: Positive = 2
+    warm_start: list[str] = Field(default_factory=list)
     seed: int = 0
     window: Positive = 4
     mode: Literal["ordered", "asynchronous"] = "ordered"

@@ -60,6 +60,7 @@ def _page(run: Run) -> str:
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
+        *(f"<p>{html.escape(text)}.</p>" for text in run["warm_start"]),
         *_warnings(run),
         *_order(run),
         *_saving(run),

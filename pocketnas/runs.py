@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from controller import run_folder
+from controller.earlier import Earlier
 from controller.evaluation import Evaluation
 from controller.finish import FrontMember, best, measure_front
 from controller.fleet import device_results
@@ -15,6 +16,7 @@ from controller.progress import Observer
 from controller.search import Search
 from controller.study import Study
 from latency.source import LatencyFailure, LatencySource
+from pocketnas import warm_start
 from pocketnas.assembly import Assembly, algorithm_of, assemble, head_of, reward_of, space_of
 from pocketnas.config import SearchConfig
 from pocketnas.networks import Found
@@ -49,16 +51,20 @@ def start(folder: Path, config: SearchConfig, observer: RunObserver) -> None:
     """Run a new search to its end in ``folder``.
 
     Raises:
-        InputError: If the folder is taken, or a setting cannot be used; nothing was made.
+        InputError: If the folder is taken, a setting cannot be used, or an earlier run tells it
+            nothing; nothing was made.
         OperationError: If the search cannot go on; it can be resumed.
         KeyboardInterrupt: At Ctrl-C, likewise.
     """
     run_folder.require_free(folder)
-    parts = assemble(config, check_target=True)
+    earlier = warm_start.read(config)
+    parts = assemble(config, earlier, check_target=True)
     try:
         with run_folder.create(folder):
             write_whole(folder / "config.toml", config.to_toml().encode())
-            study = _study(folder, config)
+            study = _made(folder, config, earlier)
+            for run in earlier.runs:
+                observer.on_step(run.said)
             _run(folder, parts, study, observer)
     finally:
         parts.close()
@@ -75,7 +81,7 @@ def resume(folder: Path, observer: RunObserver) -> None:
     with run_folder.resume(folder):
         config = SearchConfig.load(folder / "config.toml", {})
         study = _study(folder, config)
-        parts = assemble(config, check_target=False)
+        parts = assemble(config, warm_start.known_by(study.config), check_target=False)
         try:
             _run(folder, parts, study, observer)
         finally:
@@ -93,7 +99,8 @@ def replay(folder: Path) -> ReplayReport:
 
     config = load_config(folder)
     study = open_study(folder, config)
-    return replaying.replay(study, algorithm_of(config, space_of(config)))
+    earlier = warm_start.known_by(study.config)
+    return replaying.replay(study, algorithm_of(config, space_of(config), earlier))
 
 
 def load_config(folder: Path) -> SearchConfig:
@@ -122,7 +129,17 @@ def open_study(folder: Path, config: SearchConfig) -> Study:
 
 def _study(folder: Path, config: SearchConfig) -> Study:
     """The study of a run, made where a crash came before it was."""
-    text = config.to_toml()
+    if config.warm_start:
+        try:  # what it knows must not be read again from runs that may have changed
+            return open_study(folder, config)
+        except InputError:
+            pass  # it is not there yet; whatever else is wrong is said again when it is made
+    return _made(folder, config, warm_start.read(config))
+
+
+def _made(folder: Path, config: SearchConfig, earlier: Earlier) -> Study:
+    """A new study, or the one that is there."""
+    text = warm_start.kept(config, earlier)
     if config.database:
         return Study(config.database, str(folder.resolve()), config=text, exist_ok=True)
     return Study.in_folder(folder, config=text, exist_ok=True)

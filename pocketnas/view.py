@@ -20,6 +20,7 @@ from controller.reward import Reward, RewardMode
 from controller.study import Study
 from controller.summary import summarize
 from exporters.artifact import STAND_IN_INT8, Precision
+from pocketnas import warm_start
 from pocketnas.fleet_view import fleet_facts, load_facts, unit_of
 from search_space.architecture import Json
 from workspace.errors import InputError
@@ -44,6 +45,7 @@ def view(folder: Path) -> dict[str, Any]:
     reward = Reward(mode=RewardMode(config["reward"]), target_ms=unit.target)
     names = parse(config["objectives"]) if "objectives" in config else DEFAULT
     summary = summarize(study, reward, names)
+    earlier = warm_start.known_by(study.config)
     study.close()
     return {
         "run": str(folder),
@@ -51,6 +53,7 @@ def view(folder: Path) -> dict[str, Any]:
         "versions": dict(summary.versions),
         "config": config,
         "unit": unit.key,
+        "warm_start": [run.said for run in earlier.runs],
         "trials": [_trial(candidate) for candidate in summary.trials],
         "told": summary.told,
         "repeated": summary.repeated,

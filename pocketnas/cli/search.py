@@ -148,6 +148,14 @@ def search(
             show_default="2",
         ),
     ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start with what an earlier run in the same space found, on another device or "
+            "data set too; may be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
     run: Annotated[
         Path | None,
@@ -266,6 +274,7 @@ def search(
             "stop_early": stop_early,
             "reduction": reduction,
             "rungs": rungs,
+            "warm_start": warm_start or None,
             "seed": seed,
             "size": size,
             "train_size": train_size,

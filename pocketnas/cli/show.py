@@ -56,6 +56,8 @@ def _print_header(facts: dict[str, Any]) -> None:
     )
     if facts["fleet"] is not None:
         typer.echo(f"  {told_of_load(facts)}")
+    for said in facts["warm_start"]:
+        typer.echo(f"  {said}")
     for stand_in in facts["stand_ins"]:
         typer.echo(f"  stand-in: {stand_in}")
 

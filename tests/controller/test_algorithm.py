@@ -2,10 +2,12 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import fields
+from itertools import product
 
 import pytest
 
 from controller.algorithm import create, settings_named
+from controller.earlier import ACCURACY, LATENCY, REWARD, Figure, Known
 from controller.settings import (
     AlgorithmName,
     EvolutionSettings,
@@ -68,6 +70,37 @@ def test_every_name_makes_an_algorithm_that_searches(name):
         asked = algorithm.ask(4)
         algorithm.tell([outcome_of(proposal) for proposal in asked])
     assert algorithm.ask(1)[0].index == 12
+
+
+KNOWN = tuple(
+    Known(
+        point=point,
+        figures=(
+            Figure(name=ACCURACY, value=0.5, fidelity="accuracy in A"),
+            Figure(name=LATENCY, value=20.0, fidelity="latency in A"),
+            Figure(name=REWARD, value=0.5, fidelity="accuracy in A"),
+        ),
+    )
+    for point in product(range(3), [0], range(4), [1], [2], [3])
+)
+
+
+@pytest.mark.parametrize("name", sorted({*AlgorithmName} - {AlgorithmName.RANDOM}))
+def test_what_is_known_before_is_proposed_first(name):
+    algorithm = create(settings_named(name, {}), SPACE, seed=0, earlier=KNOWN)
+    asked = algorithm.ask(3)
+    assert [proposal.point for proposal in asked] == [known.point for known in KNOWN[:3]]
+    algorithm.tell([outcome_of(proposal) for proposal in asked])
+    assert algorithm.ask(1)[0].index == 3
+
+
+@pytest.mark.usefixtures("yours")
+@pytest.mark.parametrize(
+    ("name", "words"), [("random", "random search"), ("my_algorithms:make", "my_algorithms:make")]
+)
+def test_an_algorithm_that_can_be_told_nothing_refuses_what_is_known(name, words):
+    with pytest.raises(InputError, match=f"{words}.* no use for a warm start; surrogate"):
+        create(named(name, {}), SPACE, seed=0, earlier=KNOWN)
 
 
 def test_options_are_read_by_the_type_of_their_defaults():

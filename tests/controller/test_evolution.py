@@ -19,6 +19,29 @@ class TestRegularizedEvolution(SearchAlgorithmContract):
         return lambda seed: evolution(8, 3, seed)
 
 
+FIRST = ((2, 0, 3, 3, 3, 3), (0, 0, 0, 1, 2, 3))
+"""Points that are proposed before all others."""
+
+
+class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: RegularizedEvolution(
+            SPACE, EvolutionSettings(population=8, tournament=3), seed=seed, first=FIRST
+        )
+
+
+def test_points_that_come_first_may_become_parents():
+    settings = EvolutionSettings(population=8, tournament=8)
+    algorithm = RegularizedEvolution(SPACE, settings, seed=0, first=FIRST)
+    asked = algorithm.ask(8)
+    assert [proposal.point for proposal in asked[:2]] == [*FIRST]
+    algorithm.tell(
+        [evaluated(one, accuracy=0.9 - one.index / 20, latency_ms=1.0) for one in asked]
+    )
+    assert algorithm.ask(1)[0].parents == (0,)
+
+
 def test_proposals_are_random_until_the_population_is_full():
     algorithm = evolution(8, 3)
     first = algorithm.ask(12)

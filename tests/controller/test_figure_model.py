@@ -104,3 +104,71 @@ def test_equal_values_are_no_reason_to_fail():
     mean, deviation = model.at(CODING.codes(POINTS[1::2]))
     assert mean == pytest.approx(np.full(len(mean), 0.5), abs=1e-6)
     assert np.isfinite(deviation).all()
+
+
+def rank_correlation(model: FigureModel, points, value=total) -> float:
+    mean, _ = model.at(CODING.codes(points))
+    true = np.array([value(point) for point in points])
+    return float(np.corrcoef(mean.argsort().argsort(), true.argsort().argsort())[0, 1])
+
+
+def with_fidelity(value, own=POINTS[:4], noise: float = 0.0) -> FigureModel:
+    """Told of four points itself, and of half of all by another fidelity."""
+    model = FigureModel(noise)
+    for point in POINTS[::2]:
+        model.learn(point, value(point), "shorter")
+    return told(model, own)
+
+
+def test_another_fidelity_tells_of_points_that_the_figure_is_not_known_of():
+    """Its values are of another size, and no values of the figure."""
+    others = POINTS[5::2]
+    assert rank_correlation(with_fidelity(lambda point: 30.0 * total(point) - 900.0), others) > 0.9
+    assert rank_correlation(told(FigureModel(), POINTS[:4]), others) < 0.8
+
+
+def test_values_of_another_fidelity_are_not_known_as_the_figures_own():
+    model = with_fidelity(lambda point: 30.0 * total(point))
+    assert not model.knows(POINTS[40])
+    assert set(model.at_known()) == set(POINTS[:4])
+    mean, _ = model.at(CODING.codes(POINTS))
+    assert mean.max() < 15.0
+
+
+def test_a_fidelity_that_misleads_is_left_aside_when_the_figure_is_known_better():
+    rng = random.Random(0)
+    upside_down = with_fidelity(lambda point: -total(point), own=POINTS[:16])
+    chance = with_fidelity(lambda _: rng.gauss(0.0, 1.0), own=POINTS[:16])
+    alone = told(FigureModel(), POINTS[:16])
+    for model in (upside_down, chance):
+        assert rank_correlation(model, POINTS[17:]) > rank_correlation(alone, POINTS[17:]) - 0.05
+
+
+def test_of_two_fidelities_the_one_that_helps_is_followed():
+    rng = random.Random(0)
+    model = FigureModel()
+    for point in POINTS[::2]:
+        model.learn(point, rng.gauss(0.0, 1.0), "another device")
+        model.learn(point, 30.0 * total(point), "shorter")
+    assert rank_correlation(told(model, POINTS[:8]), POINTS[9::2]) > 0.9
+
+
+def test_a_fidelity_that_is_told_later_is_followed_too():
+    model = told(FigureModel(), POINTS[:4])
+    before = rank_correlation(model, POINTS[7::2])
+    for point in POINTS[::2]:
+        model.learn(point, 30.0 * total(point), "shorter")
+    told(model, POINTS[4:7])
+    assert rank_correlation(model, POINTS[7::2]) > max(0.9, before)
+
+
+def test_a_fidelity_of_one_value_is_no_reason_to_fail():
+    model = FigureModel()
+    model.learn(POINTS[0], 0.5, "shorter")
+    told(model, POINTS[:4])
+    model.learn(POINTS[1], 0.7, "shorter")
+    told(model, POINTS[4:5])
+    mean, deviation = model.at(CODING.codes(POINTS))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()
+    assert abs(mean).max() < 30.0

@@ -91,7 +91,7 @@ def test_the_slope_of_what_is_likely_beforehand_is_that_of_its_differences():
 def test_fitting_finds_which_decision_matters():
     codes = points(20)
     values = (codes[:, 2] - 1.5) / 1.1
-    found = fitted(ENCODING, codes, values, np.zeros(20), Kernel.usual(4), 40)
+    found, _ = fitted(ENCODING, codes, values, np.zeros(20), Kernel.usual(4), 40)
     assert found.distances[2] > 3 * found.distances[[0, 3]].max()
     assert found.order > 0.7
 
@@ -99,8 +99,41 @@ def test_fitting_finds_which_decision_matters():
 def test_what_no_decision_explains_stays_unsure():
     codes = points(24)
     values = np.random.default_rng(3).normal(size=24)
-    found = fitted(ENCODING, codes, values, np.zeros(24), Kernel.usual(4), 60)
+    found, _ = fitted(ENCODING, codes, values, np.zeros(24), Kernel.usual(4), 60)
     _, deviation = Posterior.of(ENCODING, found, codes[:20], values[:20], np.zeros(20)).at(
         codes[20:]
     )
     assert deviation.min() > 0.5
+
+
+def test_trends_are_followed_in_a_proportion_that_is_learnt():
+    """As if each value had a further part that is linear in its trends, of variance STEEPNESS."""
+    known = kernel()
+    seen, other = points(14)[:9], points(14)[9:]
+    rng = np.random.default_rng(1)
+    values, trends, beyond = rng.normal(size=9), rng.normal(size=(9, 2)), rng.normal(size=(5, 2))
+    steep = gaussian_process.STEEPNESS
+    around = np.array([[covariance(a, b, known) for b in seen] for a in seen])
+    around += steep * trends @ trends.T
+    inverse = np.linalg.inv(around + 1e-9 * np.eye(9))
+    across = np.array([[covariance(a, b, known) for b in seen] for a in other])
+    across += steep * beyond @ trends.T
+    left = known.variance + steep * (beyond**2).sum(axis=1)
+    left -= np.einsum("mn,nk,mk->m", across, inverse, across)
+    whole = Posterior.of(ENCODING, known, seen, values, np.zeros(9), trends)
+    grown = Posterior.of(ENCODING, known, seen[:6], values[:6], np.zeros(6), trends[:6])
+    for place in range(6, 9):
+        grown = grown.with_observation(seen[place], float(values[place]), 0.0, trends[place])
+    for posterior in (whole, grown):
+        mean, deviation = posterior.at(other, beyond)
+        assert mean == pytest.approx(across @ inverse @ values, rel=1e-5, abs=1e-8)
+        assert deviation**2 == pytest.approx(left, rel=1e-5)
+        assert posterior.means_at(other, beyond) == pytest.approx(mean)
+
+
+def test_an_observed_point_is_expected_to_give_what_was_observed():
+    seen = points(9)
+    values = np.random.default_rng(1).normal(size=9)
+    mean, deviation = Posterior.of(ENCODING, kernel(), seen, values, np.zeros(9)).at(seen)
+    assert mean == pytest.approx(values, abs=1e-5)
+    assert deviation.max() < 1e-3

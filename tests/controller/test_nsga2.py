@@ -33,6 +33,26 @@ class TestInASpaceOfAnyKind(SearchAlgorithmContract):
         self.space.validate(proposal.point)
 
 
+FIRST = ((2, 0, 3, 3, 3, 3), (0, 0, 0, 1, 2, 3))
+"""Points that are proposed before all others."""
+
+
+class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed, first=FIRST)
+
+
+def test_points_that_come_first_are_proposed_once_and_may_become_parents():
+    algorithm = Nsga2(SPACE, Nsga2Settings(population=2), seed=0, first=FIRST)
+    asked = algorithm.ask(2)
+    assert [proposal.point for proposal in asked] == [*FIRST]
+    algorithm.tell([evaluated(one, accuracy=0.5, latency_ms=1.0) for one in asked])
+    later = algorithm.ask(40)
+    assert {parent for proposal in later for parent in proposal.parents} == {0, 1}
+    assert not {proposal.point for proposal in later} & {*FIRST}
+
+
 def sizes(proposal: Proposal) -> list[int]:
     return [option for option in proposal.point if isinstance(option, int)]
 

@@ -33,6 +33,30 @@ class TestTpeThatForgets(SearchAlgorithmContract):
         return lambda seed: Tpe(SPACE, settings, seed=seed)
 
 
+FIRST = ((2, 0, 3, 3, 3, 3), (0, 0, 0, 1, 2, 3))
+"""Points that are proposed before all others."""
+
+
+class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Tpe(SPACE, TpeSettings(startup=4), seed=seed, first=FIRST)
+
+
+def test_points_that_come_first_are_learnt_from():
+    def near(first) -> float:
+        algorithm = Tpe(SPACE, TpeSettings(startup=2), seed=0, first=first)
+        for proposal in algorithm.ask(3):
+            accuracy = 0.9 if proposal.point == FIRST[0] else 0.1
+            algorithm.tell([evaluated(proposal, accuracy=accuracy, latency_ms=1.0)])
+        later = algorithm.ask(30)
+        return sum(a == b for one in later for a, b in zip(one.point, FIRST[0], strict=True))
+
+    algorithm = Tpe(SPACE, TpeSettings(startup=2), seed=0, first=FIRST)
+    assert [proposal.point for proposal in algorithm.ask(2)] == [*FIRST]
+    assert near(FIRST) > near(())
+
+
 def sizes(proposal: Proposal) -> list[int]:
     return [decision for decision in proposal.point if isinstance(decision, int)]
 

@@ -21,6 +21,16 @@ class TestPpo(SearchAlgorithmContract):
         return lambda seed: Ppo(SPACE, SMALL, seed=seed)
 
 
+FIRST = ((2, 0, 3, 3, 3, 3), (0, 0, 0, 1, 2, 3))
+"""Points that are proposed before all others."""
+
+
+class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Ppo(SPACE, SMALL, seed=seed, first=FIRST)
+
+
 def policy(option_counts: tuple[int, ...]) -> Policy:
     generator = torch.Generator().manual_seed(0)
     return Policy(option_counts, hidden=12, init=0.5, generator=generator)
@@ -156,3 +166,20 @@ def test_searches_under_any_number_of_threads_alike():
         found.append(searched(Ppo(SPACE, PpoSettings(minibatch=8), seed=0), steps=6))
     torch.set_num_threads(threads)
     assert found[0] == found[1]
+
+
+def test_points_that_come_first_are_learnt_from_like_those_that_were_drawn():
+    """Their log-probability is that of the policy; what is good gets likelier."""
+    settings = replace(SMALL, minibatch=2)
+    algorithm = Ppo(SPACE, settings, seed=0, first=FIRST)
+    asked = algorithm.ask(2)
+    assert [proposal.point for proposal in asked] == [*FIRST]
+    # a start near zero gives each option about the same weight, whatever the point
+    counts = math.prod(SPACE.option_counts)
+    for proposal in asked:
+        assert proposal.note["log_probability"] == pytest.approx(-math.log(counts), abs=0.2)
+    outcomes = [evaluated(one, accuracy=0.5 - 0.4 * one.index, latency_ms=1.0) for one in asked]
+    algorithm.tell(outcomes)
+    first, second = (algorithm._policy.log_probability(point) for point in FIRST)
+    was_first, was_second = (float(str(one.note["log_probability"])) for one in asked)
+    assert first - was_first > second - was_second
