@@ -98,7 +98,7 @@ class Scale:
 
 
 FULL = Scale(candidates=30, disturbed=10, struck_start=5)
-QUICK = Scale(candidates=4, disturbed=2, struck_start=2)
+QUICK = Scale(candidates=3, disturbed=2, struck_start=2)
 
 
 @dataclass(slots=True)
@@ -331,7 +331,7 @@ def lacking() -> str:
 def main() -> None:
     """Print the figures of both ways."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="four candidates: some four minutes")
+    parser.add_argument("--quick", action="store_true", help="three candidates: some four minutes")
     arguments = parser.parse_args()
     if reason := lacking():
         parser.error(reason)

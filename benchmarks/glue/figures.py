@@ -150,10 +150,15 @@ def figures(calm: dict[str, list[Pass]], disturbed: dict[str, Pass]) -> dict[str
         "lost_undisturbed": by_way(
             lambda way: sum(each.latencies_ms.count(None) for each in calm[way])
         ),
+        "latencies_ms": by_way(lambda way: [_rounded(each) for each in calm[way]]),
         "off_undisturbed": by_way(
             lambda way: off(calm[way][1].latencies_ms, calm[way][0].latencies_ms)
         ),
     }
+
+
+def _rounded(found: Pass) -> list[float | None]:
+    return [None if each is None else round(each, 4) for each in found.latencies_ms]
 
 
 def by_way(figure: Callable[[str], Got]) -> dict[str, Got]:
