@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from controller.earlier import OWN
-from controller.gaussian_process import Encoding, Kernel, Posterior, fitted
+from controller.gaussian_process import Encoding, Kernel, Posterior
+from controller.kernel_fit import fitted
 from controller.point_codes import PointCodes
 from search_space.decisions import Point
 
@@ -36,6 +37,10 @@ _FITTED = 128
 
 _FIRST_STEPS, _STEPS = 40, 12
 """Of fitting it, at first and again."""
+
+_FEW = 24
+"""Points up to which a kernel that is fitted beside others begins anew each time: from so few the
+steps go astray."""
 
 _REFITS = 5
 """A kernel is fitted again when there are so much more points: one in so many."""
@@ -85,6 +90,11 @@ class FigureModel:
     def knows(self, point: Point) -> bool:
         """Whether it was told of a point."""
         return point in self._places
+
+    @property
+    def follows(self) -> bool:
+        """Whether it goes by other fidelities, if it was told of any; as of the last refresh."""
+        return bool(self._followed) or not self._others
 
     def learn(self, point: Point, value: float, fidelity: str = OWN) -> None:
         """Take in what a point gives.
@@ -216,6 +226,7 @@ class FigureModel:
         import numpy as np
 
         first = self._decisions != len(encoding.counts)
+        first |= bool(self._others) and len(values) < _FEW
         steps = _FIRST_STEPS if first else _STEPS
         some = np.unique(np.linspace(0, len(codes) - 1, _FITTED).round().astype(int))
         names = tuple(self._others)

@@ -1,12 +1,11 @@
-"""A Gaussian process over points that are tuples of option indices, fitted by evidence.
+"""A Gaussian process over points that are tuples of option indices.
 
 Two points are as far apart as their decisions: each that differs adds its own weight, the whole
 of it or, as far as options turn out to be ordered, in proportion to how far apart they are. The
 covariance falls with that distance, exponentially for what decisions do together and linearly for
 what each does by itself (an additive kernel; Duvenaud et al., "Additive Gaussian processes",
-2011), and each point has something of its own that no other tells. All weights are found by the
-largest posterior density (Rasmussen and Williams, "Gaussian processes for machine learning", 2006,
-equation 5.9 for the gradient; the ascent is iRprop-, Igel and Hüsken 2003).
+2011), and each point has something of its own that no other tells. Values may follow trends that
+are known of every point, linearly. ``controller.kernel_fit`` finds the weights.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ if TYPE_CHECKING:  # a tenth of a second to import
     Array = NDArray[np.float64]
     Codes = NDArray[np.int64]
 
-_LEAST, _MOST = 1e-6, 1e3
-"""Between which every weight stays."""
-
 _DISTANCE = 1.0
 """Of points that differ in all of one decision, beforehand: this over the root of their number."""
 
@@ -36,9 +32,6 @@ STEEPNESS = 0.25
 
 _SAME = 1e-12
 """Of a distance: of equal points, but for rounding."""
-
-_DEVIATION, _UNLIKE = 1.3, 1.3
-"""Of the natural logarithms of weights, beforehand: of all, and among decisions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,12 +191,7 @@ class Posterior:
         trends = np.zeros((len(values), 0)) if trends is None else trends
         roots = np.sqrt(encoding.weights(kernel))
         rows = encoding.rows(codes) * roots
-        around = kernel.covariance(_distances(rows, rows))
-        around += np.diag(kernel.own + variances + 1e-9)
-        if trends.size:
-            around += STEEPNESS * (trends @ trends.T)
-        inverse = np.linalg.inv(around)
-        inverse = (inverse + inverse.T) / 2
+        inverse = _inverse(kernel, rows, variances, trends)
         return cls(
             encoding=encoding,
             kernel=kernel,
@@ -242,7 +230,7 @@ class Posterior:
 
     def _across(self, codes: Codes, trends: Array | None) -> Array:
         """Covariances with what was observed, `[M, N]`."""
-        distances = _distances(self.encoding.rows(codes) * self.roots, self.rows)
+        distances = squared_distances(self.encoding.rows(codes) * self.roots, self.rows)
         across = self.kernel.covariance(distances)
         across[distances < _SAME] += self.kernel.own
         if trends is not None and trends.size:
@@ -254,160 +242,53 @@ class Posterior:
     ) -> Self:
         """After one more, of a point `[D]` with trends `[K]` that was not observed.
 
-        The inverse of a matrix with one more row and column, from that without.
+        The inverse of a matrix with one more row and column, from that without. Where rounding has
+        made that useless, which shows where others tell of a point's own part, it is made anew.
         """
         import numpy as np
 
-        row = self.encoding.rows(code[None]) * self.roots
+        rows = np.concatenate([self.rows, self.encoding.rows(code[None]) * self.roots])
         trends = np.zeros((1, 0)) if trends is None else trends[None]
         across = self._across(code[None], trends)[0]
         toward = self.inverse @ across
         before = self.kernel.variance + STEEPNESS * float((trends**2).sum())
         left = before + variance + 1e-9 - float(across @ toward)
-        left = max(left, 1e-9)
-        count = len(self.values)
-        inverse = np.empty((count + 1, count + 1))
-        inverse[:-1, :-1] = self.inverse + np.outer(toward, toward / left)
-        inverse[:-1, -1] = inverse[-1, :-1] = -toward / left
-        inverse[-1, -1] = 1 / left
-        values = np.append(self.values, value)
+        trends = np.concatenate([self.trends, trends])
+        values, variances = np.append(self.values, value), np.append(self.variances, variance)
+        if left < (self.kernel.own + variance + 1e-9) / 2:
+            inverse = _inverse(self.kernel, rows, variances, trends)
+        else:
+            count = len(self.values)
+            inverse = np.empty_like(self.inverse, shape=(count + 1, count + 1))
+            inverse[:-1, :-1] = self.inverse + np.outer(toward, toward / left)
+            inverse[:-1, -1] = inverse[-1, :-1] = -toward / left
+            inverse[-1, -1] = 1 / left
         return type(self)(
             encoding=self.encoding,
             kernel=self.kernel,
             roots=self.roots,
-            rows=np.concatenate([self.rows, row]),
-            trends=np.concatenate([self.trends, trends]),
+            rows=rows,
+            trends=trends,
             values=values,
-            variances=np.append(self.variances, variance),
+            variances=variances,
             inverse=inverse,
             pulls=inverse @ values,
         )
 
 
-def fitted(
-    encoding: Encoding,
-    codes: Codes,
-    values: Array,
-    variances: Array,
-    start: Kernel,
-    steps: int,
-    trends: Array | None = None,
-    share: float = 1.0,
-) -> tuple[Kernel, float]:
-    """The likeliest kernel that is found from ``start``, and the logarithm of how likely it is.
-
-    Args:
-        encoding: Of points.
-        codes: `[N, D]`, no two alike.
-        values: `[N]`, observed.
-        variances: `[N]`, of their errors.
-        start: Where to begin.
-        steps: Of the ascent.
-        trends: `[N, K]`, see ``Posterior``; None for none.
-        share: Of the usual variance that is expected.
-    """
+def _inverse(kernel: Kernel, rows: Array, variances: Array, trends: Array) -> Array:
+    """`[N, N]`, of the covariance of observations."""
     import numpy as np
 
-    rows = encoding.rows(codes)
-    usual = _numbers(Kernel.usual(len(encoding.counts), share))
-    tilt = None if trends is None or not trends.size else STEEPNESS * (trends @ trends.T)
-    numbers = _numbers(start)
-    lengths = np.full(len(numbers), 0.2)
-    before = np.zeros(len(numbers))
-    best, highest = numbers, -np.inf
-    for _ in range(steps):
-        score, slope = _density(encoding, rows, values, variances, numbers, tilt)
-        penalty, pull = _prior(numbers, usual)
-        score, slope = score - penalty, slope - pull
-        if score > highest:
-            best, highest = numbers, score
-        turned = slope * before
-        lengths = lengths * np.where(turned > 0, 1.2, np.where(turned < 0, 0.5, 1.0))
-        lengths = np.clip(lengths, 1e-3, 1.0)
-        before = np.where(turned < 0, 0.0, slope)
-        numbers = numbers + np.sign(before) * lengths
-    return _kernel(best), highest
-
-
-def _prior(numbers: Array, usual: Array) -> tuple[float, Array]:
-    """Minus the log density of a kernel's numbers beforehand, and its slope.
-
-    Decisions weigh about alike, whatever that is.
-    """
-    apart = (numbers - usual) / _DEVIATION
-    logs = apart[:-4] * _DEVIATION
-    middle = logs.mean()
-    own = (logs - middle) / _UNLIKE
-    pull = apart / _DEVIATION
-    pull[:-4] = own / _UNLIKE + middle / _DEVIATION**2 / len(logs)
-    penalty = 0.5 * float((own**2).sum() + (middle / _DEVIATION) ** 2 + (apart[-4:] ** 2).sum())
-    return penalty, pull
-
-
-def _numbers(kernel: Kernel) -> Array:
-    """The kernel as numbers without limits."""
-    import numpy as np
-
-    order = np.clip(kernel.order, 1e-3, 1 - 1e-3)
-    others = [np.log(order / (1 - order)), *np.log([kernel.near, kernel.additive, kernel.own])]
-    return np.concatenate([np.log(kernel.distances), others])
-
-
-def _kernel(numbers: Array) -> Kernel:
-    import numpy as np
-
-    positive = np.clip(np.exp(np.clip(numbers, -50, 50)), _LEAST, _MOST)
-    return Kernel(
-        distances=positive[:-4],
-        order=float(1 / (1 + np.exp(-np.clip(numbers[-4], -30, 30)))),
-        near=float(positive[-3]),
-        additive=float(positive[-2]),
-        own=float(positive[-1]),
-    )
-
-
-def _density(
-    encoding: Encoding,
-    rows: Array,
-    values: Array,
-    variances: Array,
-    numbers: Array,
-    tilt: Array | None = None,
-) -> tuple[float, Array]:
-    """Log density of the values, and its slope along the numbers; ``tilt`` is covariance too."""
-    import numpy as np
-
-    kernel = _kernel(numbers)
-    weights = encoding.weights(kernel)
-    scaled = rows * np.sqrt(weights)
-    distances = _distances(scaled, scaled)
-    total = float(kernel.distances.sum())
-    near = kernel.near * np.exp(-distances)
-    additive = kernel.additive * (1 - distances / total)
-    around = near + additive + np.diag(kernel.own + variances + 1e-9)
-    if tilt is not None:
-        around += tilt
-    factor = np.linalg.cholesky(around)
+    around = kernel.covariance(squared_distances(rows, rows))
+    around += np.diag(kernel.own + variances + 1e-9)
+    if trends.size:
+        around += STEEPNESS * (trends @ trends.T)
     inverse = np.linalg.inv(around)
-    pulls = inverse @ values
-    score = -0.5 * float(values @ pulls) - float(np.log(np.diag(factor)).sum())
-    outer = 0.5 * (np.outer(pulls, pulls) - inverse)
-    along = outer * (-near - kernel.additive / total)
-    by_column = 2 * (along.sum(axis=1) @ rows**2 - (rows * (along @ rows)).sum(axis=0))
-    by_name, by_order = encoding.shares()
-    own = kernel.distances[encoding.owner]
-    slope = np.zeros(len(numbers))
-    np.add.at(slope, encoding.owner, by_column * weights)
-    slope[:-4] += kernel.distances * float((outer * distances).sum()) * kernel.additive / total**2
-    slope[-4] = float((by_column * own * (by_order - by_name)).sum())
-    slope[-4] *= kernel.order * (1 - kernel.order)
-    slope[-3] = float((outer * near).sum())
-    slope[-2] = float((outer * additive).sum())
-    slope[-1] = float(np.trace(outer)) * kernel.own
-    return score, slope
+    return np.asarray((inverse + inverse.T) / 2)
 
 
-def _distances(first: Array, second: Array) -> Array:
+def squared_distances(first: Array, second: Array) -> Array:
     """Squared distances of rows, `[M, N]`."""
     import numpy as np
 

@@ -83,7 +83,7 @@ class Surrogate:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
         self._inner: PointSpace = inner
-        self._startup = min(_WARM, settings.startup) if earlier else settings.startup
+        self._startup = settings.startup
         self._seed = seed
         self._aim = _aim(settings, reward, devices)
         self._ledger = Ledger()
@@ -140,12 +140,25 @@ class Surrogate:
 
     def _propose(self, index: int) -> Proposal:
         rng = random.Random(f"{self._seed}/{index}")
-        started = self._evaluated and len(self._trained) >= self._startup
-        point, again = self._next(rng) if started else (self._first(index, rng), False)
+        point, again = self._next(rng) if self._started() else (self._first(index, rng), False)
         before = self._proposed.get(point, 0)
         self._proposed[point] = before + 1
         self._flying[index] = point
         return Proposal(index=index, point=point, note={AGAIN: before} if again else {})
+
+    def _started(self) -> bool:
+        """Whether models decide what is proposed.
+
+        Early if they go by what was known before. Where that turns out to tell nothing, the search
+        begins as it would have without it.
+        """
+        if not self._evaluated:
+            return False
+        count = len(self._trained)
+        if count >= self._startup or not self._leads or count < _WARM:
+            return count >= self._startup
+        self._refreshed()
+        return self._aim.models[0].follows
 
     def _first(self, index: int, rng: random.Random) -> Point:
         """While nothing is modelled: the most promising of before and points apart, in turn."""

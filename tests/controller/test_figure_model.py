@@ -112,9 +112,9 @@ def rank_correlation(model: FigureModel, points, value=total) -> float:
     return float(np.corrcoef(mean.argsort().argsort(), true.argsort().argsort())[0, 1])
 
 
-def with_fidelity(value, own=POINTS[:4], noise: float = 0.0) -> FigureModel:
-    """Told of four points itself, and of half of all by another fidelity."""
-    model = FigureModel(noise)
+def with_fidelity(value, own=POINTS[:4]):
+    """Told of some points itself, and of half of all by another fidelity."""
+    model = FigureModel()
     for point in POINTS[::2]:
         model.learn(point, value(point), "shorter")
     return told(model, own)

@@ -181,5 +181,5 @@ def test_points_that_come_first_are_learnt_from_like_those_that_were_drawn():
     outcomes = [evaluated(one, accuracy=0.5 - 0.4 * one.index, latency_ms=1.0) for one in asked]
     algorithm.tell(outcomes)
     first, second = (algorithm._policy.log_probability(point) for point in FIRST)
-    was_first, was_second = (float(str(one.note["log_probability"])) for one in asked)
-    assert first - was_first > second - was_second
+    before = [float(str(proposal.note["log_probability"])) for proposal in asked]
+    assert first - before[0] > second - before[1]
