@@ -149,7 +149,7 @@ class RewardAim(_ByReward):
                 self._rewards[point] = reward
                 self._model.learn(point, reward)
             case Stopped(reward=reward):
-                self._model.learn(point, reward)
+                self._model.learn(point, reward, deviation=_reward_deviation(outcome))
             case Skipped(bound=bound):
                 self._model.learn(point, min([bound, *self._rewards.values()]))
 
@@ -205,7 +205,8 @@ class KnownRewardAim(_ByReward):
             self._latency.learn(point, -outcome.latency_ms)
             return
         accuracy, latency = _figures(outcome)
-        self._accuracy.learn(point, accuracy)
+        deviation = outcome.deviation if isinstance(outcome, Stopped) else 0.0
+        self._accuracy.learn(point, accuracy, deviation=deviation)
         self._latency.learn(point, latency)
         if isinstance(outcome, Evaluated):
             self._rewards[point] = outcome.reward
@@ -271,6 +272,12 @@ def teach(model: FigureModel, known: Known, name: str, turned: float = 1.0) -> N
     figure = known.figure(name)
     if figure is not None:
         model.learn(known.point, turned * figure.value, figure.fidelity)
+
+
+def _reward_deviation(outcome: Stopped) -> float:
+    """Of the error of its reward, which is taken to be in proportion to the accuracy."""
+    found = {objective.name: objective.value for objective in outcome.objectives}
+    return outcome.deviation * abs(outcome.reward) / max(found.get(ACCURACY, 1.0), 1e-3)
 
 
 def _told(deviation: Array, noise: Array | float) -> Array:

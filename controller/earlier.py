@@ -29,7 +29,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class KnownFigure:
     """One figure of a point.
 
     Attributes:
@@ -59,9 +59,9 @@ class Known:
     """
 
     point: Point
-    figures: tuple[Figure, ...]
+    figures: tuple[KnownFigure, ...]
 
-    def figure(self, name: str) -> Figure | None:
+    def figure(self, name: str) -> KnownFigure | None:
         """The one of that name; None if it is not known."""
         return next((figure for figure in self.figures if figure.name == name), None)
 
@@ -175,7 +175,7 @@ def _run_from(document: Mapping[str, Any]) -> EarlierRun:
         known=tuple(
             Known(
                 point=point_from_json(point),
-                figures=tuple(Figure(name=n, value=v, fidelity=f) for n, v, f in figures),
+                figures=tuple(KnownFigure(name=n, value=v, fidelity=f) for n, v, f in figures),
             )
             for point, figures in document["known"]
         ),

@@ -75,6 +75,7 @@ class FigureModel:
         self._places: dict[Point, int] = {}
         self._values: list[float] = []
         self._times: list[int] = []
+        self._deviations: list[float] = []
         self._posterior: Posterior | None = None
         self._believed: Posterior | None = None
         self._coding: PointCodes | None = None
@@ -96,13 +97,17 @@ class FigureModel:
         """Whether it goes by other fidelities, if it was told of any; as of the last refresh."""
         return bool(self._followed) or not self._others
 
-    def learn(self, point: Point, value: float, fidelity: str = OWN) -> None:
+    def learn(
+        self, point: Point, value: float, fidelity: str = OWN, *, deviation: float = 0.0
+    ) -> None:
         """Take in what a point gives.
 
         Args:
             point: Any.
             value: Larger is better.
             fidelity: Of the value; values of another one need not be of the figure's own size.
+            deviation: Standard deviation of its error beside the noise, where it was estimated; a
+                value without one takes its place.
         """
         if fidelity != OWN:
             self._others.setdefault(fidelity, FigureModel(self._noise)).learn(point, value)
@@ -111,7 +116,10 @@ class FigureModel:
         if place == len(self._values):
             self._values.append(value)
             self._times.append(1)
+            self._deviations.append(deviation)
             return
+        if self._deviations[place] and not deviation:
+            self._times[place], self._deviations[place] = 0, 0.0
         self._times[place] += 1
         self._values[place] += (value - self._values[place]) / self._times[place]
         self._stale = True
@@ -211,17 +219,16 @@ class FigureModel:
         values = np.maximum(values, self._floor)
         self._middle = float(values.mean())
         codes, encoding = coding.codes(self._rows), Encoding.of(coding.counts)
-        times = np.array(self._times)[chosen]
         if len(points) >= self._due or self._decisions != len(coding.counts):
-            self._fit(encoding, codes, values, times)
+            self._fit(encoding, codes, values, chosen)
             self._due = len(points) + max(2, len(points) // _REFITS)
-        scaled, errors, trends = self._follow(self._followed, codes, values, times)
+        scaled, errors, trends = self._follow(self._followed, codes, values, chosen)
         kernel = self._kernels[self._followed]
         self._posterior = Posterior.of(encoding, kernel, codes, scaled, errors, trends)
         self._coding, self._decisions = coding, len(coding.counts)
         self._taken_in, self._stale = len(points), False
 
-    def _fit(self, encoding: Encoding, codes: Codes, values: Array, times: Array) -> None:
+    def _fit(self, encoding: Encoding, codes: Codes, values: Array, places: Sequence[int]) -> None:
         """A kernel for each choice of what to follow, and the choice that is the likeliest."""
         import numpy as np
 
@@ -234,7 +241,7 @@ class FigureModel:
         for followed in dict.fromkeys([names, (), *((name,) for name in names)]):
             share = 1 - _SLOPE**2 if followed else 1.0
             start = None if first else self._kernels.get(followed)
-            told = self._follow(followed, codes, values, times)
+            told = self._follow(followed, codes, values, places)
             scaled, errors, trends = (each[some] for each in told)
             self._kernels[followed], score = fitted(
                 encoding,
@@ -251,16 +258,18 @@ class FigureModel:
         self._followed = max(scores, key=scores.__getitem__)
 
     def _follow(
-        self, followed: tuple[str, ...], codes: Codes, values: Array, times: Array
+        self, followed: tuple[str, ...], codes: Codes, values: Array, places: Sequence[int]
     ) -> tuple[Array, Array, Array]:
         """What fidelities leave of values, its variances, and their trends; all in our unit."""
+        import numpy as np
+
         self._followed = followed
         expectations = self._expectations(codes)
         self._centre = expectations.mean(axis=0)
         trends = expectations - self._centre
         self._unit = self._width(values, trends)
         scaled = (values - self._middle) / self._unit - _expected(trends)
-        return scaled, (self._noise / self._unit) ** 2 / times, trends
+        return scaled, np.array([self._variance(place) for place in places]), trends
 
     def _width(self, values: Array, trends: Array) -> float:
         """Of the figure in all points, from values `[N]` in some, whose trends are `[N, K]`.
@@ -285,7 +294,8 @@ class FigureModel:
         return max(width, 1e-9)
 
     def _variance(self, place: int) -> float:
-        return (self._noise / self._unit) ** 2 / self._times[place]
+        noise = (self._noise / self._unit) ** 2 / self._times[place]
+        return noise + (self._deviations[place] / self._unit) ** 2
 
     def _scaled(self, value: float) -> float:
         return (max(value, self._floor) - self._middle) / self._unit

@@ -79,8 +79,10 @@ class FrontAim:
         self._learn_informed()
         self._learn_skipped()
         mine = losses(objectives)
-        for model, loss in zip(self.models, mine, strict=True):
-            model.learn(outcome.proposal.point, -loss)
+        deviation = outcome.deviation if isinstance(outcome, Stopped) else 0.0
+        for (name, model), loss in zip(self._models.items(), mine, strict=True):
+            error = deviation if name == ACCURACY else 0.0
+            model.learn(outcome.proposal.point, -loss, deviation=error)
         if isinstance(outcome, Evaluated):
             self._take(outcome.proposal, mine)
 

@@ -23,8 +23,8 @@ from controller.earlier import (
     REWARD,
     Earlier,
     EarlierRun,
-    Figure,
     Known,
+    KnownFigure,
     promising,
 )
 from workspace.errors import InputError, OperationError
@@ -233,16 +233,16 @@ def _known(
     for point, own in by_point.items():
         assert own[0].latency is not None
         time = own[0].latency.latency_ms
-        figures = [Figure(name=LATENCY, value=time, fidelity=latency)]
+        figures = [KnownFigure(name=LATENCY, value=time, fidelity=latency)]
         trained = [c for c in own if isinstance(c.outcome, Evaluated) and c.training]
         if trained:
             mean = fmean(c.training.accuracy for c in trained if c.training)
-            figures.append(Figure(name=ACCURACY, value=mean, fidelity=accuracy))
+            figures.append(KnownFigure(name=ACCURACY, value=mean, fidelity=accuracy))
             if latency == OWN:
                 worth = reward.value(mean, time)
             else:
                 worth = fmean(c.reward for c in trained if c.reward is not None)
             fidelity = accuracy or latency
-            figures.append(Figure(name=REWARD, value=worth, fidelity=fidelity))
+            figures.append(KnownFigure(name=REWARD, value=worth, fidelity=fidelity))
         known.append(Known(point=point, figures=tuple(figures)))
     return known

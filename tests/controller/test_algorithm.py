@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from controller.algorithm import create, settings_named
-from controller.earlier import ACCURACY, LATENCY, REWARD, Figure, Known
+from controller.earlier import ACCURACY, LATENCY, REWARD, Known, KnownFigure
 from controller.settings import (
     AlgorithmName,
     EvolutionSettings,
@@ -76,9 +76,9 @@ KNOWN = tuple(
     Known(
         point=point,
         figures=(
-            Figure(name=ACCURACY, value=0.5, fidelity="accuracy in A"),
-            Figure(name=LATENCY, value=20.0, fidelity="latency in A"),
-            Figure(name=REWARD, value=0.5, fidelity="accuracy in A"),
+            KnownFigure(name=ACCURACY, value=0.5, fidelity="accuracy in A"),
+            KnownFigure(name=LATENCY, value=20.0, fidelity="latency in A"),
+            KnownFigure(name=REWARD, value=0.5, fidelity="accuracy in A"),
         ),
     )
     for point in product(range(3), [0], range(4), [1], [2], [3])

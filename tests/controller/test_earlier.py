@@ -9,8 +9,8 @@ from controller.earlier import (
     REWARD,
     Earlier,
     EarlierRun,
-    Figure,
     Known,
+    KnownFigure,
     promising,
 )
 from workspace.errors import InputError
@@ -18,11 +18,11 @@ from workspace.errors import InputError
 
 def known(number: int, reward: float | None, accuracy: float, latency_ms: float) -> Known:
     figures = [
-        Figure(name=ACCURACY, value=accuracy, fidelity="accuracy in A"),
-        Figure(name=LATENCY, value=latency_ms, fidelity=OWN),
+        KnownFigure(name=ACCURACY, value=accuracy, fidelity="accuracy in A"),
+        KnownFigure(name=LATENCY, value=latency_ms, fidelity=OWN),
     ]
     if reward is not None:
-        figures.append(Figure(name=REWARD, value=reward, fidelity="accuracy in A"))
+        figures.append(KnownFigure(name=REWARD, value=reward, fidelity="accuracy in A"))
     return Known(point=(number, ("a", 0.1)), figures=tuple(figures))
 
 
@@ -63,4 +63,4 @@ def test_what_a_newer_version_kept_is_refused():
 
 def test_a_figure_is_finite():
     with pytest.raises(ValueError, match=r"accuracy.*nan"):
-        Figure(name=ACCURACY, value=float("nan"), fidelity=OWN)
+        KnownFigure(name=ACCURACY, value=float("nan"), fidelity=OWN)

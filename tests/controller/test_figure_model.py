@@ -172,3 +172,16 @@ def test_a_fidelity_of_one_value_is_no_reason_to_fail():
     assert np.isfinite(mean).all()
     assert np.isfinite(deviation).all()
     assert abs(mean).max() < 30.0
+
+
+def test_an_estimate_counts_for_less_than_what_was_found_and_gives_way_to_it():
+    found, estimated = FigureModel(), FigureModel()
+    for model, deviation in ((found, 0.0), (estimated, 5.0)):
+        told(model, POINTS[::2])
+        model.learn(POINTS[1], 30.0, deviation=deviation)
+        model.refresh(CODING, lambda points: [0.0 for _ in points])
+    means = [model.at_known()[POINTS[1]][0] for model in (found, estimated)]
+    assert means[0] > means[1] + 1.0
+    estimated.learn(POINTS[1], 30.0)
+    estimated.refresh(CODING, lambda points: [0.0 for _ in points])
+    assert estimated.at_known()[POINTS[1]][0] == pytest.approx(means[0], rel=0.05)

@@ -10,13 +10,14 @@ import pytest
 
 from controller.algorithm import Evaluated
 from controller.constraints import ConstrainedPoints, Constraint
-from controller.constraints import Figure as Limit
-from controller.earlier import ACCURACY, LATENCY, OWN, REWARD, Figure, Known, promising
+from controller.earlier import ACCURACY, LATENCY, OWN, REWARD, Known, KnownFigure, promising
+from controller.network_figures import Figure
 from controller.reward import Reward, RewardMode
 from controller.settings import SurrogateSettings
 from controller.surrogate import Surrogate
 from controller.tabular import TabularProblem
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated, outcome_of
+from search_space.decisions import Point
 
 RUGGED = Path(__file__).resolve().parents[2] / "benchmarks" / "data" / "rugged.csv.gz"
 REWARD_OF = Reward(mode=RewardMode.HARD, target_ms=6.0)
@@ -24,17 +25,22 @@ REWARD_OF = Reward(mode=RewardMode.HARD, target_ms=6.0)
 
 def known(point, *, accuracy, latency_ms, fidelity) -> Known:
     figures = (
-        Figure(name=ACCURACY, value=accuracy, fidelity=fidelity),
-        Figure(name=LATENCY, value=latency_ms, fidelity=fidelity),
-        Figure(name=REWARD, value=accuracy, fidelity=fidelity),
+        KnownFigure(name=ACCURACY, value=accuracy, fidelity=fidelity),
+        KnownFigure(name=LATENCY, value=latency_ms, fidelity=fidelity),
+        KnownFigure(name=REWARD, value=accuracy, fidelity=fidelity),
     )
     return Known(point=point, figures=figures)
+
+
+def magnitude(point: Point) -> int:
+    """The sum of its options."""
+    return sum(SPACE.checked(point))
 
 
 def known_of(fidelity: str) -> list[Known]:
     """What the contract's outcomes are, roughly, at every fourth point of its space."""
     every = list(product(*map(range, SPACE.option_counts)))[::4]
-    sizes = [1.0 + sum(point) for point in every]
+    sizes = [1.0 + magnitude(point) for point in every]
     return [
         known(point, accuracy=size / (size + 4), latency_ms=size, fidelity=fidelity)
         for point, size in zip(every, sizes, strict=True)
@@ -113,31 +119,31 @@ def test_the_best_of_a_run_of_the_same_kind_is_evaluated_at_once():
         proposals.append(proposal)
         algorithm.tell([worked_out(proposal)])
     assert proposals[0].point == earlier[0].point
-    size = [1 + sum(proposal.point) for proposal in proposals[6:]]
+    size = [1 + magnitude(proposal.point) for proposal in proposals[6:]]
     assert size.count(6) >= 4
     assert max(size) <= 7
 
 
 def worked_out(proposal) -> Evaluated:
-    size = 1.0 + sum(proposal.point)
+    size = 1.0 + magnitude(proposal.point)
     made = evaluated(proposal, accuracy=size / (size + 4), latency_ms=size)
     reward = REWARD_OF.value(size / (size + 4), size)
     return Evaluated(proposal=proposal, objectives=made.objectives, reward=reward)
 
 
 def test_points_that_break_a_constraint_are_models_food_alone():
-    costs = {Limit.PARAMS: 0.0, Limit.MACS: 0.0}
+    costs: dict[str, float] = {Figure.PARAMS: 0.0, Figure.MACS: 0.0}
     limited = ConstrainedPoints(
         SPACE,
-        [Constraint(figure=Limit.PARAMS, limit=9.0)],
-        lambda point: {**costs, Limit.PARAMS: float(sum(point))},
+        [Constraint(figure=Figure.PARAMS, limit=9.0)],
+        lambda point: {**costs, Figure.PARAMS: float(magnitude(point))},
     )
     earlier = promising(known_of("A"))
-    assert sum(earlier[0].point) > 9
+    assert magnitude(earlier[0].point) > 9
     algorithm = Surrogate(limited, SurrogateSettings(), seed=0, earlier=earlier)
     for _ in range(15):
         (proposal,) = algorithm.ask(1)
-        assert sum(proposal.point) <= 9
+        assert magnitude(proposal.point) <= 9
         algorithm.tell([outcome_of(proposal)])
 
 
