@@ -8,8 +8,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
-from controller.candidate import Candidate, FoundLatency, evaluated, objectives_of, stopped
+from controller.candidate import Candidate, evaluated, objectives_of, stopped
 from controller.early_stopping import StoppingRule, costs_among
+from controller.found_latency import FoundLatency
 from controller.front_box import FrontBox
 from controller.network_figures import Figure, figures_of
 from controller.objectives import (

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from controller.algorithm import Evaluated, Objective
-from controller.candidate import Candidate, FoundLatency
+from controller.candidate import Candidate
 from controller.evaluation import Evaluation
+from controller.found_latency import FoundLatency
 from controller.objectives import DEFAULT, Names, ObjectiveName, with_latency
 from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point

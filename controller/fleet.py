@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from controller.candidate import Candidate, FoundLatency, FoundOnDevice, OutcomeKind
+from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, accuracy_of, best_of, front_points, member_of
+from controller.found_latency import FoundLatency, FoundOnDevice
 from controller.objectives import DEFAULT
 from controller.reward import Reward
 

@@ -6,9 +6,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from controller.algorithm import Failed, FailureKind, Outcome, Proposal
-from controller.candidate import Candidate, FoundLatency, same_for
+from controller.candidate import Candidate, same_for
 from controller.early_stopping import StoppingRule
 from controller.evaluation import Evaluation
+from controller.found_latency import FoundLatency
 from controller.study import Study
 from search_space.architecture import Architecture
 from workspace.errors import OperationError

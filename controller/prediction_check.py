@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from controller.candidate import Candidate, FoundLatency, Prediction
+from controller.candidate import Candidate
+from controller.found_latency import FoundLatency, Prediction
 
 LEAST_NETWORKS = 3
 """From which predictions can be said to be off."""

@@ -18,7 +18,8 @@ from controller.algorithm import (
     Skipped,
     Stopped,
 )
-from controller.candidate import Candidate, FoundLatency, OutcomeKind
+from controller.candidate import Candidate, OutcomeKind
+from controller.found_latency import FoundLatency
 from controller.learning_curves import Expected
 from controller.objectives import ObjectiveName, value_of
 from search_space.architecture import Architecture

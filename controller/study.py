@@ -21,7 +21,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from controller import rows, versions
 from controller.algorithm import Outcome, Proposal
-from controller.candidate import Candidate, FoundLatency
+from controller.candidate import Candidate
+from controller.found_latency import FoundLatency
 from controller.schema import FINAL_LATENCY, LATENCY, OUTCOME, PROPOSAL, REVISIONS, STUDY, TRAINING
 from latency.source import Origin
 from search_space.architecture import Architecture

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from delivery.accuracy import check_accuracy
 from delivery.carried import verify as carried_verify
 from delivery.file_gates import Weight, check_structure

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from controller.candidate import FoundLatency
+    from controller.found_latency import FoundLatency
     from search_space.architecture import Architecture, Head, InputSpec, Json
     from training.task import Task
 

@@ -23,7 +23,7 @@ from latency.source import (
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
-    from controller.candidate import FoundLatency
+    from controller.found_latency import FoundLatency
     from latency.source import LatencySource
     from search_space.architecture import Json
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.candidate import Candidate, FoundLatency
+from controller.candidate import Candidate
+from controller.found_latency import FoundLatency
 from delivery.export import Delivered, Delivery, Plan, deliver, file_json
 from delivery.gates import GateName, NotRun
 from delivery.network import Network

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.candidate import FoundLatency
 from controller.finish import FrontMember
 from controller.fleet import DeviceResult
+from controller.found_latency import FoundLatency
 
 RULES = {
     "worst": "the worst device's load",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from controller.algorithm import settings_named
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from controller.network_figures import Figure, figures_of
 from controller.objectives import DEFAULT, OF_SESSIONS, Names, ObjectiveName, parse, untold_of
 from controller.settings import AlgorithmName, Nsga2Settings, SurrogateSettings

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.algorithm import Evaluated, Objective, Stopped
-from controller.candidate import Candidate, FoundLatency
+from controller.candidate import Candidate
 from controller.early_stopping import Saving
 from controller.finish import FrontMember
+from controller.found_latency import FoundLatency
 from controller.objectives import DEFAULT, parse
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking

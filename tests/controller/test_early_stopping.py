@@ -5,8 +5,9 @@ from statistics import fmean
 import pytest
 
 from controller.algorithm import Objective, Proposal
-from controller.candidate import Candidate, FoundLatency, OutcomeKind
+from controller.candidate import Candidate, OutcomeKind
 from controller.early_stopping import EarlyStopping, Saving, StoppingSettings
+from controller.found_latency import FoundLatency
 from controller.learning_curves import Expected
 from controller.objectives import goal_of, parse
 from controller.reward import Reward, RewardMode

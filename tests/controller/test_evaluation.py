@@ -5,7 +5,7 @@ import pytest
 
 from controller import evaluation as evaluation_module
 from controller.algorithm import Failed, FailureKind, Proposal
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from controller.objectives import parse
 from latency.source import Decides, Origin
 from search_space.architecture import Classifier

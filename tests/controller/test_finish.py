@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from controller.algorithm import Evaluated
-from controller.candidate import FoundLatency
 from controller.finish import best, best_of, front, measure_front, member_of
+from controller.found_latency import FoundLatency
 from controller.reward import Reward, RewardMode
 from latency.measurement import Verdict
 from latency.source import Decides, Origin

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from controller.prediction_check import PredictionCheck
 from latency.source import Origin
 

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, Skipped
-from controller.candidate import FoundLatency, OutcomeKind, evaluated, stopped
+from controller.candidate import OutcomeKind, evaluated, stopped
+from controller.found_latency import FoundLatency
 from controller.learning_curves import Expected
 from controller.objectives import parse
 from controller.schema import SCHEMA

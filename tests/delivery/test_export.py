@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from delivery.export import Plan, deliver
 from delivery.gates import GateError, GateName, NotRun
 from devices.device import Delegate

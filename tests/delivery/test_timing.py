@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from controller.candidate import FoundLatency
+from controller.found_latency import FoundLatency
 from delivery.gates import NotRun
 from delivery.timing import Place, Timed, Timers, check_int8_speed, check_latency
 from devices.device import ClockTier, Delegate, DeviceInfo, RunnerInfo, Setup
