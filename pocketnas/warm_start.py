@@ -192,7 +192,8 @@ def _answers_alike(
     Only one that predicts can be relied on to do so; what a device takes has to be measured.
     """
     from latency.source import LatencyEstimate, LatencyRequest, NetworkSubject
-    from pocketnas.assembly import evaluation_of, source_of, space_of
+    from pocketnas.assembly import evaluation_of, space_of
+    from pocketnas.sources import source_of
 
     if before.latency != config.latency or not config.latency.startswith(_ANSWERS):
         return False
