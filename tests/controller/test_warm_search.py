@@ -113,31 +113,35 @@ def test_the_best_of_a_run_of_the_same_kind_is_evaluated_at_once():
         proposals.append(proposal)
         algorithm.tell([worked_out(proposal)])
     assert proposals[0].point == earlier[0].point
-    size = [1 + sum(proposal.point) for proposal in proposals[6:]]
+    size = [1 + total(proposal.point) for proposal in proposals[6:]]
     assert size.count(6) >= 4
     assert max(size) <= 7
 
 
+def total(point) -> int:
+    return sum(point)
+
+
 def worked_out(proposal) -> Evaluated:
-    size = 1.0 + sum(proposal.point)
+    size = 1.0 + total(proposal.point)
     made = evaluated(proposal, accuracy=size / (size + 4), latency_ms=size)
     reward = REWARD_OF.value(size / (size + 4), size)
     return Evaluated(proposal=proposal, objectives=made.objectives, reward=reward)
 
 
-def test_points_that_break_a_constraint_are_models_food_alone():
+def test_points_that_break_a_constraint_teach_but_are_not_proposed():
     costs = {Limit.PARAMS: 0.0, Limit.MACS: 0.0}
     limited = ConstrainedPoints(
         SPACE,
         [Constraint(figure=Limit.PARAMS, limit=9.0)],
-        lambda point: {**costs, Limit.PARAMS: float(sum(point))},
+        lambda point: {**costs, Limit.PARAMS: float(total(point))},
     )
     earlier = promising(known_of("A"))
-    assert sum(earlier[0].point) > 9
+    assert total(earlier[0].point) > 9
     algorithm = Surrogate(limited, SurrogateSettings(), seed=0, earlier=earlier)
     for _ in range(15):
         (proposal,) = algorithm.ask(1)
-        assert sum(proposal.point) <= 9
+        assert total(proposal.point) <= 9
         algorithm.tell([outcome_of(proposal)])
 
 
