@@ -296,10 +296,9 @@ def _leads(
     if earlier and name:
         msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
         raise InputError(msg)
-    points = (known.point for known in earlier)
-    if isinstance(space, ConstrainedPoints):
-        points = (point for point in points if space.keeps(point))
-    return tuple(islice(points, LEADS))
+    points = dict.fromkeys(known.point for known in earlier)
+    allowed = space.keeps if isinstance(space, ConstrainedPoints) else None
+    return tuple(islice((one for one in points if allowed is None or allowed(one)), LEADS))
 
 
 def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:

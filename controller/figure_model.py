@@ -49,7 +49,6 @@ _LOWEST = 4.0
 """How far below the middle half of all values one may be, in units of its width; what is lower
 (a training that collapsed) counts as that."""
 
-
 _SLOPE = 0.8
 """Correlation of a figure with another fidelity of it, beforehand."""
 

@@ -95,7 +95,8 @@ class Surrogate:
         self._every: tuple[Sequence[Point], Codes] | None = None
         self._fresh = False
         self._unbelieved: list[Point] = []
-        self._leads = [known.point for known in earlier if self._keeps(known.point)]
+        points = dict.fromkeys(known.point for known in earlier)
+        self._leads = [point for point in points if self._keeps(point)]
         for known in earlier:
             self._aim.inform(known)
 

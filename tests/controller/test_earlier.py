@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from controller.algorithm import create
 from controller.earlier import (
     ACCURACY,
     LATENCY,
@@ -13,6 +14,8 @@ from controller.earlier import (
     KnownFigure,
     promising,
 )
+from controller.settings import named
+from search_space.decisions import Choice, DecisionSpace
 from workspace.errors import InputError
 
 
@@ -64,3 +67,18 @@ def test_what_a_newer_version_kept_is_refused():
 def test_a_figure_is_finite():
     with pytest.raises(ValueError, match=r"accuracy.*nan"):
         KnownFigure(name=ACCURACY, value=float("nan"), fidelity=OWN)
+
+
+def test_a_point_that_two_runs_know_comes_first_once():
+    one, two = known(0, 0.9, 0.9, 1.0), known(1, 0.5, 0.5, 1.0)
+    runs = tuple(EarlierRun(run=name, said="", known=(one, two)) for name in ("A", "B"))
+    space = DecisionSpace(choices=(Choice(name="k", options=tuple("abc")),))
+    points = [(0,), (1,)]
+    both = [
+        Known(point=point, figures=each.figures)
+        for each, point in zip(
+            Earlier(runs=runs).known, [p for p in points for _ in "AB"], strict=True
+        )
+    ]
+    algorithm = create(named("evolution", {}), space, 0, earlier=both)
+    assert [proposal.point for proposal in algorithm.ask(2)] == points

@@ -50,7 +50,14 @@ def test_a_warm_search_begins_with_the_best_of_before_and_says_what_it_knew(pock
     assert {member["key"] for member in new["front"]} <= mine
     pocketnas(*COLD, "--trials=12", "--seed=1", "--run=C")
     assert best_reward(new) > best_reward(shown(pocketnas, "C"))
+
+
+@pytest.mark.usefixtures("earlier")
+def test_the_report_of_a_warm_search_says_what_it_knew(pocketnas, tmp_path):
+    pytest.importorskip("plotly")
+    pocketnas(*COLD, "--trials=2", "--run=B", "--warm-start=A")
     assert pocketnas("report", "B").code == 0
+    assert "warm start from A" in (tmp_path / "B" / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("earlier")
