@@ -54,7 +54,7 @@ from controller.surrogate import Surrogate
 from controller.tabular import TabularProblem
 from search_space.decisions import DecisionSpace, Point
 
-SHIPPED = Path(__file__).resolve().parent / "data" / "rugged.csv.gz"
+SHIPPED = Path(__file__).resolve().parent / "data" / "fashion_mbconv.csv.gz"
 ALGORITHMS = ("random", "evolution", "ppo", "nsga2", "tpe", "surrogate")
 BESIDE = ("optuna_tpe", "regularized_evolution")
 AWARE = "surrogate_aware"
