@@ -188,7 +188,11 @@ def _stopping(
     Raises:
         InputError: If nothing here can be stopped, or the schedule is too short for it.
     """
+    defaults = StoppingSettings()
     if not config.stop_early:
+        if (config.reduction, config.rungs) != (defaults.reduction, defaults.rungs):
+            msg = "--reduction and --rungs are without effect unless --stop-early is given"
+            raise InputError(msg)
         return None
     if not executor.stops_early:
         why = f"{ANALYTIC!r} trains nothing"

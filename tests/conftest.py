@@ -1,6 +1,7 @@
 """What all tests share: loopback phones, a small real model file."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def loopback_root() -> Path:
     if lacking:
         pytest.skip(lacking)
     return ensure_root()
+
+
+@pytest.fixture(scope="session")
+def debian_adb() -> str:
+    """The path of Debian's ``adb``; where it is not there the test is skipped, in CI it fails."""
+    program = shutil.which("adb")
+    if program is None and os.environ.get("CI") == "true":
+        pytest.fail("adb is not installed: apt-get install adb")
+    if program is None:
+        pytest.skip("adb is not installed: apt-get install adb")
+    return program
 
 
 @pytest.fixture

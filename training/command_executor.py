@@ -45,7 +45,8 @@ class CommandExecutor:
 
     One that has ``{rungs}`` can stop early: after each number of samples there it validates, ends
     if the accuracy is below the number after the colon, and writes ``looks`` (a list of objects
-    with ``samples`` and ``accuracy``) and, if it ended so, ``"stopped": true``.
+    with ``samples`` and ``accuracy``) and, if it ended so, ``"stopped": true``. It is an empty
+    word where nothing is asked for.
 
     Args:
         command: Split as a shell would, but run without one.
@@ -104,7 +105,7 @@ class CommandExecutor:
                 "seed": str(job.seed),
                 "samples": str(job.schedule.samples),
                 "size": str(job.architecture.inputs[0].shape[-1]),
-                "rungs": ",".join(f"{rung.samples}:{rung.least:.6g}" for rung in job.rungs),
+                "rungs": ",".join(f"{rung.samples}:{rung.least!r}" for rung in job.rungs),
             }
             command = [word.format_map(values) for word in self._words]
             started = time.monotonic()
@@ -216,8 +217,8 @@ def _require_consistent(looks: Sequence[Look], rungs: Sequence[Rung], *, stopped
     if looks and len(looks) != len(rungs) and not (stopped and len(looks) < len(rungs)):
         msg = f"{len(looks)} looks where {len(rungs)} rungs were asked for"
         raise ValueError(msg)
-    if stopped and not looks:
-        msg = "it was stopped, and has no looks that say why"
+    if stopped and not (looks and looks[-1].accuracy < rungs[len(looks) - 1].least):
+        msg = "it was stopped, and its last look is not below what its rung asks for"
         raise ValueError(msg)
 
 

@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -157,7 +156,7 @@ def test_the_average_is_read_from_what_the_tool_prints(by_parts):
 
 @pytest.mark.slow
 @pytest.mark.loopback
-@pytest.mark.skipif(shutil.which("adb") is None, reason="needs Debian's adb")
+@pytest.mark.usefixtures("debian_adb")
 def test_a_dropped_run_costs_the_parts_a_candidate_and_pocketnas_none(
     script, by_parts, loopback_phones, tmp_path, monkeypatch
 ):

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,13 +17,8 @@ from workspace.errors import InputError
 
 
 @pytest.fixture
-def adb(tmp_path, monkeypatch):
+def adb(tmp_path, monkeypatch, debian_adb):
     """Runs Debian's ``adb`` against a server of the test's own, which is ended by its pid."""
-    program = shutil.which("adb")
-    if program is None and os.environ.get("CI") == "true":
-        pytest.fail("adb is not installed: apt-get install adb")
-    if program is None:
-        pytest.skip("adb is not installed: apt-get install adb")
     port = _free_port()
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
     monkeypatch.delenv("ADB_SERVER_SOCKET", raising=False)
@@ -32,7 +26,7 @@ def adb(tmp_path, monkeypatch):
     keys.mkdir()
     environment = {**os.environ, "HOME": str(keys), "ADB_MDNS": "0"}
     server = subprocess.Popen(
-        [program, "-P", str(port), "nodaemon", "server"],
+        [debian_adb, "-P", str(port), "nodaemon", "server"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -43,7 +37,7 @@ def adb(tmp_path, monkeypatch):
         time.sleep(0.05)
 
     def run(*words):
-        command = [program, "-P", str(port), *words]
+        command = [debian_adb, "-P", str(port), *words]
         done = subprocess.run(command, env=environment, capture_output=True, timeout=30, text=True)
         return done.stdout + done.stderr
 

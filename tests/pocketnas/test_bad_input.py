@@ -66,6 +66,7 @@ def finished_run(pocketnas, tmp_path):
         ("--stop-early", ("'analytic-standin' trains nothing",)),
         ("--reduction=1", ("'reduction'", "2", "1")),
         ("--rungs=0", ("'rungs'", "0")),
+        ("--rungs=3", ("without effect", "--stop-early")),
     ],
 )
 def test_a_search_with_a_wrong_setting_is_refused_and_makes_no_folder(

@@ -5,7 +5,7 @@ import psutil
 import pytest
 
 from training.command_executor import CommandExecutor
-from training.executor import TrainingError, TrainingTimeoutError
+from training.executor import Rung, TrainingError, TrainingTimeoutError
 from training.testing import ExecutorContract
 from workspace.errors import InputError
 
@@ -132,3 +132,18 @@ def test_a_program_past_its_deadline_is_killed_with_all_it_started(made, job, tm
         executor.submit(replace(job, deadline_s=1.0)).result(timeout=30)
     alive = [p for p in psutil.process_iter(["cmdline"]) if "345.678" in (p.info["cmdline"] or [])]
     assert alive == []
+
+
+@pytest.mark.parametrize(
+    "looks", [[], [{"samples": 10, "accuracy": 0.5}], [{"samples": 10, "accuracy": 0.1}] * 2]
+)
+def test_a_program_that_stops_without_having_missed_a_rung_is_a_stated_failure(
+    made, job, tmp_path, looks
+):
+    result = {"accuracy": 0.5, "looks": looks, "stopped": True}
+    script = tmp_path / "stop.py"
+    script.write_text(f"import json, sys\njson.dump({result}, open(sys.argv[2], 'w'))")
+    executor = made(f"{sys.executable} {script} {{arch}} {{result}} {{rungs}}")
+    asked = replace(job, rungs=(Rung(samples=10, least=0.3),))
+    with pytest.raises(TrainingError, match="look"):
+        executor.submit(asked).result(timeout=60)
