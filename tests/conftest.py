@@ -1,7 +1,8 @@
-"""What all tests share: loopback phones, a small real model file."""
+"""What all tests share: repeatable weights, loopback phones, a small real model file."""
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,23 @@ pytest.register_assert_rewrite(
     "search_space.testing",
     "training.testing",
 )
+
+
+@pytest.fixture(autouse=True)
+def repeatable_torch():
+    """Weights are the same whatever ran before; one thread, as small networks are slower on more.
+
+    Torch is not imported for it: a test that imports it first finds it as new.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -50,17 +50,6 @@ def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    """Small networks are slower on more; and other tests run beside these."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def own_timer(tmp_path_factory, monkeypatch):
     """``own_timer:SOURCE`` can be named; its milliseconds can be set."""

@@ -26,19 +26,6 @@ OWN = '''
 '''
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    """Small networks are slower on more; and other tests run beside these."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def own_exporters(tmp_path_factory, monkeypatch):
     """The current folder is one outside the project, with exporters in ``own_exporter.py``."""

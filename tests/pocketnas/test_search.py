@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -284,22 +285,20 @@ def test_candidates_far_over_the_target_are_not_trained_when_asked_so(pocketnas)
         assert (trial["accuracy"] is None) == too_slow
 
 
-def test_a_search_cut_off_by_ctrl_c_says_how_to_go_on_and_does(pocketnas, tmp_path):
+def test_a_search_cut_off_by_ctrl_c_says_how_to_go_on_and_does(pocketnas):
     command = [
         sys.executable, "-m", "pocketnas", "search", "--space=proxyless", "--latency=table:pixel1",
         "--dataset=analytic-standin", "--target-ms=75", "--trials=400", "--run=run",
     ]  # fmt: skip
-    import signal
-    import time
-
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run" / "study.db").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert first.startswith("1/400"), first
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    # Python itself ends by the signal where it came while a string of code was run (a dataclass
+    # being made, say); a shell calls both 130
+    assert process.returncode in {130, -signal.SIGINT}, err
     assert "go on with: pocketnas resume run" in err
     assert pocketnas("resume", "run").code == 0
     facts = shown(pocketnas)

@@ -9,14 +9,6 @@ from training.task import Split, create
 from training.trainer import Trainer
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def fit(job, **changes):
     task = create("digits")
     module = job.architecture.build(task.head)
