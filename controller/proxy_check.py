@@ -290,7 +290,11 @@ def narrowed(architecture: ChainArchitecture, width: float) -> ChainArchitecture
         architecture,
         stem=replace(architecture.stem, filters=scaled_width(architecture.stem.filters, width)),
         stages=tuple(
-            replace(stage, filters=scaled_width(stage.filters, width))
+            replace(
+                stage,
+                filters=scaled_width(stage.filters, width),
+                expands=stage.expands and scaled_width(stage.expands, width),
+            )
             for stage in architecture.stages
         ),
         head_filters=scaled_width(architecture.head_filters, width),

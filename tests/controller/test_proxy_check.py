@@ -159,6 +159,13 @@ def test_a_narrower_network_has_its_channels_multiplied(tmp_path):
     assert any(chain(job).head_filters == 16 for job in executor.jobs)
 
 
+def test_a_narrower_network_expands_narrower_channels_too():
+    whole = network(32)
+    stage = replace(whole.stages[0], expands=24)
+    half = narrowed(replace(whole, stages=(stage,)), 0.5)
+    assert half.stages[0].expands == 16
+
+
 @pytest.mark.parametrize(
     "text", ["", "size=16", "samples=0", "samples=x", "samples=10,depth=2", "samples=10,size=-1"]
 )
