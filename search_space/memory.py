@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture
+from search_space.chain import ChainArchitecture, Op
 from search_space.layers import Layer, layers
 
 _FLOAT_BYTES = 4
@@ -23,4 +23,9 @@ def _activations(layer: Layer) -> int:
     """Numbers that live at once in a layer: what it takes, and what it gives or has between."""
     taken = layer.in_size**2 * layer.in_channels
     given = layer.out_size**2 * layer.out_channels
-    return taken + max(given, taken * layer.expansion if layer.expansion > 1 else 0)
+    between = {
+        Op.CONV: 0,
+        Op.MBCONV: layer.in_size**2 * layer.hidden,
+        Op.FUSED: layer.out_size**2 * layer.hidden,
+    }[layer.op]
+    return taken + max(given, between if layer.expansion > 1 else 0)

@@ -17,7 +17,7 @@ from typing import Protocol, assert_never
 
 from search_space.architecture import Architecture
 from search_space.chain import ChainArchitecture, Stage
-from search_space.widths import scaled_width
+from search_space.widths import scaled_depth, scaled_width, scaled_width_v2
 from workspace.errors import InputError
 
 PHI_LIMIT = 64.0
@@ -223,20 +223,7 @@ class RuleName(StrEnum):
 
 _TABLES: Mapping[RuleName, TableRule] = MappingProxyType(
     {
-        RuleName.RELEASED: TableRule(  # EfficientNet's published code
-            name="released",
-            rows=(
-                (1.1, 1.0, 240),
-                (1.2, 1.1, 260),
-                (1.4, 1.2, 300),
-                (1.8, 1.4, 380),
-                (2.2, 1.6, 456),
-                (2.6, 1.8, 528),
-                (3.1, 2.0, 600),
-                (3.6, 2.2, 672),
-            ),
-        ),
-        RuleName.TPU: TableRule(  # EfficientNet-X's published code, and so the next two
+        RuleName.TPU: TableRule(  # EfficientNet-X's published code, and so the others
             name="tpu",
             rows=(
                 (1.09, 1.05, 229),
@@ -282,7 +269,11 @@ def rule(name: RuleName) -> ScalingRule:
             return ShareRule(depth=0, width=1, resolution=0)
         case RuleName.RESOLUTION:
             return ShareRule(depth=0, width=0, resolution=1)
-        case RuleName.RELEASED | RuleName.TPU | RuleName.GPU | RuleName.H:
+        case RuleName.RELEASED:
+            from search_space.efficientnet import RELEASED
+
+            return RELEASED
+        case RuleName.TPU | RuleName.GPU | RuleName.H:
             return _TABLES[name]
     assert_never(name)
 
@@ -298,13 +289,14 @@ class Rounding(StrEnum):
     """Channels to multiples of 8, layers to the nearest, pixels to multiples of 4."""
 
     def depth(self, layers: int, factor: float) -> int:
-        """Layers of a stage; what a factor leaves of a rounding error of floats adds none.
+        """Layers of a stage, 1 at least.
 
         >>> Rounding.EFFICIENTNET.depth(10, 1.1), Rounding.PYCLS.depth(3, 1.1)
         (11, 3)
         """
-        exact = round(layers * factor, 9)
-        return max(1, round(exact)) if self is Rounding.PYCLS else max(1, math.ceil(exact))
+        if self is Rounding.PYCLS:
+            return max(1, round(round(layers * factor, 9)))
+        return scaled_depth(layers, factor)
 
     def width(self, filters: int, factor: float) -> int:
         """Channels, 8 at least, as the published rules have it.
@@ -323,7 +315,7 @@ class Rounding(StrEnum):
             case Rounding.EFFICIENTNET:
                 return scaled_width(filters, factor)
             case Rounding.EFFICIENTNETV2:
-                return max(8, int(exact + 4) // 8 * 8)
+                return scaled_width_v2(filters, factor)
             case Rounding.PYCLS:
                 return max(1, round(exact / 8)) * 8
         assert_never(self)
@@ -370,7 +362,8 @@ def scaled(
         repeats = stage.repeats
         if factors.depth != 1 and not (fixed_ends and is_end):
             repeats = rounding.depth(repeats, factors.depth)
-        return replace(stage, filters=width(stage.filters), repeats=repeats)
+        expands = None if stage.expands is None else width(stage.expands)
+        return replace(stage, filters=width(stage.filters), expands=expands, repeats=repeats)
 
     stem, head = architecture.stem, architecture.head_filters
     return replace(

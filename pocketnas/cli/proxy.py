@@ -35,9 +35,12 @@ def check(
             help="Training images of the full training.", show_default="the data set's", min=1
         ),
     ] = None,
-    space: Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")] = (
-        "mnasnet"
-    ),
+    space: Annotated[
+        str,
+        typer.Option(
+            help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."
+        ),
+    ] = ("mnasnet"),
     space_option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),

@@ -4,7 +4,8 @@ import pytest
 
 from search_space import catalog
 from search_space.architecture import Classifier
-from search_space.layers import macs
+from search_space.efficientnet import B0, EDGETPU_S
+from search_space.layers import macs, params
 from search_space.scaling import (
     EFFICIENTNET,
     CompoundRule,
@@ -135,6 +136,29 @@ def test_fixed_ends_are_those_of_efficientnet_lite():
     assert (found.stem, found.head_filters) == (BASE.stem, BASE.head_filters)
     assert [stage.repeats for stage in found.stages] == [1, 4, 6, 8, 6, 6, 1]
     assert found.stages[-1].filters == 448
+
+
+def test_the_10_percent_rule_alone_tells_the_roundings_of_b3_apart():
+    # google/automl's own test of B3, without the rule, expects 12,314,268 numbers in all, of which
+    # 12,227,212 are trained.
+    factors = Factors(depth=1.4, width=1.2)
+    b3 = scaled(B0, factors)
+    without = scaled(B0, factors, Rounding.EFFICIENTNETV2)
+    assert (b3.stages[0].filters, without.stages[0].filters) == (24, 16)
+    assert replace(b3, size=300, dropout=0.3) == catalog.create("efficientnet-b3")
+    assert params(without, HEAD) == 12_227_212
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_the_released_factors_make_the_released_networks(number):
+    made = scaled(B0, rule(RuleName.RELEASED).factors(number))
+    published = catalog.create(f"efficientnet-b{number}")
+    assert replace(made, dropout=published.dropout) == published
+
+
+def test_what_an_expansion_multiplies_is_multiplied_too():
+    wide = scaled(EDGETPU_S, Factors(width=2))
+    assert [stage.expands for stage in wide.stages] == [48, None, None, None, None, None]
 
 
 def test_a_wider_network_costs_about_what_the_factors_say():
