@@ -132,6 +132,7 @@ class TaskName(StrEnum):
 
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
+    FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
 
 
 def create(name: str) -> Task:
@@ -153,6 +154,10 @@ def create(name: str) -> Task:
             from training.fashion_mnist import FashionMnist
 
             return FashionMnist()
+        case TaskName.FASHION_SCENE_CLASSES:
+            from training.fashion_scene_classes import FashionSceneClasses
+
+            return FashionSceneClasses()
     msg = (
         f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
         "one of yours"
