@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from search_space.architecture import Architecture
 from workspace.errors import InputError
 
 
@@ -92,3 +93,20 @@ def check_covered(stages: Sequence[TrainingStage]) -> None:
     if stages[-1].until != 1:
         msg = f"the last stage must end at 1, the whole training, got {stages[-1].until:g}"
         raise InputError(msg)
+
+
+def check_sizes(stages: Sequence[TrainingStage], architecture: Architecture) -> None:
+    """Check that a network can take the images of every stage.
+
+    Raises:
+        InputError: If one has images smaller than the network's total stride.
+    """
+    for place, stage in enumerate(stages, 1):
+        try:
+            architecture.at(stage.size)
+        except InputError as error:
+            msg = (
+                f"stage {place} of {len(stages)} trains at {stage.size} pixels, which the network "
+                f"cannot take: {error}"
+            )
+            raise InputError(msg) from error
