@@ -10,6 +10,7 @@ from torch import nn
 
 from training.averages import look_average
 from training.batch_statistics import take_statistics
+from training.checkpoint import Checkpoints
 from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Look, Rung
@@ -28,6 +29,7 @@ class Course:
         size: Input size of evaluations, in pixels.
         seed: Of the examples that batch norms take their statistics from.
         evaluate_every: Training images between evaluations; 0 for none.
+        checkpoints: Where it goes on from, and where its state is kept; None for nowhere.
     """
 
     def __init__(
@@ -39,15 +41,18 @@ class Course:
         size: int,
         seed: int,
         evaluate_every: int = 0,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._loop, self._evaluator, self._observer = loop, evaluator, observer
         self._size, self._seed, self._every = size, seed, evaluate_every
+        self._checkpoints = checkpoints
 
     def run(self, module: nn.Module, rungs: Sequence[Rung]) -> list[Look]:
         """Train ``module`` to the end, or to the first rung that it misses; what looks showed."""
         looks, left = list[Look](), deque(rungs)
         average = look_average(module) if left else None
         stage = -1
+        self._go_on()
         for step in self._loop.run():
             if step.stage != stage:
                 stage = step.stage
@@ -55,6 +60,7 @@ class Course:
             self._observer.on_step(step)
             if self._is_time(step):
                 self._observer.on_evaluation(self._evaluated(), step.seen)
+            self._keep(step)
             if not left or average is None:
                 continue
             average.update_parameters(module)
@@ -76,6 +82,18 @@ class Course:
             self._loop.average.put()
         self._take_statistics(module)
         return self._evaluator.whole(module, Split.VALIDATION)
+
+    def _go_on(self) -> None:
+        saved = None if self._checkpoints is None else self._checkpoints.latest()
+        if saved is not None:
+            self._loop.go_on_from(saved)
+
+    def _keep(self, step: Step) -> None:
+        """Write a checkpoint if it is time for one, or the end."""
+        if self._checkpoints is not None and (
+            self._checkpoints.is_due or step.number == step.steps
+        ):
+            self._checkpoints.save(self._loop.saved())
 
     def _is_time(self, step: Step) -> bool:
         """Whether an evaluation on the way is due; the one at the end is another."""

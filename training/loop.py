@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 
 import torch
@@ -77,6 +78,7 @@ class Loop:
         self._unread: list[Tensor] = []
         self.average = WeightAverage(module, schedule.ema) if schedule.ema else None
         self.step, self.seen, self.steps = 0, 0, self._counted()
+        self.seconds = 0.0
 
     @property
     def latest(self) -> nn.Module:
@@ -112,6 +114,7 @@ class Loop:
         samples = self.schedule.samples
         try:
             while (left := samples - self.seen) >= self._world.least or not self.step:
+                began = time.monotonic()
                 stage, part = self.stage, self.part
                 self._enter(stage, part)
                 learning_rate = self.schedule.learning_rate * rate(
@@ -121,6 +124,8 @@ class Loop:
                 indices = self._order.take(self._batch(part))[:left]
                 self._unread.append(self._stepped(indices))
                 self.step, self.seen = self.step + 1, self.seen + len(indices)
+                loss = self._read()
+                self.seconds += time.monotonic() - began
                 yield Step(
                     number=self.step,
                     steps=self.steps,
@@ -130,7 +135,8 @@ class Loop:
                     stage=stage,
                     part=part,
                     learning_rate=learning_rate,
-                    loss=self._read(),
+                    loss=loss,
+                    seconds=self.seconds,
                 )
         finally:
             for dropout, probability in self._dropout.items():
@@ -154,6 +160,7 @@ class Loop:
             facts={
                 "step": self.step,
                 "seen": self.seen,
+                "seconds": self.seconds,
                 "position": self._order.position,
                 "average_steps": 0 if average is None else average.steps,
                 "scaler": self._scaler.state_dict(),
@@ -177,6 +184,7 @@ class Loop:
         if isinstance(scaler, dict) and scaler:
             self._scaler.load_state_dict(scaler)
         self.step, self.seen = int(str(facts["step"])), int(str(facts["seen"]))
+        self.seconds = float(str(facts["seconds"]))
 
     @property
     def _epoch(self) -> int:

@@ -24,6 +24,7 @@ class Step:
         learning_rate: It was done with.
         loss: Mean since the last step that has one; None where it was not read, which a GPU has
             to be waited for.
+        seconds: Of all steps until now, over all sittings.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Step:
     part: TrainingStage
     learning_rate: float
     loss: float | None
+    seconds: float
 
 
 class TrainingObserver(Protocol):

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils import deterministic
 
+from training.checkpoint import Checkpoints
 from training.course import Course
 from training.evaluation import Evaluation
 from training.evaluator import Evaluator
@@ -53,6 +54,7 @@ class Trainer:
         rungs: Sequence[Rung] = (),
         observer: TrainingObserver | None = None,
         evaluate_every: int = 0,
+        checkpoints: Checkpoints | None = None,
     ) -> TrainingResult:
         """Train ``module`` in place, and evaluate it on the validation split.
 
@@ -77,9 +79,12 @@ class Trainer:
             observer: Is told of it; None for nobody.
             evaluate_every: Training images between evaluations on the way, which change nothing
                 of what comes after; 0 for none.
+            checkpoints: Where its state is kept, and where it goes on from, on the CPU as if it
+                had never been cut off; None for nowhere, as with rungs.
 
         Raises:
-            InputError: If this device cannot do the schedule's arithmetic.
+            InputError: If this device cannot do the schedule's arithmetic, or the checkpoints are
+                of another training.
             TrainingError: If the loss, or an output on the validation split, is not finite.
             OperationError: If the data is not there.
         """
@@ -97,6 +102,7 @@ class Trainer:
                 size=size,
                 seed=seed,
                 evaluate_every=evaluate_every,
+                checkpoints=None if rungs else checkpoints,
             )
             before = [rung for rung in rungs if rung.samples < schedule.samples]
             looks = course.run(module, before)
