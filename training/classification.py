@@ -115,7 +115,10 @@ class TenKindsInGrey:
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-    """The mean over the batch of scores `[N, classes]` and labels `[N]`."""
+    """The mean over the batch of scores `[N, classes]`.
+
+    Targets are labels `[N]` int64, or shares of each class `[N, classes]` float32.
+    """
     from torch.nn import functional
 
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
