@@ -140,6 +140,7 @@ class TaskName(StrEnum):
 
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
+    CIFAR10 = "cifar10"
 
 
 def create(name: str) -> Task:
@@ -161,6 +162,10 @@ def create(name: str) -> Task:
             from training.fashion_mnist import FashionMnist
 
             return FashionMnist()
+        case TaskName.CIFAR10:
+            from training.cifar10 import Cifar10
+
+            return Cifar10()
     msg = (
         f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
         "one of yours"
