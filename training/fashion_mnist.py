@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from training.classification import (
     SMALL_IMAGES,
+    ImageClassification,
     LabelledImages,
-    TenKindsInGrey,
     split_by_label,
 )
 from training.schedule import Schedule
@@ -32,7 +32,7 @@ VALIDATION = 10_000
 _FILES = {True: "train-{}-idx{}-ubyte.gz", False: "t10k-{}-idx{}-ubyte.gz"}
 
 
-class FashionMnist(TenKindsInGrey):
+class FashionMnist(ImageClassification):
     """Ten kinds of clothes; a ``Task``."""
 
     name = "fashion-mnist"
