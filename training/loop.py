@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from search_space.architecture import Classifier
+from training.augmentation import augmented
 from training.averages import WeightAverage
 from training.distributed import ALONE, World
 from training.executor import TrainingError
@@ -25,8 +27,9 @@ from training.saved import (
     optimizer_tensors,
 )
 from training.schedule import Arithmetic, Schedule
-from training.stages import TrainingStage
+from training.stages import Regularization, TrainingStage
 from training.task import Examples, Split, Task
+from workspace.errors import InputError
 
 READ_EVERY = 25
 """Steps after which a loss is read from a GPU, which until then need not be waited for."""
@@ -49,6 +52,9 @@ class Loop:
         seed: Of order and augmentation.
         feed: Brings examples.
         world: The processes that share each batch.
+
+    Raises:
+        InputError: If a stage would mix or distort what is no batch of labelled images.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Loop:
         self._module, self._task, self.schedule = module, task, schedule
         self.feed, self._world, self._seed = feed, world, seed
         self._parts = schedule.parts(size)
+        _require_images(task, self._parts)
         self._stage, self._examples = -1, task.examples(Split.TRAIN, self._parts[0].size)
         self._size, self._others = self._parts[0].size, dict[int, Examples]()
         self._optimizer = optimizer_of(module, schedule)
@@ -122,7 +129,7 @@ class Loop:
                 )
                 set_rate(self._optimizer, learning_rate)
                 indices = self._order.take(self._batch(part))[:left]
-                self._unread.append(self._stepped(indices))
+                self._unread.append(self._stepped(indices, part))
                 self.step, self.seen = self.step + 1, self.seen + len(indices)
                 loss = self._read()
                 self.seconds += time.monotonic() - began
@@ -216,9 +223,11 @@ class Loop:
             chosen = part.regularization.dropout
             dropout.p = own if chosen is None else chosen
 
-    def _stepped(self, indices: Tensor) -> Tensor:
+    def _stepped(self, indices: Tensor, part: TrainingStage) -> Tensor:
         """One step on some examples; its loss."""
         inputs, targets = self.feed.batch(self._examples, indices, self._generator)
+        if part.regularization.changes_images:
+            inputs, targets = self._mixed(inputs, targets, part.regularization)
         with torch.autocast(
             self.feed.device.type,
             dtype=_DTYPES.get(self.schedule.arithmetic, torch.bfloat16),
@@ -240,6 +249,21 @@ class Loop:
             self.average.update()
         return loss.detach()
 
+    def _mixed(
+        self, inputs: tuple[Tensor, ...], targets: Tensor, strength: Regularization
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """A batch after what the stage asks for."""
+        (images,) = inputs
+        images, targets = augmented(
+            images,
+            targets,
+            strength=strength,
+            classes=self._task.head.classes,
+            preprocessing=getattr(self._task, "preprocessing", None),
+            generator=self._generator,
+        )
+        return (images,), targets
+
     def _read(self) -> float | None:
         """The mean of the losses since the last reading, if it is time for one."""
         is_end = self.schedule.samples - self.seen < self._world.least
@@ -253,3 +277,13 @@ class Loop:
                 msg = f"the loss is {loss} at step {step} of {self.steps}: it diverged"
                 raise TrainingError(msg)
         return math.fsum(losses) / len(losses)
+
+
+def _require_images(task: Task, parts: Sequence[TrainingStage]) -> None:
+    is_classified = isinstance(task.head, Classifier)
+    if not is_classified and any(part.regularization.changes_images for part in parts):
+        msg = (
+            "RandAugment, mixup and CutMix are for images with one label each, and the data set "
+            f"{task.name!r} has others: leave them out of the stages"
+        )
+        raise InputError(msg)

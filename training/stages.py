@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from search_space.architecture import Architecture
 from workspace.errors import InputError
 
 
@@ -43,6 +42,11 @@ class Regularization:
             if not (math.isfinite(alpha) and alpha >= 0):
                 msg = f"alpha of {name} must be a finite number of at least 0, got {alpha!r}"
                 raise InputError(msg)
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether it distorts or mixes images."""
+        return max(self.randaugment, self.mixup, self.cutmix) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +97,3 @@ def check_covered(stages: Sequence[TrainingStage]) -> None:
     if stages[-1].until != 1:
         msg = f"the last stage must end at 1, the whole training, got {stages[-1].until:g}"
         raise InputError(msg)
-
-
-def check_sizes(stages: Sequence[TrainingStage], architecture: Architecture) -> None:
-    """Check that a network can take the images of every stage.
-
-    Raises:
-        InputError: If one has images smaller than the network's total stride.
-    """
-    for place, stage in enumerate(stages, 1):
-        try:
-            architecture.at(stage.size)
-        except InputError as error:
-            msg = (
-                f"stage {place} of {len(stages)} trains at {stage.size} pixels, which the network "
-                f"cannot take: {error}"
-            )
-            raise InputError(msg) from error

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from training.executor import TrainingJob, TrainingResult
 from training.job_document import job_from_json, result_to_json
-from training.stages import check_sizes
+from training.progressive import check_sizes
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from workspace.errors import InputError, OperationError
 
 STAGES = (
     TrainingStage(until=0.5, size=8, regularization=Regularization(dropout=0.3)),
-    TrainingStage(until=1, size=16, batch=16),
+    TrainingStage(
+        until=1, size=16, batch=16, regularization=Regularization(randaugment=5, mixup=0.2)
+    ),
 )
 
 

@@ -1,8 +1,6 @@
-from dataclasses import replace
-
 import pytest
 
-from training.stages import Regularization, TrainingStage, check_covered, check_sizes
+from training.stages import Regularization, TrainingStage, check_covered
 from workspace.errors import InputError
 
 
@@ -44,10 +42,3 @@ def test_stages_that_follow_each_other_to_the_end_are_taken():
 def test_stages_that_do_not_cover_the_training_are_refused(ends, said):
     with pytest.raises(InputError, match=said):
         check_covered(stages(*ends))
-
-
-def test_a_stage_smaller_than_the_networks_total_stride_is_named(job):
-    stages = (TrainingStage(until=0.5, size=4), TrainingStage(until=1, size=16))
-    check_sizes(stages, job.architecture)
-    with pytest.raises(InputError, match=r"stage 2 of 3 trains at 3 pixels.*at least 4 pixels"):
-        check_sizes((stages[0], replace(stages[0], size=3), stages[1]), job.architecture)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from search_space.architecture import Detector
+from training.digits import Digits
 from training.executor import Rung, TrainingError
 from training.schedule import Arithmetic, Decay, OptimizerName
 from training.stages import Regularization, TrainingStage
@@ -241,3 +243,24 @@ def test_evaluations_on_the_way_change_nothing_of_what_comes_after(job):
     _, result, watching = watched(job, evaluate_every=200)
     assert [seen for seen, _ in watching.evaluations] == [224, 416, 608]
     assert result.evaluation == plain.evaluation
+
+
+def test_strong_stages_make_the_loss_on_training_images_larger(job):
+    strong = Regularization(randaugment=10, mixup=0.4, cutmix=1.0)
+    losses = []
+    for strength in (Regularization(), strong):
+        stage = TrainingStage(until=1, size=16, regularization=strength)
+        _, _, watching = watched(job, samples=3200, stages=(stage,))
+        losses.append(sum(step.loss for step in watching.steps[-20:]))
+    assert losses[1] > losses[0]
+
+
+def test_what_is_no_batch_of_labelled_images_is_not_mixed(job):
+    class Boxes(Digits):
+        head = Detector(classes=10)
+
+    stage = TrainingStage(until=1, size=16, regularization=Regularization(mixup=0.1))
+    schedule = replace(job.schedule, stages=(stage,))
+    module = job.architecture.build(create("digits").head)
+    with pytest.raises(InputError, match="are for images with one label each"):
+        Trainer("cpu").fit(module, Boxes(), schedule, size=16, seed=0)
