@@ -89,7 +89,7 @@ class Trainer:
             OperationError: If the data is not there.
         """
         started = time.monotonic()
-        self._require_possible(schedule)
+        self.require_possible(schedule)
         self._channels = channels
         feed = Feed(self._device, channels)
         with _deterministic(seed):
@@ -135,7 +135,12 @@ class Trainer:
         """
         return Evaluator(task, Feed(self._device, self._channels), size).whole(module, split)
 
-    def _require_possible(self, schedule: Schedule) -> None:
+    def require_possible(self, schedule: Schedule) -> None:
+        """Do nothing if this device can do the schedule's arithmetic.
+
+        Raises:
+            InputError: If not.
+        """
         if schedule.arithmetic is Arithmetic.FP16 and self._device.type == "cpu":
             msg = "fp16 needs a GPU, and this trains on the CPU: take fp32 or bf16"
             raise InputError(msg)
