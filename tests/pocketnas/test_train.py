@@ -8,8 +8,6 @@ import time
 from dataclasses import replace
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from pocketnas.training_plan import TrainingPlan, read_plan
 from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
@@ -19,6 +17,10 @@ from training.schedule import Decay, OptimizerName
 from training.stages import TrainingStage
 from training.training_log import read_log
 from workspace.errors import InputError
+
+torch = pytest.importorskip("torch")
+safetensors = pytest.importorskip("safetensors.torch")
+pytest.importorskip("sklearn")
 
 STAGES = """
 version = 1
@@ -278,8 +280,8 @@ def test_trained_weights_are_those_of_the_network(pocketnas, tmp_path, network):
     assert pocketnas(*TRAIN, "--samples=320").code == 0
     module = network.build(Classifier(classes=10))
     before = module.classifier.weight.detach().clone()
-    module.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
+    module.load_state_dict(safetensors.load_file(tmp_path / "run" / "weights.safetensors"))
     assert not torch.equal(before, module.classifier.weight)
     other = replace(network, head_filters=24).build(Classifier(classes=10))
     with pytest.raises(RuntimeError):
-        other.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
+        other.load_state_dict(safetensors.load_file(tmp_path / "run" / "weights.safetensors"))
