@@ -32,6 +32,7 @@ EXTRAS = frozenset(
         "plotly",
         "safetensors",
         "sklearn",
+        "tensorboard",
         "tensorflow",
         "timm",
         "torch",

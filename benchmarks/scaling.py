@@ -54,8 +54,8 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
 from search_space.scaling import CompoundRule, Factors, RuleName, ScalingRule, rule, scaled
-from training.executor import Schedule
 from training.local_executor import LocalExecutor
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 DATASET = "generated-fashion-scene-classes"

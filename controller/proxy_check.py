@@ -23,7 +23,8 @@ from search_space.chain import ChainArchitecture
 from search_space.layers import macs
 from search_space.scaling import Factors, scaled
 from search_space.widths import parse_multiplier
-from training.executor import Executor, Schedule, TrainingJob
+from training.executor import Executor, TrainingJob
+from training.schedule import Schedule
 from workspace.errors import InputError
 
 LEAST_NETWORKS = 4

@@ -24,7 +24,8 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture
 from search_space.layers import macs
 from search_space.scaling import CompoundRule, Rounding, scaled
-from training.executor import Executor, Schedule, TrainingJob
+from training.executor import Executor, TrainingJob
+from training.schedule import Schedule
 from workspace.errors import InputError
 
 SLACK = 1.6

@@ -58,6 +58,7 @@ _TRAIN = (
     "plotly",
     "safetensors",
     "scikit-learn",
+    "tensorboard",
 )
 _EXTRAS = {
     "train": ("to train candidates and write reports", _TRAIN),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from training.classification import (
     SMALL_IMAGES,
+    ImageClassification,
     LabelledImages,
-    TenKindsInGrey,
     split_by_label,
 )
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
 from workspace.home import home
@@ -32,7 +32,7 @@ VALIDATION = 10_000
 _FILES = {True: "train-{}-idx{}-ubyte.gz", False: "t10k-{}-idx{}-ubyte.gz"}
 
 
-class FashionMnist(TenKindsInGrey):
+class FashionMnist(ImageClassification):
     """Ten kinds of clothes; a ``Task``."""
 
     name = "fashion-mnist"

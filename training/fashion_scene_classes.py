@@ -11,10 +11,10 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from training.classification import LabelledImages, TenKindsInGrey
-from training.executor import Schedule
+from training.classification import ImageClassification, LabelledImages
 from training.fashion_mnist import FashionMnist, split_images
 from training.scenes import compose
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.files import write_whole
 from workspace.home import home
@@ -39,7 +39,7 @@ _SEED = 20261129
 _SPACE = {"strides": "published", "width": "0.35", "stem_filters": "16", "head_filters": "256"}
 
 
-class FashionSceneClasses(TenKindsInGrey):
+class FashionSceneClasses(ImageClassification):
     """Which piece of clothing is in the scene; a ``Task``."""
 
     name = "generated-fashion-scene-classes"

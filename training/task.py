@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
 from search_space.architecture import Head
-from training.executor import Schedule
+from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -87,7 +87,8 @@ class Task(Protocol):
     they go into bundles.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
-    in every process; nothing but ``indices`` and ``generator`` decides a batch.
+    in every process; nothing but ``indices`` and ``generator`` decides a batch; the loss of a
+    classifier takes labels `[N]` int64 and shares of each class `[N, classes]` float32 alike.
     """
 
     @property
@@ -119,7 +120,14 @@ class Task(Protocol):
         ...
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """A number to minimise, the mean over the batch."""
+        """A number to minimise, the mean over the batch.
+
+        Args:
+            outputs: Of the network.
+            targets: As ``Examples.batch`` gives them; for a classifier, whose images may have
+                been mixed, the share of each class too, `[N, classes]` float32.
+            label_smoothing: Share of the target spread over all classes.
+        """
         ...
 
     def metric(self, outputs: Tensor, targets: Tensor) -> float:
@@ -133,6 +141,7 @@ class TaskName(StrEnum):
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
     FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
+    CIFAR10 = "cifar10"
 
 
 def create(name: str) -> Task:
@@ -158,6 +167,10 @@ def create(name: str) -> Task:
             from training.fashion_scene_classes import FashionSceneClasses
 
             return FashionSceneClasses()
+        case TaskName.CIFAR10:
+            from training.cifar10 import Cifar10
+
+            return Cifar10()
     msg = (
         f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
         "one of yours"

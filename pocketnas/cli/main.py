@@ -30,6 +30,7 @@ from pocketnas.cli import (
     search,
     show,
     table,
+    train,
     verify,
 )
 from workspace.errors import InputError, OperationError
@@ -37,7 +38,16 @@ from workspace.errors import InputError, OperationError
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "flatbuffers"), "export"),
     **dict.fromkeys(
-        ("matplotlib", "optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"
+        (
+            "matplotlib",
+            "optuna",
+            "safetensors",
+            "sklearn",
+            "tensorboard",
+            "timm",
+            "torchvision",
+        ),
+        "train",
     ),
 }
 """What the core does without, and the extra that brings it."""
@@ -86,6 +96,7 @@ for command in (
     replay.replay,
     arch.arch,
     scale.scale,
+    train.train,
     measure.measure,
     export.export,
     verify.verify,

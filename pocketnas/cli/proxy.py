@@ -21,7 +21,10 @@ app = typer.Typer(
 @app.command()
 def check(
     *,
-    dataset: Annotated[str, typer.Option(help="digits, fashion-mnist or package.module:NAME.")],
+    dataset: Annotated[
+        str,
+        typer.Option(help="digits, fashion-mnist, cifar10 or package.module:NAME."),
+    ],
     proxy: Annotated[
         list[str],
         typer.Option(

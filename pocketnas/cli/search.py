@@ -61,8 +61,8 @@ def search(
     dataset: Annotated[
         Text,
         typer.Option(
-            help="What they are trained on: digits, fashion-mnist, package.module:NAME, or "
-            "analytic-standin (a formula, no training).",
+            help="What they are trained on: digits, fashion-mnist, cifar10, package.module:NAME, "
+            "or analytic-standin (a formula, no training).",
             show_default="digits",
         ),
     ] = None,

@@ -6,7 +6,8 @@ import pytest
 
 from controller.kept_trainings import KeptTrainings, Trained, key_of
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
-from training.executor import Schedule, TrainingError, TrainingJob, TrainingResult
+from training.executor import TrainingError, TrainingJob, TrainingResult
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 

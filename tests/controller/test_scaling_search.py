@@ -10,7 +10,8 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
 from search_space.scaling import CompoundRule, scaled
-from training.executor import Schedule, TrainingError, TrainingJob, TrainingResult
+from training.executor import TrainingError, TrainingJob, TrainingResult
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 HEAD = Classifier(classes=10)
