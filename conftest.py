@@ -33,6 +33,7 @@ EXTRAS = frozenset(
         "plotly",
         "safetensors",
         "sklearn",
+        "tensorboard",
         "tensorflow",
         "timm",
         "torch",

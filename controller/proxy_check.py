@@ -23,7 +23,8 @@ from search_space.architecture import Architecture, Classifier
 from search_space.chain import ChainArchitecture
 from search_space.layers import macs
 from search_space.widths import parse_multiplier, scaled_width
-from training.executor import Executor, Schedule, TrainingJob
+from training.executor import Executor, TrainingJob
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 LEAST_NETWORKS = 4

@@ -59,6 +59,7 @@ _TRAIN = (
     "plotly",
     "safetensors",
     "scikit-learn",
+    "tensorboard",
 )
 _EXTRAS = {
     "train": ("to train candidates and write reports", _TRAIN),

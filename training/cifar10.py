@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from training.classification import SMALL_IMAGES, ImageClassification, split_by_label
 from training.download import download
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
 from workspace.files import write_whole

@@ -14,7 +14,7 @@ from training.classification import (
     LabelledImages,
     split_by_label,
 )
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
 from workspace.home import home

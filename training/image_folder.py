@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.classification import SMALL_IMAGES, ImageClassification
-from training.executor import Schedule
 from training.image_listing import Listing, Picture, list_images
 from training.pictures import Box, central_box, central_square, cropped, random_boxes, shrunken
 from training.prefetch import Budget, Prefetch
+from training.schedule import Schedule
 from training.task import FOLDER, Examples, Preprocessing, Proxy, Split
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
 
 from search_space.architecture import Head
-from training.executor import Schedule
+from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
 

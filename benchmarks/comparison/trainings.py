@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from benchmarks.comparison.log import Log, key_of
 from benchmarks.comparison.networks import Network
 from search_space.architecture import Classifier, Json
-from training.executor import Schedule, TrainingError
+from training.executor import TrainingError
+from training.schedule import Schedule
 from workspace.code import digest_of
 from workspace.errors import OperationError
 

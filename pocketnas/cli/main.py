@@ -29,6 +29,7 @@ from pocketnas.cli import (
     search,
     show,
     table,
+    train,
     verify,
 )
 from workspace.errors import InputError, OperationError
@@ -36,7 +37,16 @@ from workspace.errors import InputError, OperationError
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "flatbuffers"), "export"),
     **dict.fromkeys(
-        ("matplotlib", "optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"
+        (
+            "matplotlib",
+            "optuna",
+            "safetensors",
+            "sklearn",
+            "tensorboard",
+            "timm",
+            "torchvision",
+        ),
+        "train",
     ),
 }
 """What the core does without, and the extra that brings it."""
@@ -84,6 +94,7 @@ for command in (
     report.report,
     replay.replay,
     arch.arch,
+    train.train,
     measure.measure,
     export.export,
     verify.verify,

@@ -9,7 +9,8 @@ from controller.proxy_check import ProxyPlan, ProxyTask, check, narrowed
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
-from training.executor import Schedule, TrainingError, TrainingJob, TrainingResult
+from training.executor import TrainingError, TrainingJob, TrainingResult
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 HEAD = Classifier(classes=10)

@@ -1,0 +1,188 @@
+"""Trainings in their folders: started, gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from controller import run_folder
+from pocketnas.training_plan import (
+    BOARD,
+    CHECKPOINTS,
+    LOG,
+    RESULT,
+    WEIGHTS,
+    TrainingPlan,
+    read_plan,
+    read_result,
+)
+from training.progress import Step, TrainingObserver
+from training.training_log import TrainingLog, read_log
+from workspace.errors import InputError
+from workspace.files import write_whole
+
+if TYPE_CHECKING:
+    from search_space.architecture import Architecture
+    from training.checkpoint import Identity
+    from training.evaluation import Evaluation
+    from training.stages import TrainingStage
+    from training.task import Task
+
+
+class TrainingShown(TrainingObserver, Protocol):
+    """Shows a training to people."""
+
+    def on_text(self, text: str) -> None:
+        """Called when something else than steps happens."""
+        ...
+
+
+def start(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
+    """Train in a new ``folder`` to the end.
+
+    Raises:
+        InputError: If the folder is taken, or the plan cannot be used; nothing was made.
+        OperationError: If the training cannot go on; it can be resumed.
+    """
+    run_folder.require_free(folder)
+    require_possible(plan)
+    with run_folder.create(folder):
+        plan.write(folder)
+        _run(folder, plan, shown)
+
+
+def go_on(folder: Path, shown: TrainingShown, *, asked: TrainingPlan | None = None) -> None:
+    """Go on with a training that was cut off; one that is done ends at once.
+
+    Args:
+        folder: Of the training.
+        shown: Shows it.
+        asked: What it has to be; None for whatever it is.
+
+    Raises:
+        InputError: If it is no training, another one than was asked for, or at work elsewhere.
+        OperationError: If the training cannot go on.
+    """
+    plan = read_plan(folder)
+    if asked is not None:
+        _identity(asked).require(_identity(plan), folder)
+    if read_result(folder) is not None:
+        shown.on_text(f"the training in {folder} is done")
+        return
+    require_possible(plan)
+    with run_folder.held(folder):
+        _run(folder, plan, shown)
+
+
+def require_possible(plan: TrainingPlan) -> None:
+    """Do nothing if the network of a plan fits its data, its stages and this machine.
+
+    Raises:
+        InputError: If not.
+    """
+    from training.progressive import check_sizes
+    from training.task import create
+    from training.trainer import Trainer
+
+    task = create(plan.dataset)
+    check_sizes(plan.schedule.stages, plan.architecture)
+    Trainer().require_possible(plan.schedule)
+    _require_channels(plan.architecture, task)
+
+
+def _require_channels(architecture: Architecture, task: Task) -> None:
+    takes = architecture.inputs[0].shape[0]
+    if task.channels not in (1, takes):
+        msg = (
+            f"the network takes {takes} channels, and the images of {task.name!r} have "
+            f"{task.channels}: give it as many"
+        )
+        raise InputError(msg)
+
+
+def _identity(plan: TrainingPlan) -> Identity:
+    from training.checkpoint import Identity
+
+    return Identity(
+        architecture=plan.architecture.key,
+        task=plan.dataset,
+        schedule=plan.schedule,
+        seed=plan.seed,
+    )
+
+
+def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
+    """Train from the last checkpoint to the end, and keep weights and result."""
+    import torch
+
+    from training.checkpoint import Checkpoints
+    from training.task import Split, create
+    from training.trainer import Trainer
+
+    torch.set_num_threads(plan.threads)
+    task, trainer = create(plan.dataset), Trainer()
+    module = plan.architecture.build(task.head)
+    log = TrainingLog(folder / LOG, folder / BOARD if plan.board else None)
+    trained = trainer.fit(
+        module,
+        task,
+        plan.schedule,
+        size=plan.size,
+        seed=plan.seed,
+        channels=plan.architecture.inputs[0].shape[0],
+        checkpoint=folder / WEIGHTS,
+        observer=_Both(log, shown),
+        evaluate_every=plan.evaluate_every,
+        checkpoints=Checkpoints(folder / CHECKPOINTS, _identity(plan), every_s=plan.checkpoint_s),
+    )
+    assert trained.evaluation is not None  # no rung ends it early
+    shown.on_text("evaluating on the test split")
+    test = trainer.examine(module, task, size=plan.size, split=Split.TEST)
+    for evaluation in (trained.evaluation, test):
+        log.on_evaluation(evaluation, trained.samples)
+    log.close()
+    result = _result(plan, (trained.evaluation, test))
+    result |= {"samples": trained.samples, "seconds": _seconds(folder)}
+    write_whole(folder / RESULT, json.dumps(result, indent=1).encode())
+
+
+def _seconds(folder: Path) -> float:
+    """Of all steps, over all sittings."""
+    steps = (line for line in read_log(folder / LOG) if line["kind"] == "step")
+    return max((float(line["seconds"]) for line in steps), default=0.0)
+
+
+def _result(plan: TrainingPlan, evaluations: tuple[Evaluation, ...]) -> dict[str, Any]:
+    import torch
+
+    return {
+        "network": plan.name,
+        "key": plan.architecture.key,
+        "dataset": plan.dataset,
+        "size": plan.size,
+        "seed": plan.seed,
+        "schedule": plan.to_json()["schedule"],
+        "evaluations": {each.split: each.to_json() for each in evaluations},
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "versions": {"torch": str(torch.__version__)},
+    }
+
+
+class _Both:
+    """Two observers at once."""
+
+    def __init__(self, first: TrainingObserver, second: TrainingObserver) -> None:
+        self._both = (first, second)
+
+    def on_stage(self, stage: int, part: TrainingStage, seen: int) -> None:
+        for each in self._both:
+            each.on_stage(stage, part, seen)
+
+    def on_step(self, step: Step) -> None:
+        for each in self._both:
+            each.on_step(step)
+
+    def on_evaluation(self, evaluation: Evaluation, seen: int) -> None:
+        for each in self._both:
+            each.on_evaluation(evaluation, seen)
