@@ -31,6 +31,9 @@ AHEAD = 512
 
 LARGEST_CACHE_BYTES = 8 << 30
 
+KEPT = 4
+"""Splits at a size whose decoded images are kept for when they are asked for again."""
+
 
 class ImageFolder(ImageClassification):
     """Images of a folder; a ``Task``.
@@ -49,6 +52,7 @@ class ImageFolder(ImageClassification):
     def __init__(self, listing: Listing, name: str) -> None:
         self.name, self.labels, self.classes = name, listing.classes, len(listing.classes)
         self._listing = listing
+        self._kept: dict[tuple[Split, int], _Pictures] = {}
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -68,6 +72,14 @@ class ImageFolder(ImageClassification):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
+        key = split, size
+        examples = self._kept.pop(key, None) or self._made(split, size)
+        self._kept[key] = examples  # the last one
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return examples
+
+    def _made(self, split: Split, size: int) -> _Pictures:
         pictures = self._listing.splits[split]
         paths = [self._listing.root / each.path for each in pictures]
 

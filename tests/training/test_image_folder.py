@@ -91,6 +91,15 @@ def test_no_memory_for_a_cache_changes_no_batch(root, monkeypatch):
     assert all(torch.equal(batch, batches[0]) for batch in batches)
 
 
+def test_what_was_decoded_is_kept_for_the_next_evaluation(root):
+    task = image_folder.ImageFolder(list_images(root), "folder:x")
+    first = task.examples(Split.VALIDATION, 20)
+    assert task.examples(Split.VALIDATION, 20) is first
+    for size in range(21, 21 + image_folder.KEPT):
+        task.examples(Split.TRAIN, size)
+    assert task.examples(Split.VALIDATION, 20) is not first
+
+
 def test_a_folder_is_looked_through_once_in_a_process(root, monkeypatch):
     first = create(f"folder:{root}")
     assert create(f"folder:{root}") is first
