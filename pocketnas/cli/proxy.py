@@ -22,7 +22,8 @@ app = typer.Typer(
 def check(
     *,
     dataset: Annotated[
-        str, typer.Option(help="digits, fashion-mnist, cifar10 or package.module:NAME.")
+        str,
+        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
     ],
     proxy: Annotated[
         list[str],

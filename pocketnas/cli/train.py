@@ -20,7 +20,8 @@ def train(
     architecture: Architectures,
     *,
     dataset: Annotated[
-        str, typer.Option(help="digits, fashion-mnist, cifar10 or package.module:NAME.")
+        str,
+        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
     ],
     recipe: Annotated[
         str,
