@@ -14,6 +14,7 @@ from torch.utils import deterministic
 
 from training.checkpoint import Checkpoints
 from training.course import Course
+from training.distributed import ALONE, World, synchronised
 from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Rung, TrainingResult
@@ -35,10 +36,13 @@ class Trainer:
 
     Args:
         device: Torch's name; None for ``cuda`` where there is one, else ``cpu``.
+        world: The processes that share each batch and are in touch; every one of them fits.
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, world: World = ALONE) -> None:
         self._channels: int | None = None
+        self._world = world
+        device = device or world.device
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(
@@ -94,21 +98,24 @@ class Trainer:
         feed = Feed(self._device, channels)
         with _deterministic(seed):
             module.to(self._device).to(memory_format=torch.channels_last)
-            loop = Loop(module, task, schedule, size=size, seed=seed, feed=feed)
-            course = Course(
-                loop,
-                Evaluator(task, feed, size),
-                observer or Unwatched(),
-                size=size,
-                seed=seed,
-                evaluate_every=evaluate_every,
-                checkpoints=None if rungs else checkpoints,
-            )
             before = [rung for rung in rungs if rung.samples < schedule.samples]
-            looks = course.run(module, before)
+            with synchronised(module, self._world):
+                loop = Loop(
+                    module, task, schedule, size=size, seed=seed, feed=feed, world=self._world
+                )
+                course = Course(
+                    loop,
+                    Evaluator(task, feed, size),
+                    observer or Unwatched(),
+                    size=size,
+                    seed=seed,
+                    evaluate_every=evaluate_every,
+                    checkpoints=None if rungs else checkpoints,
+                )
+                looks = course.run(module, before)
             stopped = bool(looks) and looks[-1].accuracy < before[len(looks) - 1].least
             evaluation = None if stopped else course.end(module)
-        if checkpoint is not None and not stopped:
+        if checkpoint is not None and not stopped and self._world.is_first:
             save_weights(module, checkpoint)
         return TrainingResult(
             accuracy=looks[-1].accuracy if evaluation is None else evaluation.accuracy,
