@@ -56,7 +56,10 @@ class Evaluator:
             chosen = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
         module.eval()
         outputs, targets = list[Tensor](), list[Tensor]()
-        for indices in chosen[:some].split(BATCH):
+        chosen = chosen[:some]
+        for begin in range(0, len(chosen), BATCH):
+            indices = chosen[begin : begin + BATCH]
+            self._feed.expect(examples, chosen[begin:])
             inputs, target = self._feed.batch(examples, indices, None)
             outputs.append(module(*inputs).float())
             targets.append(target)

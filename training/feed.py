@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from training.prefetch import AHEAD
 from training.task import Examples
 
 
@@ -19,6 +20,12 @@ class Feed:
     def __init__(self, device: torch.device, channels: int | None = None) -> None:
         self.device = device
         self._channels = channels
+
+    def expect(self, examples: Examples, indices: Tensor) -> None:
+        """Tell examples that read files what will be asked for next; see ``Examples``."""
+        expect = getattr(examples, "expect", None)
+        if expect is not None:
+            expect(indices[:AHEAD])
 
     def batch(
         self, examples: Examples, indices: Tensor, generator: Generator | None

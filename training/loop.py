@@ -16,6 +16,7 @@ from training.distributed import ALONE, World
 from training.executor import TrainingError
 from training.feed import Feed
 from training.order import Order
+from training.prefetch import AHEAD
 from training.progress import Step
 from training.rates import rate
 from training.saved import Saved
@@ -211,6 +212,8 @@ class Loop:
         """One step on some examples; this process's part of the loss."""
         mine = self.world.part(indices)
         self._draw_anew()
+        coming = self.world.part(self._order.coming(AHEAD * self.world.size))
+        self.feed.expect(self._examples, torch.cat((mine, coming)))
         inputs, targets = self.feed.batch(self._examples, mine, self._drawing)
         if part.regularization.changes_images:
             inputs, targets = self._mixed(inputs, targets, part.regularization)

@@ -31,6 +31,10 @@ class Order:
         self._position += batch
         return self._order[self._position - batch : self._position]
 
+    def coming(self, count: int) -> Tensor:
+        """At most ``count`` of what is left of this epoch; nothing is taken or drawn."""
+        return self._order[self._position : self._position + count]
+
     @property
     def position(self) -> int:
         """Indices of this epoch that were taken."""
