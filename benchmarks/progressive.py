@@ -203,7 +203,7 @@ FULL = Plan(
     seeds=6,
 )
 QUICK = Plan(
-    budgets=(1_280, 2_560, 3_840),
+    budgets=(1_280, 2_560),
     main=2_560,
     more=(),
     rates=(0.01,),
