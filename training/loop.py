@@ -25,6 +25,9 @@ from training.stepper import Stepper
 from training.task import Examples, Split, Task
 from workspace.errors import InputError
 
+AHEAD = 4
+"""Batches that examples may read ahead."""
+
 READ_EVERY = 25
 """Steps after which losses are read from a GPU, which until then need not be waited for."""
 
@@ -212,6 +215,10 @@ class Loop:
         mine = self.world.part(indices)
         self._draw_anew()
         inputs, targets = self.feed.batch(self._examples, mine, self._drawing)
+        coming = self._order.coming(self._batch(part), AHEAD)
+        if coming:  # they are read while this step is done
+            ours = torch.cat([self.world.part(indices) for indices in coming])
+            self.feed.expect(self._examples, ours)
         if part.regularization.changes_images:
             inputs, targets = self._mixed(inputs, targets, part.regularization)
         share = len(mine) / len(indices)
