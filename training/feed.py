@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from training.prefetch import AHEAD
 from training.task import Examples
 
 
@@ -21,12 +20,6 @@ class Feed:
         self.device = device
         self._channels = channels
 
-    def expect(self, examples: Examples, indices: Tensor) -> None:
-        """Tell examples that read files what will be asked for next; see ``Examples``."""
-        expect = getattr(examples, "expect", None)
-        if expect is not None:
-            expect(indices[:AHEAD])
-
     def batch(
         self, examples: Examples, indices: Tensor, generator: Generator | None
     ) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -36,6 +29,12 @@ class Feed:
             inputs = tuple(_with_channels(value, self._channels) for value in inputs)
         moved = tuple(value.to(self.device, non_blocking=True) for value in inputs)
         return moved, targets.to(self.device, non_blocking=True)
+
+    def expect(self, examples: Examples, indices: Tensor) -> None:
+        """Let examples that can read ahead begin with what comes next; see ``Examples``."""
+        expect = getattr(examples, "expect", None)
+        if expect is not None and len(indices):
+            expect(indices)
 
 
 def _with_channels(images: Tensor, channels: int) -> Tensor:

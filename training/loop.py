@@ -16,7 +16,6 @@ from training.distributed import ALONE, World
 from training.executor import TrainingError
 from training.feed import Feed
 from training.order import Order
-from training.prefetch import AHEAD
 from training.progress import Step
 from training.rates import rate
 from training.saved import Saved
@@ -25,6 +24,9 @@ from training.stages import Regularization, TrainingStage
 from training.stepper import Stepper
 from training.task import Examples, Split, Task
 from workspace.errors import InputError
+
+AHEAD = 4
+"""Batches that examples may read ahead."""
 
 READ_EVERY = 25
 """Steps after which losses are read from a GPU, which until then need not be waited for."""
@@ -212,9 +214,11 @@ class Loop:
         """One step on some examples; this process's part of the loss."""
         mine = self.world.part(indices)
         self._draw_anew()
-        coming = self.world.part(self._order.coming(AHEAD * self.world.size))
-        self.feed.expect(self._examples, torch.cat((mine, coming)))
         inputs, targets = self.feed.batch(self._examples, mine, self._drawing)
+        coming = self._order.coming(self._batch(part), AHEAD)
+        if coming:  # they are read while this step is done
+            ours = torch.cat([self.world.part(indices) for indices in coming])
+            self.feed.expect(self._examples, ours)
         if part.regularization.changes_images:
             inputs, targets = self._mixed(inputs, targets, part.regularization)
         share = len(mine) / len(indices)

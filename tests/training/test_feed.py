@@ -1,77 +1,60 @@
-from dataclasses import replace
-
 import torch
 
 from training.feed import Feed
-from training.order import Order
-from training.prefetch import AHEAD
 from training.task import Split, create
 from training.trainer import Trainer
 
+CPU = torch.device("cpu")
 
-class Reader:
-    """Examples that are told what comes, and note whether they were."""
+
+def test_grey_images_are_repeated_to_the_channels_of_the_network():
+    examples = create("digits").examples(Split.TRAIN, 8)
+    (images,), labels = Feed(CPU, 3).batch(examples, torch.arange(4), None)
+    assert images.shape == (4, 3, 8, 8)
+    assert torch.equal(images[:, 0], images[:, 2])
+    (images,), _ = Feed(CPU).batch(examples, torch.arange(4), None)
+    assert images.shape == (4, 1, 8, 8)
+    assert len(labels) == 4
+
+
+class Expecting:
+    """Examples that note what they are told of, and what is asked for."""
 
     def __init__(self, examples):
-        self.examples, self.told, self.asked, self.surprises = examples, [], 0, 0
+        self.examples, self.expected, self.asked = examples, [], []
 
     def __len__(self):
         return len(self.examples)
 
     def expect(self, indices):
-        assert len(indices) <= AHEAD
-        self.told = indices.tolist()
+        self.expected.append(indices.tolist())
 
     def batch(self, indices, generator):
-        self.asked += 1
-        self.surprises += self.told[: len(indices)] != indices.tolist()
+        self.asked.append(indices.tolist())
         return self.examples.batch(indices, generator)
 
 
-class Task:
-    """The digits, through readers."""
+def test_a_training_tells_what_it_will_ask_for_next(job):
+    from training.digits import Digits
 
-    def __init__(self):
-        self.own, self.readers = create("digits"), {}
+    class Reading(Digits):
+        def __init__(self):
+            self.made = {}
 
-    def __getattr__(self, name):
-        return getattr(self.own, name)
+        def examples(self, split, size):
+            made = Expecting(super().examples(split, size))
+            return self.made.setdefault(split, made)
 
-    def examples(self, split, size):
-        made = self.readers.setdefault(split, Reader(self.own.examples(split, size)))
-        return made
-
-
-def fitted(job, task, schedule):
+    task = Reading()
     module = job.architecture.build(task.head)
-    result = Trainer("cpu").fit(module, task, schedule, size=16, seed=0)
-    return module, result.accuracy
-
-
-def test_those_that_read_files_are_told_each_batch_before_it_is_asked_for(job):
-    task, schedule = Task(), replace(job.schedule, samples=2000)
-    told, accuracy = fitted(job, task, schedule)
-    readers = task.readers
-    assert readers[Split.VALIDATION].asked == 2
-    assert readers[Split.VALIDATION].surprises == 0
-    # Batch norms take their statistics from eight batches of an order of their own.
-    assert readers[Split.TRAIN].asked == 63 + 8
-    assert readers[Split.TRAIN].surprises == 8
-    plain, same = fitted(job, create("digits"), schedule)
-    assert accuracy == same
-    pairs = zip(told.state_dict().values(), plain.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-
-
-def test_others_are_not_told():
-    Feed(torch.device("cpu")).expect(create("digits").examples(Split.TRAIN, 8), torch.arange(3))
-
-
-def test_what_comes_is_what_is_taken_next():
-    order = Order(10, torch.Generator().manual_seed(0))
-    assert len(order.coming(3)) == 0
-    order.take(4)
-    coming = order.coming(3)
-    assert torch.equal(coming, order.coming(3))
-    assert torch.equal(coming, order.take(3))
-    assert len(order.coming(100)) == 3
+    result = Trainer("cpu").fit(module, task, job.schedule, size=16, seed=0)
+    train = task.made[Split.TRAIN]
+    for expected, asked in zip(train.expected[:19], train.asked[1:20], strict=True):
+        assert expected[: len(asked)] == asked
+    assert len(train.expected) == 20
+    validation = task.made[Split.VALIDATION]
+    assert validation.expected == validation.asked[1:]
+    plain = Trainer("cpu").fit(
+        job.architecture.build(task.head), Digits(), job.schedule, size=16, seed=0
+    )
+    assert result.evaluation == plain.evaluation
