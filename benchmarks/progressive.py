@@ -195,9 +195,9 @@ class Plan:
 
 
 FULL = Plan(
-    budgets=(75_000, 150_000, 300_000, 450_000, 600_000),
-    main=300_000,
-    more=(150_000, 450_000),
+    budgets=(62_500, 125_000, 250_000, 375_000, 500_000),
+    main=250_000,
+    more=(125_000, 375_000),
     rates=(0.005, 0.01, 0.02),
     candidates=tuple(CANDIDATES),
     choosing=2,
