@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from training.classification import SMALL_IMAGES, ImageClassification
 from training.image_listing import Listing, Picture, list_images
 from training.pictures import Box, central_box, central_square, cropped, random_boxes, shrunken
-from training.prefetch import Budget, Prefetch
+from training.prefetch import AHEAD, Budget, Prefetch
 from training.schedule import Schedule
 from training.task import FOLDER, Examples, Preprocessing, Proxy, Split
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 CROP = 0.875
 """Side of the square in the middle that is evaluated, as a share of the shorter side: 224 of 256
 pixels, as in EfficientNet's code."""
-
-AHEAD = 512
-"""Most images that are decoded before they are asked for."""
 
 LARGEST_CACHE_BYTES = 8 << 30
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.uint8]
 
 
+AHEAD = 512
+"""Examples at most that are made before they are asked for."""
+
+
 class Budget:
     """Bytes that several stores share.
 
