@@ -9,7 +9,7 @@ from enum import StrEnum
 from exporters.artifact import Precision
 from exporters.lifetimes import Execution, peak
 from search_space.architecture import Architecture, Classifier, Head
-from search_space.chain import ChainArchitecture, Op, Skip
+from search_space.chain import Activation, ChainArchitecture, Op, Skip
 from search_space.layers import Layer, LayerKind, layers
 from workspace.errors import InputError
 
@@ -103,24 +103,38 @@ class _Walk:
         """Run a layer of a network; the number of its output."""
         if layer.kind is LayerKind.CLASSIFIER:
             return self.make(layer.out_channels, self.make(layer.in_channels, image))
-        inner, out = layer.in_size**2, layer.out_size**2
-        whole = out * layer.out_channels
-        if layer.op is not Op.MBCONV:
-            body = self._gated(layer, self.make(whole, image), whole, layer.out_channels)
-        else:
-            hidden = layer.in_channels * layer.expansion
-            wide = self.make(inner * hidden, image) if layer.expansion > 1 else image
-            deep = self._gated(layer, self.make(out * hidden, wide), out * hidden, hidden)
-            body = self.make(whole, deep)
+        body = self._body(layer, image)
         if not layer.has_skip:
             return body
+        whole = layer.out_size**2 * layer.out_channels
         return self.make(whole, body, self._around(layer, image))
 
-    def _gated(self, layer: Layer, image: int, size: int, channels: int) -> int:
+    def _body(self, layer: Layer, image: int) -> int:
+        out = layer.out_size**2
+        if not layer.op.expands:
+            return self._gated(layer, image, out, layer.out_channels)
+        wide = image
+        if layer.op is Op.MBCONV and layer.expansion > 1:
+            wide = self._activated(layer, layer.in_size**2 * layer.hidden, image)
+        deep = self._gated(layer, wide, out, layer.hidden)
+        return self.make(out * layer.out_channels, deep)
+
+    def _activated(self, layer: Layer, size: int, image: int) -> int:
+        """A convolution with its activation; swish is two operators of its own."""
+        made = self.make(size, image)
+        if layer.activation is not Activation.SWISH:
+            return made
+        return self.make(size, made, self.make(size, made))
+
+    def _gated(self, layer: Layer, image: int, pixels: int, channels: int) -> int:
+        """A convolution with its activation, and squeeze-excitation where there is one."""
+        size = pixels * channels
+        deep = self._activated(layer, size, image)
         if not layer.squeezed:
-            return image
-        gate = self.make(channels, self.make(layer.squeezed, self.make(channels, image)))
-        return self.make(size, image, self.make(channels, gate, in_place=True))
+            return deep
+        squeezed = self._activated(layer, layer.squeezed, self.make(channels, deep))
+        gate = self.make(channels, self.make(channels, squeezed), in_place=True)
+        return self.make(size, deep, gate)
 
     def _around(self, layer: Layer, image: int) -> int:
         if layer.skip is not Skip.POOL:

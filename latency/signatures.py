@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from search_space.architecture import Architecture, Classifier, Head
-from search_space.chain import ChainArchitecture, Op
+from search_space.chain import Activation, ChainArchitecture, Op
 from search_space.layers import Layer, LayerKind, layers
 from search_space.proxyless import table_key
 from workspace.errors import InputError
@@ -103,24 +103,43 @@ def _key(layer: Layer) -> str:
     try:
         return table_key(layer)
     except InputError:
-        squeeze = f"-squeeze:{layer.squeezed}" if layer.squeezed else ""
+        what = layer.op if layer.kind is LayerKind.BLOCK else layer.kind
+        more = (
+            f"-squeeze:{layer.squeezed}" if layer.squeezed else "",
+            f"-expands:{layer.expands}" if layer.expands is not None else "",
+            "-swish" if layer.activation is Activation.SWISH else "",
+        )
         return (
-            f"{layer.op}-input:{layer.in_size}x{layer.in_size}x{layer.in_channels}"
+            f"{what}-input:{layer.in_size}x{layer.in_size}x{layer.in_channels}"
             f"-output:{layer.out_size}x{layer.out_size}x{layer.out_channels}"
             f"-expand:{layer.expansion}-kernel:{layer.kernel}-stride:{layer.stride}"
-            f"-skip:{layer.skip}{squeeze}"
+            f"-skip:{layer.skip}{''.join(more)}"
         )
 
 
 def _kind(layer: Layer) -> str:
     if layer.kind is not LayerKind.BLOCK:
         return layer.kind.value
-    return f"{layer.op.value}{'-se' if layer.squeezed else ''}"
+    squeeze = "-se" if layer.squeezed else ""
+    swish = "-swish" if layer.activation is Activation.SWISH else ""
+    return f"{layer.op.value}{squeeze}{swish}"
 
 
 def _hidden_elements(layer: Layer) -> int:
-    if layer.kind is not LayerKind.BLOCK or layer.op is not Op.MBCONV:
+    """Swish is two operators more: what it is of, and its gate, are written too."""
+    if layer.kind is LayerKind.CLASSIFIER:
         return 0
-    hidden = layer.in_channels * layer.expansion
-    expanded = layer.in_size**2 * hidden if layer.expansion > 1 else 0
-    return expanded + layer.out_size**2 * hidden
+    inner = _inner_elements(layer)
+    if layer.activation is not Activation.SWISH:
+        return inner
+    return inner + 2 * (inner or layer.out_size**2 * layer.out_channels)
+
+
+def _inner_elements(layer: Layer) -> int:
+    """What goes from convolution to convolution."""
+    if layer.kind is not LayerKind.BLOCK or not layer.op.expands:
+        return 0
+    expanded = 0
+    if layer.op is Op.MBCONV and layer.expansion > 1:
+        expanded = layer.in_size**2 * layer.hidden
+    return expanded + layer.out_size**2 * layer.hidden

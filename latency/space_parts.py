@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from latency.signatures import Signature, signature_of
 from search_space.architecture import Classifier, Head
+from search_space.chain import Activation, Stage
 from search_space.decisions import Decisions
 from search_space.factorized import FactorizedSpace, choices_of
 from search_space.layers import Layer, block, layers
@@ -87,7 +88,7 @@ class SpaceParts:
         states: list[State] = [(stem.out_size, stem.out_channels)]
         groups = []
         for number in range(len(space.groups)):
-            group, states = _group(space, number, states)
+            group, states = _group(space, number, states, member.activation)
             groups.append(group)
         ends = tuple(
             (
@@ -146,7 +147,9 @@ def by_key(found: Iterable[Layer]) -> tuple[Signature, ...]:
     return tuple({each.key: each for each in map(signature_of, found)}.values())
 
 
-def _group(space: FactorizedSpace, number: int, states: list[State]) -> tuple[Group, list[State]]:
+def _group(
+    space: FactorizedSpace, number: int, states: list[State], activation: Activation
+) -> tuple[Group, list[State]]:
     """A group in all states that can reach it, and those that it can leave."""
     counts = space.points.option_counts
     positions = space.groups[number]
@@ -155,7 +158,8 @@ def _group(space: FactorizedSpace, number: int, states: list[State]) -> tuple[Gr
     for state in states:
         row = []
         for decisions in choices_of(space, number):
-            added = _added(space, number, decisions, state)
+            stages = space.stages_of(number, decisions)
+            added = _added(stages, state, activation)
             left = (added[-1].out_size, added[-1].out_channels) if added else state
             row.append(Step(layers=added, following=known.setdefault(left, len(known))))
         rows.append(tuple(row))
@@ -167,14 +171,12 @@ def _group(space: FactorizedSpace, number: int, states: list[State]) -> tuple[Gr
     return group, list(known)
 
 
-def _added(
-    space: FactorizedSpace, number: int, decisions: Decisions, state: State
-) -> tuple[Layer, ...]:
+def _added(stages: Iterable[Stage], state: State, activation: Activation) -> tuple[Layer, ...]:
     size, channels = state
     found: list[Layer] = []
-    for stage in space.stages_of(number, decisions):
+    for stage in stages:
         for one in stage.unrolled(channels):
-            found.append(block(one, size, channels))
+            found.append(block(one, size, channels, activation))
             size, channels = found[-1].out_size, found[-1].out_channels
     return tuple(found)
 

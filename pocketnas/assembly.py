@@ -41,6 +41,8 @@ from workspace.errors import InputError
 _SPACE_DEFAULTS = {
     SpaceName.MNASNET: ("strides", "width", "stem_filters", "head_filters", "channels"),
     SpaceName.PROXYLESS: ("strides", "stem_filters", "head_filters", "channels"),
+    SpaceName.EFFICIENTNET: ("strides", "width", "stem_filters", "head_filters", "channels"),
+    SpaceName.EFFICIENTNET_V2: ("strides", "width", "stem_filters", "head_filters", "channels"),
 }
 """What each space takes of a data set's recommendations."""
 

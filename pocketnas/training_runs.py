@@ -164,7 +164,7 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
     from training.trainer import Trainer
 
     torch.set_num_threads(plan.threads)
-    task, trainer = create(plan.dataset), Trainer(world=world)
+    task, trainer = create(plan.dataset), Trainer(world=world, exact=False)
     module = plan.architecture.build(task.head)
     log = TrainingLog(folder / LOG, folder / BOARD if plan.board else None)
     checkpoints = Checkpoints(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from search_space.chain import Op, Skip, Stage
+from search_space.chain import Activation, Op, Skip, Stage
 from search_space.decisions import Decisions
 
-COLUMNS = ("op", "expansion", "kernel", "se", "skip", "filters", "layers")
+COLUMNS = ("op", "expansion", "kernel", "se", "skip", "filters", "layers", "activation")
 """What is chosen for a block, in the order of its decisions."""
 
 
@@ -25,6 +25,8 @@ class Block:
         skips: Around each layer.
         filters: Output channels.
         repeats: Numbers of layers; 0 removes the block.
+        activations: None for the network's.
+        network_activation: What None among ``activations`` is.
     """
 
     stride: int
@@ -35,13 +37,15 @@ class Block:
     skips: tuple[Skip, ...] = (Skip.IDENTITY,)
     filters: tuple[int, ...]
     repeats: tuple[int, ...]
+    activations: tuple[Activation | None, ...] = (None,)
+    network_activation: Activation = Activation.RELU
 
     @property
     def options(self) -> tuple[tuple[str, ...], ...]:
         """The options of each of ``COLUMNS``, as text."""
         return (
             tuple(
-                f"{op}{expansion if op is Op.MBCONV and expansion else ''}"
+                f"{op}{expansion if op.expands and expansion else ''}"
                 for op, expansion in self.ops
             ),
             tuple(map(str, self.expansions)),
@@ -50,6 +54,7 @@ class Block:
             tuple(map(str, self.skips)),
             tuple(map(str, self.filters)),
             tuple(map(str, self.repeats)),
+            tuple(str(own or self.network_activation) for own in self.activations),
         )
 
     @property
@@ -63,12 +68,13 @@ class Block:
             self.skips,
             self.filters,
             self.repeats,
+            self.activations,
         )
         return tuple(map(len, columns))
 
     def stage(self, chosen: Decisions) -> Stage | None:
         """The stage of one option index a column; None if the block is removed."""
-        op, expansion, kernel, ratio, skip, filters, repeats = chosen
+        op, expansion, kernel, ratio, skip, filters, repeats, activation = chosen
         if not self.repeats[repeats]:
             return None
         kind, fixed = self.ops[op]
@@ -81,6 +87,7 @@ class Block:
             repeats=self.repeats[repeats],
             se_ratio=self.ratios[ratio],
             skip=self.skips[skip],
+            activation=self.activations[activation],
         )
 
     def fit(self, layers: tuple[Stage, ...], channels: int) -> Decisions | None:
@@ -91,12 +98,13 @@ class Block:
             channels: Of their input.
         """
         if not layers:
-            return (0, 0, 0, 0, 0, 0, self.repeats.index(0))
+            return (0, 0, 0, 0, 0, 0, self.repeats.index(0), 0)
         first = layers[0]
         if (
             first.kernel not in self.kernels
             or first.se_ratio not in self.ratios
             or first.filters not in self.filters
+            or first.activation not in self.activations
         ):
             return None
         for op, expansion, skip in itertools.product(
@@ -110,6 +118,7 @@ class Block:
                 skip,
                 self.filters.index(first.filters),
                 self.repeats.index(len(layers)),
+                self.activations.index(first.activation),
             )
             stage = self.stage(chosen)
             if stage is not None and tuple(stage.unrolled(channels)) == layers:

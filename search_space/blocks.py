@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, assert_never
 
 import numpy as np
 import torch
@@ -71,12 +71,21 @@ class SameAvgPool2d(nn.AvgPool2d):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate computed from the mean of all (MnasNet's published code)."""
+    """Scales each channel by a gate computed from the mean of all (MnasNet's published code).
 
-    def __init__(self, channels: int, squeezed: int) -> None:
+    Args:
+        channels: Of its input.
+        squeezed: Width inside.
+        activation: Of the layer; inside, it is swish where this is, else ReLU.
+    """
+
+    def __init__(
+        self, channels: int, squeezed: int, activation: Activation = Activation.RELU
+    ) -> None:
         super().__init__()
+        inner = Activation.SWISH if activation is Activation.SWISH else Activation.RELU
         self.reduce = nn.Conv2d(channels, squeezed, 1)
-        self.activation = nn.ReLU(inplace=True)
+        self.activation = activation_module(inner)
         self.expand = nn.Conv2d(squeezed, channels, 1)
         self.gate = nn.Sigmoid()
 
@@ -87,6 +96,28 @@ class SqueezeExcite(nn.Module):
         return image * gate
 
 
+class StochasticDepth(nn.Module):
+    """While training, makes all of an example 0 by chance, and makes up for it in the others.
+
+    EfficientNet's published code (its ``drop_connect``): each example of a batch by itself.
+
+    Args:
+        rate: The chance.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`[N, C, H, W]` to the same shape."""
+        if not self.training:
+            return image
+        kept = 1 - self.rate
+        chances = image.new_empty(image.shape[0], 1, 1, 1).bernoulli_(kept)
+        return image * (chances / kept)
+
+
 class Block(nn.Module):
     """One layer of a stage, with what goes around it.
 
@@ -94,13 +125,18 @@ class Block(nn.Module):
         layer: A stage of one out of ``Stage.unrolled``.
         channels: Of its input.
         activation: Of the network.
+        drop_rate: Its chance to leave out all but an identity, while training.
     """
 
-    def __init__(self, layer: Stage, channels: int, activation: Activation) -> None:
+    def __init__(
+        self, layer: Stage, channels: int, activation: Activation, drop_rate: float = 0.0
+    ) -> None:
         super().__init__()
-        make = _plain if layer.op is Op.CONV else _bottleneck
-        self.body = nn.Sequential(*make(layer, channels, activation))
+        parts = _body(layer, channels, layer.activation or activation)
         self.adds_input = layer.skip is Skip.IDENTITY
+        if drop_rate:
+            parts.append(StochasticDepth(drop_rate))
+        self.body = nn.Sequential(*parts)
         self.shortcut = _pooled(layer, channels) if layer.skip is Skip.POOL else None
 
     def forward(self, image: Tensor) -> Tensor:
@@ -127,8 +163,9 @@ class ChainNetwork(nn.Module):
                 *conv_bn(architecture.channels, channels, stem.kernel, stem.stride),
                 activation_module(activation),
             )
-            for layer in architecture.unrolled():
-                blocks.append(Block(layer, channels, activation))
+            layers = zip(architecture.unrolled(), architecture.drop_rates, strict=True)
+            for layer, drop_rate in layers:
+                blocks.append(Block(layer, channels, activation, drop_rate))
                 channels = layer.filters
             self.blocks = nn.Sequential(*blocks)
             last = architecture.head_filters
@@ -174,30 +211,48 @@ def _fill(weight: Tensor, values: np.ndarray[tuple[int, ...], np.dtype[np.float3
     weight.copy_(torch.from_numpy(values))
 
 
+def _body(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
+    match layer.op:
+        case Op.MBCONV:
+            return _bottleneck(layer, channels, activation)
+        case Op.FUSED:
+            return _fused(layer, channels, activation)
+    return _plain(layer, channels, activation)
+
+
 def _plain(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
-    convolution = conv_bn(channels, layer.filters, layer.kernel, layer.stride)
     return [
-        *convolution,
+        *conv_bn(channels, layer.filters, layer.kernel, layer.stride),
         activation_module(activation),
-        *_squeeze(layer, channels, layer.filters),
+        *_squeeze(layer, channels, layer.filters, activation),
     ]
 
 
 def _bottleneck(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
-    hidden = channels * layer.expansion
+    hidden = layer.hidden(channels)
     expand = [*conv_bn(channels, hidden, 1), activation_module(activation)]
     return [
         *(expand if layer.expansion > 1 else ()),
         *conv_bn(hidden, hidden, layer.kernel, layer.stride, groups=hidden),
         activation_module(activation),
-        *_squeeze(layer, channels, hidden),
+        *_squeeze(layer, channels, hidden, activation),
         *conv_bn(hidden, layer.filters, 1),
     ]
 
 
-def _squeeze(layer: Stage, channels: int, hidden: int) -> list[nn.Module]:
+def _fused(layer: Stage, channels: int, activation: Activation) -> list[nn.Module]:
+    hidden = layer.hidden(channels)
+    return [
+        *conv_bn(channels, hidden, layer.kernel, layer.stride),
+        activation_module(activation),
+        *_squeeze(layer, channels, hidden, activation),
+        *conv_bn(hidden, layer.filters, 1),
+    ]
+
+
+def _squeeze(layer: Stage, channels: int, hidden: int, activation: Activation) -> list[nn.Module]:
     squeezed = layer.squeezed(channels)
-    return [SqueezeExcite(hidden, squeezed)] if squeezed else []
+    return [SqueezeExcite(hidden, squeezed, activation)] if squeezed else []
 
 
 def _pooled(layer: Stage, channels: int) -> nn.Sequential:
@@ -221,5 +276,12 @@ def conv_bn(
 
 
 def activation_module(activation: Activation) -> nn.Module:
-    """The layer of that name."""
-    return nn.ReLU(inplace=True) if activation is Activation.RELU else nn.ReLU6(inplace=True)
+    """The layer of that name; one whose gradient needs its input does not write over it."""
+    match activation:
+        case Activation.RELU:
+            return nn.ReLU(inplace=True)
+        case Activation.RELU6:
+            return nn.ReLU6(inplace=True)
+        case Activation.SWISH:
+            return nn.SiLU()
+    assert_never(activation)

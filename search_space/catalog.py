@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from search_space import efficientnet, efficientnet_v2
 from search_space.architecture import Architecture, from_json
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import point_from_json
 from search_space.space import create as create_space
-from search_space.widths import parse_multiplier, scaled_width
+from search_space.widths import parse_multiplier, scaled_depth, scaled_width
 from workspace.errors import InputError
 
 Row = tuple[int, int, int, int, int, float]
@@ -174,16 +174,20 @@ _DEEPER: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 def names() -> tuple[str, ...]:
     """Every network, without those at a width multiplier."""
-    return (*_SCALABLE, *_DEEPER)
+    return (*_SCALABLE, *_of_fixed_width())
+
+
+def _of_fixed_width() -> tuple[str, ...]:
+    return (*_DEEPER, *efficientnet.COEFFICIENTS, *efficientnet_v2.VARIANTS)
 
 
 def create(
     name: str, *, size: int | None = None, channels: int | None = None
 ) -> ChainArchitecture:
-    """The published network called ``name``, which may end in ``@W`` (not timm's 110d and 120d).
+    """The published network called ``name``; MnasNet's and MobileNetV2 may end in ``@W``.
 
     Args:
-        name: E.g. ``"mnasnet-a1"`` or ``"mobilenet-v2@0.35"``.
+        name: E.g. ``"mnasnet-a1"``, ``"mobilenet-v2@0.35"`` or ``"efficientnet-b0"``.
         size: Side of the input in pixels; the published one by default.
         channels: Of the input; 3 by default.
 
@@ -195,6 +199,10 @@ def create(
         found = _SCALABLE[base].architecture(parse_multiplier(multiplier) if at else None)
     elif name in _DEEPER:
         found = _deeper_mobilenet(*_DEEPER[name])
+    elif name in efficientnet.COEFFICIENTS:
+        found = efficientnet.create(name)
+    elif name in efficientnet_v2.VARIANTS:
+        found = efficientnet_v2.create(name)
     else:
         raise _unknown(name, base)
     return replace(
@@ -208,14 +216,15 @@ def _deeper_mobilenet(width: float, depth: float) -> ChainArchitecture:
     """MobileNetV2 with more layers in all but the first and last block, stem and head kept."""
     wide = _MOBILENET_V2.architecture(width)
     first, *middle, last = wide.stages
-    deeper = (replace(stage, repeats=math.ceil(stage.repeats * depth)) for stage in middle)
+    deeper = (replace(stage, repeats=scaled_depth(stage.repeats, depth)) for stage in middle)
     stem = Stem(filters=_MOBILENET_V2.stem)
     return replace(wide, stem=stem, stages=(first, *deeper, last), head_filters=1280)
 
 
 def _unknown(name: str, base: str) -> InputError:
-    if base in _DEEPER:
-        return InputError(f"{base} has a fixed width, got {name!r}; mobilenet-v2@W takes any")
+    if base in _of_fixed_width():
+        free = f"{', '.join(f'{each}@W' for each in _SCALABLE)} take any"
+        return InputError(f"{base} has a fixed width, got {name!r}; {free}")
     close = difflib.get_close_matches(base, names(), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
     return InputError(f"unknown network {name!r}; {hint}")

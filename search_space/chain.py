@@ -1,10 +1,13 @@
 """A chain of stages: the family of MnasNet, MobileNetV2, ProxylessNAS and EfficientNet.
 
-What each layer computes (MnasNet's published code; five facts that tables leave open):
+What each layer computes (MnasNet's and EfficientNetV2's published code; facts that tables leave
+open):
 
 * ``mbconv``: 1x1 convolution to ``expansion`` times the input channels (left out at expansion 1),
   depthwise convolution with the stride, squeeze-excitation, 1x1 convolution without activation.
 * ``dwsep`` is ``mbconv`` at expansion 1, what the paper's figures call SepConv.
+* ``fused`` (EfficientNetV2, section 3.2): one convolution with the stride in place of the first
+  two of ``mbconv``. At expansion 1 it is ``conv``.
 * ``conv``: one convolution with the stride, batch norm, activation, squeeze-excitation.
 * Padding is TensorFlow's 'SAME': a layer of stride s turns n pixels into ceil(n / s).
 * Batch norm follows every convolution but those of squeeze-excitation, which have a bias instead.
@@ -26,11 +29,17 @@ if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
 
 
 class Op(StrEnum):
-    """The layer that a stage repeats (MnasNet, section 4.1)."""
+    """The layer that a stage repeats (MnasNet, section 4.1; EfficientNetV2, figure 2)."""
 
     CONV = "conv"
     DEPTHWISE = "dwsep"
     MBCONV = "mbconv"
+    FUSED = "fused"
+
+    @property
+    def expands(self) -> bool:
+        """Whether an expansion means anything to it."""
+        return self in (Op.MBCONV, Op.FUSED)
 
 
 class Skip(StrEnum):
@@ -47,10 +56,14 @@ class Skip(StrEnum):
 
 
 class Activation(StrEnum):
-    """The non-linearity after every batch norm but the projection's."""
+    """The non-linearity after every batch norm but the projection's.
+
+    Inside squeeze-excitation it is ``swish`` where the layer's is, else ``relu``.
+    """
 
     RELU = "relu"
     RELU6 = "relu6"
+    SWISH = "swish"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +93,15 @@ class Stage:
         op: The layer.
         kernel: Side in pixels, odd.
         stride: Of the first layer, 1 or 2.
-        expansion: Hidden channels per input channel of ``mbconv``; of no effect in other ops.
+        expansion: Hidden channels per input channel of ``mbconv`` and ``fused``; of no effect in
+            other ops.
         filters: Output channels.
         repeats: Number of layers, at least 1.
         se_ratio: Squeezed channels per input channel of the layer; 0 for no squeeze-excitation.
         skip: What goes around each layer where shapes allow.
+        expands: Channels that the expansion multiplies; None for those of each layer's input
+            (EfficientNet-EdgeTPU's first stage has fewer than its input).
+        activation: In this stage; None for the network's.
     """
 
     op: Op
@@ -95,9 +112,13 @@ class Stage:
     repeats: int
     se_ratio: float = 0.0
     skip: Skip = Skip.IDENTITY
+    expands: int | None = None
+    activation: Activation | None = None
 
     def __post_init__(self) -> None:
         _check_count(self.expansion, "expansion of a stage")
+        if self.expands is not None:
+            _check_count(self.expands, "channels that the expansion of a stage multiplies")
         _check_count(self.filters, "filters of a stage")
         _check_count(self.repeats, "repeats of a stage")
         _check_window(self.kernel, self.stride, "a stage")
@@ -107,10 +128,14 @@ class Stage:
 
     def __str__(self) -> str:
         times = f"{self.repeats}x" if self.repeats > 1 else ""
-        op = f"mb{self.expansion}" if self.op is Op.MBCONV else str(self.op)
+        op = "mb" if self.op is Op.MBCONV else str(self.op)
+        hidden = str(self.expansion) if self.op.expands else ""
+        hidden += f"of{self.expands}" if self.expands is not None else ""
         squeeze = f"se{float(self.se_ratio)!r}" if self.se_ratio else ""
         skip = "" if self.skip is Skip.IDENTITY else f"-{self.skip}"
-        return f"{times}{op}k{self.kernel}s{self.stride}f{self.filters}{squeeze}{skip}"
+        own = "" if self.activation is None else f"-{self.activation}"
+        window = f"k{self.kernel}s{self.stride}"
+        return f"{times}{op}{hidden}{window}f{self.filters}{squeeze}{skip}{own}"
 
     def keeps_shape(self, channels: int) -> bool:
         """Whether its first layer gives what it takes, on an input of ``channels``."""
@@ -120,24 +145,37 @@ class Stage:
         """Width inside squeeze-excitation of a layer that takes ``channels``; 0 without."""
         return max(1, int(channels * self.se_ratio)) if self.se_ratio else 0
 
+    def hidden(self, channels: int) -> int:
+        """Width inside a layer out of ``unrolled`` that takes ``channels``."""
+        return (self.expands or channels) * self.expansion
+
     def unrolled(self, channels: int) -> Iterator[Stage]:
         """Its layers as stages of one, each with the skip it really has, for ``channels`` input.
 
-        An op with a single form has expansion 1, and ``dwsep`` is written as ``mbconv``.
+        An op with a single form has expansion 1, ``dwsep`` is written as ``mbconv``, ``fused`` of
+        expansion 1 as ``conv``; what an expansion multiplies is told where it is not the input.
         """
-        layer = replace(
-            self,
-            op=Op.CONV if self.op is Op.CONV else Op.MBCONV,
-            expansion=self.expansion if self.op is Op.MBCONV else 1,
-            repeats=1,
-        )
+        expansion = self.expansion if self.op.expands else 1
+        layer = replace(self, op=self._same_op(), expansion=expansion, repeats=1)
         around = Skip.NONE if self.skip is Skip.NONE else Skip.IDENTITY
         first = around
         if not self.keeps_shape(channels):
             first = Skip.POOL if self.skip is Skip.POOL else Skip.NONE
-        yield replace(layer, skip=first)
+        yield replace(layer, skip=first, expands=self._expands(channels))
+        others = self._expands(self.filters)
         for _ in range(self.repeats - 1):
-            yield replace(layer, stride=1, skip=around)
+            yield replace(layer, stride=1, skip=around, expands=others)
+
+    def _same_op(self) -> Op:
+        """The one among the ops which compute the same that stands for them."""
+        if self.op is Op.DEPTHWISE:
+            return Op.MBCONV
+        return Op.CONV if self.op is Op.FUSED and self.expansion == 1 else self.op
+
+    def _expands(self, channels: int) -> int | None:
+        """What the expansion multiplies in a layer that takes ``channels``, if it matters."""
+        matters = self.op.expands and self.expansion > 1 and self.expands != channels
+        return self.expands if matters else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +188,10 @@ class ChainArchitecture:
         stem: The first convolution.
         stages: From input to output.
         head_filters: Output channels of the last 1x1 convolution.
-        activation: Everywhere.
+        activation: Everywhere but in stages that have their own.
         dropout: Before the classifier, while training.
+        stochastic_depth: While training, layer i of n leaves out all but its identity with a
+            chance of ``i / n`` times this, i from 0 (EfficientNet's published code).
     """
 
     size: int
@@ -161,6 +201,7 @@ class ChainArchitecture:
     head_filters: int = 1280
     activation: Activation = Activation.RELU
     dropout: float = 0.2
+    stochastic_depth: float = 0.0
 
     def __post_init__(self) -> None:
         _check_count(self.channels, "input channels of a network")
@@ -174,9 +215,8 @@ class ChainArchitecture:
                 f"which this network's strides make 1; got {self.size!r}"
             )
             raise InputError(msg)
-        if not 0 <= self.dropout < 1:
-            msg = f"dropout must be in [0, 1), got {self.dropout!r}"
-            raise InputError(msg)
+        _check_rate(self.dropout, "dropout")
+        _check_rate(self.stochastic_depth, "stochastic depth")
 
     @property
     def family(self) -> Family:
@@ -201,39 +241,51 @@ class ChainArchitecture:
     @property
     def weights_key(self) -> str:
         """The key without the size, which decides the weights of ``build``."""
+        same = self.canonical()
         stem = f"stem{self.stem.filters}k{self.stem.kernel}s{self.stem.stride}"
-        stages = "_".join(str(stage) for stage in self.canonical().stages)
+        stages = "_".join(str(stage) for stage in same.stages)
         tail = f"head{self.head_filters}_drop{float(self.dropout)!r}"
+        if same.stochastic_depth:
+            tail += f"_depth{float(same.stochastic_depth)!r}"
         return f"{self.channels}ch_{self.activation}_{stem}_{stages}_{tail}"
 
     def unrolled(self) -> tuple[Stage, ...]:
-        """Every layer between stem and last convolution; see ``Stage.unrolled``."""
+        """Every layer between stem and last convolution; see ``Stage.unrolled``.
+
+        A layer has an activation of its own where it is not the network's.
+        """
         found: list[Stage] = []
         channels = self.stem.filters
         for stage in self.stages:
-            found += stage.unrolled(channels)
+            known = stage.activation is self.activation
+            found += (replace(stage, activation=None) if known else stage).unrolled(channels)
             channels = stage.filters
         return tuple(found)
+
+    @property
+    def drop_rates(self) -> tuple[float, ...]:
+        """The chance of each layer of ``unrolled`` to be left out while training."""
+        layers = self.unrolled()
+        return tuple(
+            self.stochastic_depth * number / len(layers) if layer.skip is Skip.IDENTITY else 0.0
+            for number, layer in enumerate(layers)
+        )
 
     def canonical(self) -> ChainArchitecture:
         """The one among all chains of the same layers that stands for them.
 
-        Without effect, and so not in it: an expansion where the op has none, the name ``dwsep``
-        for an ``mbconv`` of expansion 1, a skip where no layer has one, and how equal layers are
-        grouped into stages. Squeeze-excitation ratios that round to equal widths stay apart.
+        Without effect, and so not in it: an expansion where the op has none, the names ``dwsep``
+        for an ``mbconv`` and ``fused`` for a ``conv`` of expansion 1, what an expansion multiplies
+        where it is the input, an activation that the network has, a skip or stochastic depth where
+        no layer has one, and how equal layers are grouped into stages. Squeeze-excitation ratios
+        that round to equal widths stay apart.
         """
-        stages: list[Stage] = []
-        channels, undecided = self.stem.filters, False
-        for layer in self.unrolled():
-            kept = layer.keeps_shape(channels)
-            channels = layer.filters
-            joined = _join(stages[-1], layer, undecided) if stages and kept else None
-            if joined is not None:
-                stages[-1], undecided = joined, False
-                continue
-            undecided = not kept and layer.skip is Skip.NONE
-            stages.append(replace(layer, skip=Skip.IDENTITY) if undecided else layer)
-        return replace(self, stages=tuple(stages))
+        from search_space.grouping import grouped
+
+        stages = grouped(self.unrolled(), self.stem.filters)
+        depth = self.stochastic_depth
+        drops = depth > 0 and any(self.drop_rates)
+        return replace(self, stages=stages, stochastic_depth=depth if drops else 0.0)
 
     def at(self, size: int) -> ChainArchitecture:
         """See ``Architecture.at``."""
@@ -262,26 +314,15 @@ class ChainArchitecture:
         return ChainNetwork(self, head)
 
 
-def _join(stage: Stage, layer: Stage, undecided: bool) -> Stage | None:  # noqa: FBT001
-    """``stage`` with one more layer, or None if it cannot have this one.
-
-    Args:
-        stage: What there is.
-        layer: A stage of one that keeps its shape.
-        undecided: Whether no layer has shown yet what goes around the layers of ``stage``.
-    """
-    ours = (stage.op, stage.kernel, stage.expansion, stage.se_ratio)
-    if ours != (layer.op, layer.kernel, layer.expansion, layer.se_ratio):
-        return None
-    skip = layer.skip if undecided else stage.skip
-    if layer.skip is not (Skip.NONE if skip is Skip.NONE else Skip.IDENTITY):
-        return None
-    return replace(stage, repeats=stage.repeats + 1, skip=skip)
-
-
 def _check_count(value: int, what: str) -> None:
     if type(value) is not int or value < 1:
         msg = f"{what} must be a whole number of at least 1, got {value!r}"
+        raise InputError(msg)
+
+
+def _check_rate(value: float, what: str) -> None:
+    if not 0 <= value < 1:
+        msg = f"{what} must be in [0, 1), got {value!r}"
         raise InputError(msg)
 
 

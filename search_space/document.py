@@ -50,6 +50,21 @@ class Fields:
                 return option
         raise self._wrong(name, f"one of {', '.join(options)}", value)
 
+    def optional_integer(self, name: str) -> int | None:
+        """A whole number, or null."""
+        return None if self._is_null(name) else self.integer(name)
+
+    def optional_member(self, name: str, options: type[Member]) -> Member | None:
+        """One of a closed set, or null."""
+        return None if self._is_null(name) else self.member(name, options)
+
+    def number_up_to(self, name: str, last: int) -> int:
+        """A whole number from 1 to ``last``: a version."""
+        value = self._take(name)
+        if type(value) is int and 1 <= value <= last:
+            return value
+        raise self._wrong(name, " or ".join(map(str, range(1, last + 1))), value)
+
     def items(self, name: str) -> list[Json]:
         """A list."""
         value = self._take(name)
@@ -72,6 +87,12 @@ class Fields:
         if self._left:
             msg = f"{self._what} has unknown fields: {', '.join(sorted(self._left))}"
             raise InputError(msg)
+
+    def _is_null(self, name: str) -> bool:
+        if self._left.get(name, ...) is not None:
+            return False
+        self._left.pop(name)
+        return True
 
     def _take(self, name: str) -> Json:
         if name not in self._left:

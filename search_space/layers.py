@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture, Op, Skip, Stage
+from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage
 
 
 class LayerKind(StrEnum):
@@ -24,7 +24,7 @@ class Layer:
 
     Attributes:
         kind: Where it is.
-        op: Of a block, ``conv`` or ``mbconv``; ``conv`` elsewhere.
+        op: Of a block, ``conv``, ``mbconv`` or ``fused``; ``conv`` elsewhere.
         in_size: Side of its input in pixels.
         in_channels: Of its input.
         out_size: Side of its output in pixels; 1 for the classifier.
@@ -34,6 +34,8 @@ class Layer:
         expansion: Hidden channels per input channel.
         squeezed: Width inside squeeze-excitation, 0 without.
         skip: What really goes around it.
+        expands: Channels that the expansion multiplies; None for those of its input.
+        activation: In it; of no effect in the classifier.
     """
 
     kind: LayerKind
@@ -47,6 +49,13 @@ class Layer:
     expansion: int = 1
     squeezed: int = 0
     skip: Skip = Skip.NONE
+    expands: int | None = None
+    activation: Activation = Activation.RELU
+
+    @property
+    def hidden(self) -> int:
+        """Width between its first and last convolution; of a plain one, its input's."""
+        return (self.expands or self.in_channels) * self.expansion
 
     @property
     def has_skip(self) -> bool:
@@ -73,34 +82,44 @@ class Layer:
         if self.kind is LayerKind.CLASSIFIER:
             weights = self.in_channels * self.out_channels
             return (_Part(weights=weights, channels=self.out_channels, normed=False),)
-        main = self._bottleneck() if self.op is Op.MBCONV else (self._convolution(),)
-        return (*main, *self._squeeze(), *self._shortcut())
+        return (*self._main(), *self._squeeze(), *self._shortcut())
+
+    def _main(self) -> tuple[_Part, ...]:
+        match self.op:
+            case Op.MBCONV:
+                return self._bottleneck()
+            case Op.FUSED:
+                return self._fused()
+        return (self._convolution(),)
 
     def _convolution(self) -> _Part:
         weights = self.kernel**2 * self.in_channels * self.out_channels
         return _Part(weights=weights, channels=self.out_channels, positions=self.out_size**2)
 
     def _bottleneck(self) -> tuple[_Part, ...]:
-        hidden = self.in_channels * self.expansion
+        hidden = self.hidden
         expand = _Part(
             weights=self.in_channels * hidden, channels=hidden, positions=self.in_size**2
         )
         depthwise = _Part(
             weights=self.kernel**2 * hidden, channels=hidden, positions=self.out_size**2
         )
-        project = _Part(
-            weights=hidden * self.out_channels,
-            channels=self.out_channels,
-            positions=self.out_size**2,
-        )
-        return (expand, depthwise, project) if self.expansion > 1 else (depthwise, project)
+        end = (depthwise, self._project())
+        return (expand, *end) if self.expansion > 1 else end
+
+    def _fused(self) -> tuple[_Part, ...]:
+        weights = self.kernel**2 * self.in_channels * self.hidden
+        expand = _Part(weights=weights, channels=self.hidden, positions=self.out_size**2)
+        return expand, self._project()
+
+    def _project(self) -> _Part:
+        weights = self.hidden * self.out_channels
+        return _Part(weights=weights, channels=self.out_channels, positions=self.out_size**2)
 
     def _squeeze(self) -> tuple[_Part, ...]:
         if not self.squeezed:
             return ()
-        hidden = self.out_channels
-        if self.op is Op.MBCONV:
-            hidden = self.in_channels * self.expansion
+        hidden = self.hidden if self.op.expands else self.out_channels
         weights = hidden * self.squeezed
         return (
             _Part(weights=weights, channels=self.squeezed, normed=False),
@@ -141,7 +160,7 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
 
     Architectures with equal keys have equal layers.
     """
-    stem = architecture.stem
+    stem, activation = architecture.stem, architecture.activation
     size = halved(architecture.size, stem.stride)
     found = [
         Layer(
@@ -152,10 +171,11 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
             out_channels=stem.filters,
             kernel=stem.kernel,
             stride=stem.stride,
+            activation=activation,
         )
     ]
     for stage in architecture.unrolled():
-        found.append(block(stage, found[-1].out_size, found[-1].out_channels))
+        found.append(block(stage, found[-1].out_size, found[-1].out_channels, activation))
     last, filters = found[-1], architecture.head_filters
     found.append(
         Layer(
@@ -164,6 +184,7 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
             in_channels=last.out_channels,
             out_size=last.out_size,
             out_channels=filters,
+            activation=activation,
         )
     )
     if head is not None:
@@ -198,13 +219,14 @@ def halved(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
-def block(stage: Stage, size: int, channels: int) -> Layer:
+def block(stage: Stage, size: int, channels: int, activation: Activation) -> Layer:
     """A layer between stem and last convolution.
 
     Args:
         stage: Of one, out of ``Stage.unrolled``.
         size: Side of its input in pixels.
         channels: Of its input.
+        activation: Of its network.
     """
     return Layer(
         kind=LayerKind.BLOCK,
@@ -218,4 +240,6 @@ def block(stage: Stage, size: int, channels: int) -> Layer:
         expansion=stage.expansion,
         squeezed=stage.squeezed(channels),
         skip=stage.skip,
+        expands=stage.expands,
+        activation=stage.activation or activation,
     )

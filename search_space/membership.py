@@ -8,7 +8,15 @@ from search_space.architecture import Architecture
 from search_space.chain import ChainArchitecture, Skip
 from workspace.errors import InputError
 
-_FRAME = ("size", "channels", "stem", "head_filters", "activation", "dropout")
+_FRAME = (
+    "size",
+    "channels",
+    "stem",
+    "head_filters",
+    "activation",
+    "dropout",
+    "stochastic_depth",
+)
 
 
 def check_frame(

@@ -6,17 +6,15 @@ width and number of layers, and repeats that one layer; only the first has the s
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from search_space.architecture import Architecture
-from search_space.block_menu import COLUMNS, Block, place
+from search_space.block_menu import Block
 from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
-from search_space.decisions import Choice, Decisions, DecisionSpace, Point
-from search_space.membership import check_frame, no_place
+from search_space.decisions import DecisionSpace
+from search_space.menu_space import WIDTHS, MenuSpace
 from search_space.options import OptionReader
 from search_space.strides import Strides
 from search_space.widths import parse_multiplier, scaled_width
@@ -70,8 +68,8 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MnasNetSpace:
-    """MnasNet's space around a base; a ``SearchSpace``.
+class MnasNetSpace(MenuSpace):
+    """MnasNet's space around a base; a ``FactorizedSpace``.
 
     >>> MnasNetSpace(blocks=5).count == 432**5, MnasNetSpace(blocks=7).count == 432**7
     (True, True)
@@ -90,8 +88,6 @@ class MnasNetSpace:
         strides: For large or for small images.
         stem_filters: Of the first convolution, before ``width``.
         head_filters: Of the last convolution.
-        points: Names like ``block3.kernel``.
-        groups: Those of each block; none where a block is fixed.
     """
 
     definition: Definition = Definition.PAPER
@@ -111,18 +107,7 @@ class MnasNetSpace:
         if self.blocks not in (5, 7):
             msg = f"the space has 5 or 7 blocks to choose, got {self.blocks!r}"
             raise InputError(msg)
-        object.__setattr__(self, "menu", tuple(self._block(i) for i in range(7)))
-        choices = (
-            Choice(name=f"block{number}.{column}", options=options)
-            for number, block in enumerate(self.menu, start=1)
-            for column, options in zip(COLUMNS, block.options, strict=True)
-            if len(options) > 1
-        )
-        object.__setattr__(self, "points", DecisionSpace(choices=tuple(choices)))
-        free = itertools.count()
-        groups = (tuple(next(free) for n in block.counts if n > 1) for block in self.menu)
-        object.__setattr__(self, "groups", tuple(groups))
-        self.decode((0,) * len(self.points.choices))  # a size too small for the strides
+        self._lay_out(tuple(self._block(i) for i in range(7)))
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Self:
@@ -149,47 +134,14 @@ class MnasNetSpace:
         """See ``SearchSpace.name``."""
         return "mnasnet"
 
-    @property
-    def count(self) -> int:
-        """See ``SearchSpace.count``."""
-        return self.points.count
-
-    def decode(self, point: Point) -> ChainArchitecture:
-        """See ``SearchSpace.decode``."""
-        decisions = self.points.checked(point)
-        stages = (
-            self.stages_of(number, tuple(decisions[position] for position in group))
-            for number, group in enumerate(self.groups)
-        )
+    def _network(self, stages: tuple[Stage, ...]) -> ChainArchitecture:
         return ChainArchitecture(
             size=self.size,
             channels=self.channels,
             stem=Stem(filters=self._width(self.stem_filters), stride=self.strides.stem),
-            stages=tuple(itertools.chain.from_iterable(stages)),
+            stages=stages,
             head_filters=self.head_filters,
         )
-
-    def stages_of(self, group: int, decisions: Decisions) -> tuple[Stage, ...]:
-        """See ``FactorizedSpace.stages_of``."""
-        block, given = self.menu[group], iter(decisions)
-        stage = block.stage(tuple(next(given) if count > 1 else 0 for count in block.counts))
-        return () if stage is None else (stage,)
-
-    def encode(self, architecture: Architecture) -> Decisions:
-        """See ``SearchSpace.encode``; the point with the first fitting option of each block."""
-        member = self.decode((0,) * len(self.points.choices))
-        chain = check_frame(architecture, member, self.name)
-        layers = chain.unrolled()
-        placed, reached = place(self.menu, layers, chain.stem.filters)
-        if placed is None:
-            raise no_place(self.name, chain, reached)
-        decisions = (
-            index
-            for block, chosen in zip(self.menu, placed, strict=True)
-            for index, count in zip(chosen, block.counts, strict=True)
-            if count > 1
-        )
-        return tuple(decisions)
 
     def _width(self, filters: int) -> int:
         return filters if self.width is None else scaled_width(filters, self.width)
@@ -207,20 +159,35 @@ class MnasNetSpace:
                 filters=(self._width(filters),),
                 repeats=(repeats,),
             )
-        # Vertex AI's code cuts 0.75 and 1.25 times a width to whole numbers; so do we for both.
-        widths = tuple(self._width(int(factor * filters)) for factor in (0.75, 1, 1.25))
+        widths = tuple(self._width(int(factor * filters)) for factor in WIDTHS)
         if self.definition is Definition.PAPER:
-            return Block(
-                stride=stride,
-                ops=((Op.CONV, 1), (Op.DEPTHWISE, 1), (Op.MBCONV, 3), (Op.MBCONV, 6)),
-                skips=(Skip.POOL, Skip.IDENTITY, Skip.NONE),
-                filters=widths,
-                repeats=(repeats, repeats + 1, repeats - 1),
-            )
+            return papers_block(stride=stride, filters=widths, repeats=repeats)
         return Block(
             stride=stride,
             ops=((Op.CONV, None), (Op.MBCONV, None)),
             expansions=(1, 3, 6),
             filters=widths,
-            repeats=(repeats, repeats - 1, repeats + 1) if repeats > 1 else (1, 2),
+            repeats=public_repeats(repeats),
         )
+
+
+def papers_block(*, stride: int, filters: tuple[int, ...], repeats: int) -> Block:
+    """What a block may be by MnasNet's paper (section 4.1).
+
+    Args:
+        stride: Of its first layer.
+        filters: Its widths.
+        repeats: The base's layers.
+    """
+    return Block(
+        stride=stride,
+        ops=((Op.CONV, 1), (Op.DEPTHWISE, 1), (Op.MBCONV, 3), (Op.MBCONV, 6)),
+        skips=(Skip.POOL, Skip.IDENTITY, Skip.NONE),
+        filters=filters,
+        repeats=(repeats, repeats + 1, repeats - 1),
+    )
+
+
+def public_repeats(repeats: int) -> tuple[int, ...]:
+    """The numbers of layers of a block by Vertex AI's code, around the base's."""
+    return (repeats, repeats - 1, repeats + 1) if repeats > 1 else (1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
@@ -49,6 +50,18 @@ class OptionReader:
         if given.isascii() and given.isdigit() and low <= int(given) <= high:
             return int(given)
         raise self._wrong(name, f"a whole number from {low} to {high}")
+
+    def rate(self, name: str, default: float) -> float:
+        """A number from 0 to below 1."""
+        if name not in self._options:
+            return default
+        try:
+            value = float(self._options[name])
+        except ValueError:
+            value = math.nan
+        if 0 <= value < 1:
+            return value
+        raise self._wrong(name, "a number from 0 to below 1")
 
     def member(self, name: str, default: Member) -> Member:
         """One of the closed set that ``default`` belongs to."""

@@ -198,9 +198,12 @@ def table_key(layer: Layer) -> str:
     'expanded_conv-input:112x112x32-output:112x112x16-expand:1-kernel:3-stride:1-idskip:0'
 
     Raises:
-        InputError: If such tables have no key for it: it has squeeze-excitation, pools around
-            itself, or is a plain convolution between stem and head.
+        InputError: If such tables have no key for it: it has swish or squeeze-excitation, pools
+            around itself, or is no ``mbconv`` between stem and head, or one that expands fewer
+            channels than it takes.
     """
+    if layer.activation is Activation.SWISH:
+        raise _no_key(layer)
     taken = f"input:{layer.in_size}x{layer.in_size}x{layer.in_channels}"
     given = f"output:{layer.out_size}x{layer.out_size}x{layer.out_channels}"
     match layer.kind:
@@ -216,10 +219,14 @@ def table_key(layer: Layer) -> str:
 
 
 def _kind(layer: Layer) -> str:
-    if layer.op is not Op.MBCONV or layer.squeezed or layer.skip is Skip.POOL:
-        msg = f"tables of ProxylessNAS have no key for a layer like {layer}"
-        raise InputError(msg)
+    odd = layer.squeezed or layer.skip is Skip.POOL or layer.expands is not None
+    if layer.op is not Op.MBCONV or odd:
+        raise _no_key(layer)
     return (
         f"expand:{layer.expansion}-kernel:{layer.kernel}-stride:{layer.stride}"
         f"-idskip:{int(layer.skip is Skip.IDENTITY)}"
     )
+
+
+def _no_key(layer: Layer) -> InputError:
+    return InputError(f"tables of ProxylessNAS have no key for a layer like {layer}")

@@ -43,14 +43,14 @@ class SingleLayer(nn.Module):
 
     Args:
         layer: Of a chain.
-        activation: Of the chain.
+        activation: Of the chain, and so of the lead-in; the layer has its own.
         weights_key: What the layer's weights derive from.
     """
 
     def __init__(self, layer: Layer, activation: Activation, weights_key: str) -> None:
         super().__init__()
         self.lead_in = LeadIn(layer.in_channels, activation)
-        self.layer = _module(layer, activation)
+        self.layer = _module(layer)
         draw_weights(self.layer, weights_key)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -71,7 +71,8 @@ class _Classifier(nn.Module):
         return scores
 
 
-def _module(layer: Layer, activation: Activation) -> nn.Module:
+def _module(layer: Layer) -> nn.Module:
+    activation = layer.activation
     match layer.kind:
         case LayerKind.BLOCK:
             return Block(_stage(layer), layer.in_channels, activation)
@@ -96,4 +97,5 @@ def _stage(layer: Layer) -> Stage:
         repeats=1,
         se_ratio=min(ratio, 1.0),
         skip=layer.skip,
+        expands=layer.expands,
     )

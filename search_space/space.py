@@ -59,6 +59,8 @@ class SpaceName(StrEnum):
 
     MNASNET = "mnasnet"
     PROXYLESS = "proxyless"
+    EFFICIENTNET = "efficientnet"
+    EFFICIENTNET_V2 = "efficientnetv2"
 
 
 def create(name: str, options: Options) -> SearchSpace:
@@ -98,6 +100,14 @@ def create(name: str, options: Options) -> SearchSpace:
             from search_space.proxyless import ProxylessSpace
 
             return ProxylessSpace.from_options(options)
+        case SpaceName.EFFICIENTNET:
+            from search_space.efficientnet_space import EfficientNetSpace
+
+            return EfficientNetSpace.from_options(options)
+        case SpaceName.EFFICIENTNET_V2:
+            from search_space.efficientnet_v2_space import EfficientNetV2Space
+
+            return EfficientNetV2Space.from_options(options)
     assert_never(known)
 
 

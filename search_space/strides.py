@@ -1,4 +1,4 @@
-"""Where the spaces of seven blocks halve the image."""
+"""Where the spaces of six or seven blocks halve the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Strides(StrEnum):
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Of the first layer of each of the seven blocks."""
+        """Of the first layer of each block; EfficientNetV2's space has the first six."""
         if self is Strides.PUBLISHED:
             return (1, 2, 2, 2, 1, 2, 1)
         return (1, 2, 1, 1, 1, 2, 1)

@@ -1,4 +1,4 @@
-"""The rounding of channel counts under a width multiplier."""
+"""The rounding of channel counts and of numbers of layers under multipliers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workspace.errors import InputError
 def scaled_width(filters: int, multiplier: float) -> int:
     """``filters`` times ``multiplier``, to a multiple of 8 at most 10 % below it.
 
-    The rule of MobileNetV2's and MnasNet's published code.
+    The rule of MobileNetV2's, MnasNet's and EfficientNet's published code.
 
     >>> [scaled_width(16, m) for m in (0.35, 0.75, 1.0, 1.2)]
     [8, 16, 16, 24]
@@ -18,6 +18,28 @@ def scaled_width(filters: int, multiplier: float) -> int:
     exact = filters * multiplier
     rounded = max(8, int(exact + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * exact else rounded
+
+
+def scaled_width_v2(filters: int, multiplier: float) -> int:
+    """``filters`` times ``multiplier``, to the nearest multiple of 8, however far below it.
+
+    The rule of EfficientNetV2's published code.
+
+    >>> [scaled_width_v2(16, m) for m in (0.35, 0.75, 1.0, 1.2)]
+    [8, 16, 16, 16]
+    """
+    return max(8, int(filters * multiplier + 4) // 8 * 8)
+
+
+def scaled_depth(repeats: int, multiplier: float) -> int:
+    """``repeats`` times ``multiplier``, rounded up, as EfficientNet's published code does.
+
+    But what is whole up to the noise of a power, such as ``(2 ** 0.5) ** 2``, is not rounded.
+
+    >>> [scaled_depth(10, m) for m in (0.01, 1.0, 1.01, (2**0.5) ** 2)]
+    [1, 10, 11, 20]
+    """
+    return math.ceil(round(repeats * multiplier, 9))
 
 
 def parse_multiplier(text: str) -> float:

@@ -100,12 +100,11 @@ def _capacity(level: Sequence[Layer], position: float) -> float:
 def _strength(layer: Layer, position: float) -> float:
     """Channels against 16 in the first level and 256 in the last, times three preferences.
 
-    A plain convolution mixes more than a bottleneck of expansion 1; squeeze-excitation helps late
-    levels most; the best kernel grows from 3 in the first level to 6 in the last.
+    A full convolution mixes more than a depthwise one; squeeze-excitation helps late levels most;
+    the best kernel grows from 3 in the first level to 6 in the last.
     """
-    hidden = layer.in_channels * layer.expansion
-    width = math.sqrt(hidden * layer.out_channels) / (16 * math.pow(16, position))
-    mixing = 1.3 if layer.op is Op.CONV else 1.0
+    width = math.sqrt(layer.hidden * layer.out_channels) / (16 * math.pow(16, position))
+    mixing = 1.0 if layer.op is Op.MBCONV else 1.3
     squeeze = 1.05 + 0.15 * position if layer.squeezed else 1.0
     mismatch = math.log(layer.kernel / (3 + 3 * position))
     return width * mixing * squeeze * math.exp(-(mismatch**2) / (2 * 0.8**2))

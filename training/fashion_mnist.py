@@ -60,12 +60,22 @@ class FashionMnist(ImageClassification):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
-        images, labels = _data(train=split != Split.TEST)
-        if split != Split.TEST:
-            held, rest = split_by_label(labels, (VALIDATION,), seed=20260102)
-            chosen = held if split == Split.VALIDATION else rest
-            images, labels = images[chosen], labels[chosen]
+        images, labels = split_images(split)
         return LabelledImages(images, labels, size, shift=0.07, flip=True)
+
+
+def split_images(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images `[N, 28, 28]` and labels `[N]` of a split.
+
+    Raises:
+        OperationError: If the data is not there; the text says how to get it.
+    """
+    images, labels = _data(train=split != Split.TEST)
+    if split == Split.TEST:
+        return images, labels
+    held, rest = split_by_label(labels, (VALIDATION,), seed=20260102)
+    chosen = held if split == Split.VALIDATION else rest
+    return images[chosen], labels[chosen]
 
 
 def folder() -> Path | None:

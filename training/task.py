@@ -153,6 +153,7 @@ class TaskName(StrEnum):
 
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
+    FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
     CIFAR10 = "cifar10"
 
 
@@ -192,6 +193,10 @@ def create(name: str) -> Task:
             from training.fashion_mnist import FashionMnist
 
             return FashionMnist()
+        case TaskName.FASHION_SCENE_CLASSES:
+            from training.fashion_scene_classes import FashionSceneClasses
+
+            return FashionSceneClasses()
         case TaskName.CIFAR10:
             from training.cifar10 import Cifar10
 

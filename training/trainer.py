@@ -37,11 +37,14 @@ class Trainer:
     Args:
         device: Torch's name; None for ``cuda`` where there is one, else ``cpu``.
         world: The processes that share each batch and are in touch; every one of them fits.
+        exact: Whether a GPU gives the same bits every time too, which takes it time.
     """
 
-    def __init__(self, device: str | None = None, world: World = ALONE) -> None:
+    def __init__(
+        self, device: str | None = None, *, world: World = ALONE, exact: bool = True
+    ) -> None:
         self._channels: int | None = None
-        self._world = world
+        self._world, self._exact = world, exact
         device = device or world.device
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -96,7 +99,7 @@ class Trainer:
         self.require_possible(schedule)
         self._channels = channels
         feed = Feed(self._device, channels)
-        with _deterministic(seed):
+        with _seeded(seed, exact=self._exact or self._device.type == "cpu"):
             module.to(self._device).to(memory_format=torch.channels_last)
             before = [rung for rung in rungs if rung.samples < schedule.samples]
             with synchronised(module, self._world):
@@ -164,17 +167,25 @@ _FILLED = "fill_uninitialized_memory"
 
 
 @contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
-    """Torch's global generator and algorithms fixed for a while, then as before."""
+def _seeded(seed: int, *, exact: bool) -> Iterator[None]:
+    """Torch's global generator and algorithms fixed for a while, then as before.
+
+    Args:
+        seed: Of the generator.
+        exact: Whether only algorithms that give the same bits every time are taken; else those
+            that turn out to be the fastest.
+    """
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = getattr(deterministic, _FILLED)
+    filled, tried = getattr(deterministic, _FILLED), torch.backends.cudnn.benchmark
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        torch.use_deterministic_algorithms(mode=exact, warn_only=True)
         setattr(deterministic, _FILLED, False)  # to find bugs with; an eighth slower
+        torch.backends.cudnn.benchmark = tried if exact else True
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(mode=before, warn_only=warned)
             setattr(deterministic, _FILLED, filled)
+            torch.backends.cudnn.benchmark = tried

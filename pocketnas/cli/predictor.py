@@ -24,7 +24,10 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="PREDICTOR", help="A predictor's name or path.")]
-Space = Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")]
+Space = Annotated[
+    str,
+    typer.Option(help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."),
+]
 SpaceOptions = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),

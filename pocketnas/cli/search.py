@@ -69,7 +69,10 @@ def search(
     ] = None,
     space: Annotated[
         Text,
-        typer.Option(help="mnasnet, proxyless, or package.module:NAME.", show_default="mnasnet"),
+        typer.Option(
+            help="mnasnet, proxyless, efficientnet, efficientnetv2, or package.module:NAME.",
+            show_default="mnasnet",
+        ),
     ] = None,
     space_option: Annotated[
         list[str] | None,

@@ -33,7 +33,12 @@ Bits = Annotated[str, typer.Option(help="Of the files: fp32, fp16 or int8 (stand
 
 def build(
     *,
-    space: Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")],
+    space: Annotated[
+        str,
+        typer.Option(
+            help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."
+        ),
+    ],
     on: On = "host",
     name: Annotated[
         str | None, typer.Option(help="Of the table.", show_default="SPACE-DEVICE")

@@ -127,7 +127,7 @@ def train(
         int,
         typer.Option(
             help="On this machine, that share each batch: one for each GPU. torchrun may start "
-            "them too, on several machines with a common folder.",
+            "them too, on several machines with a common folder, named by -o.",
             min=1,
         ),
     ] = 1,

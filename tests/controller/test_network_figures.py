@@ -6,7 +6,7 @@ from controller.network_figures import Figure, figures_of
 from exporters.artifact import Precision
 from search_space import catalog
 from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture
+from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.layers import macs, params
 from search_space.space import create
 from workspace.errors import InputError
@@ -15,12 +15,23 @@ HEAD = Classifier(classes=10)
 
 
 def networks():
-    """Of both spaces, with every kind of layer: gates, pools around, plain convolutions."""
+    """With every kind of layer: gates, pools around, plain and fused convolutions, swish."""
     drawn = []
     for name in ("mnasnet", "proxyless"):
         space, rng = create(name, {}), random.Random(0)
         drawn += [space.decode(space.points.sample(rng)) for _ in range(2)]
-    return [*drawn, catalog.resolve("mnasnet-a1"), catalog.resolve("mobilenet-v2")]
+    stages = (
+        Stage(op=Op.FUSED, kernel=3, stride=1, expansion=4, filters=8, repeats=2, expands=6),
+        Stage(op=Op.MBCONV, kernel=5, stride=2, expansion=6, filters=16, repeats=2, se_ratio=0.25),
+        Stage(
+            op=Op.FUSED, kernel=3, stride=2, expansion=2, filters=24, repeats=1, se_ratio=0.25,
+            skip=Skip.POOL, activation=Activation.RELU,
+        ),
+    )  # fmt: skip
+    fused = ChainArchitecture(
+        size=64, stem=Stem(filters=12), stages=stages, activation=Activation.SWISH
+    )
+    return [*drawn, catalog.resolve("mnasnet-a1"), catalog.resolve("mobilenet-v2"), fused]
 
 
 def test_parameters_and_multiply_adds_are_those_of_the_layers():

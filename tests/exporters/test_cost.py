@@ -15,7 +15,7 @@ from exporters.testing import SmallNetwork, random_inputs
 from exporters.trace import to_graph
 from search_space import catalog, layers
 from search_space.architecture import Classifier
-from search_space.space import create
+from search_space.space import SpaceName, create
 from workspace.errors import InputError
 
 IMAGENET = Classifier(classes=1000)
@@ -44,7 +44,7 @@ def test_published_counts_hold_to_the_unit(name):
     assert (found.params, found.total_params, found.macs) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("space", ["mnasnet", "proxyless"])
+@pytest.mark.parametrize("space", SpaceName)
 def test_counts_agree_with_arithmetic_on_the_architecture(space):
     rng, space = random.Random(0), create(space, {})
     for _ in range(3):

@@ -7,6 +7,8 @@ from latency.factored_points import FactoredLatencies
 from latency.signatures import parts_of, signature_of
 from latency.space_parts import SpaceParts
 from search_space.architecture import Classifier
+from search_space.efficientnet_space import EfficientNetSpace
+from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.layers import layers
 from search_space.mnasnet import Definition, MnasNetSpace
 from search_space.proxyless import ProxylessSpace
@@ -18,6 +20,7 @@ SPACES = [
     MnasNetSpace(definition=Definition.PUBLIC, size=32),
     MnasNetSpace(blocks=5),
     ProxylessSpace(size=96),
+    EfficientNetV2Space(size=64),
 ]
 
 
@@ -73,6 +76,11 @@ def test_frequencies_are_the_expected_counts_of_random_networks(space, parts):
 def test_the_mnasnet_space_at_224_has_some_thousands_of_layers_for_its_1e18_networks():
     assert len(SpaceParts.of(MnasNetSpace(), HEAD).signatures()) == 2600
     assert len(SpaceParts.of(ProxylessSpace(), HEAD).signatures()) == 72
+
+
+def test_efficientnets_spaces_have_some_thousands_of_layers_too():
+    assert len(SpaceParts.of(EfficientNetSpace(), HEAD).signatures()) == 2535
+    assert len(SpaceParts.of(EfficientNetV2Space(), HEAD).signatures()) == 4229
 
 
 @pytest.fixture

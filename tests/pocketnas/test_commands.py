@@ -12,6 +12,10 @@ COUNTS = {
     "mnasnet-b1@0.5": (2218512, 104455968),
     "mobilenet-v2@1.4": (6108776, 582195824),
     "mobilenet-v2-120d": (5831144, 668857568),
+    "efficientnet-b0": (5288548, 385814752),
+    "efficientnet-lite0": (4652008, 385187552),
+    "efficientnet-edgetpu-s": (5438392, 1788731008),
+    "efficientnetv2-b0": (7139704, 718086176),
 }
 
 

@@ -142,6 +142,93 @@ def test_a_plain_convolution_ends_in_its_activation():
     assert kinds(made.body) == ["Conv2d", "BatchNorm2d", "ReLU", "SqueezeExcite"]
 
 
+def test_a_fused_bottleneck_has_one_convolution_before_the_projection():
+    made = block(4, op=Op.FUSED, filters=8, stride=2, se_ratio=0.25)
+    names = ["SameConv2d", "BatchNorm2d", "ReLU", "SqueezeExcite", "Conv2d", "BatchNorm2d"]
+    assert kinds(made.body) == names
+    assert [m.weight.shape for m in made.modules() if isinstance(m, nn.Conv2d)] == [
+        (8, 4, 3, 3), (1, 8, 1, 1), (8, 1, 1, 1), (8, 8, 1, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "first"), [(Op.FUSED, (12, 8, 3, 3)), (Op.MBCONV, (12, 8, 1, 1))])
+def test_an_expansion_can_be_of_other_channels_than_those_that_come(op, first):
+    made = block(8, op=op, filters=6, expansion=3, expands=4)
+    convolutions = [m.weight.shape for m in made.modules() if isinstance(m, nn.Conv2d)]
+    assert (convolutions[0], convolutions[-1]) == (first, (6, 12, 1, 1))
+
+
+def test_swish_is_inside_squeeze_excitation_where_it_is_the_layers():
+    def inside(activation: Activation | None, network: Activation) -> list[str]:
+        stage = Stage(
+            op=Op.MBCONV, kernel=3, stride=1, expansion=2, filters=4, repeats=1,
+            se_ratio=0.25, activation=activation,
+        )  # fmt: skip
+        made = blocks.Block(stage, 4, network)
+        gates = [m for m in made.modules() if isinstance(m, blocks.SqueezeExcite)]
+        return [*kinds(made.body)[2:6:3], *(type(m.activation).__name__ for m in gates)]
+
+    assert inside(None, Activation.SWISH) == ["SiLU", "SiLU", "SiLU"]
+    assert inside(Activation.SWISH, Activation.RELU) == ["SiLU", "SiLU", "SiLU"]
+    assert inside(Activation.RELU, Activation.SWISH) == ["ReLU", "ReLU", "ReLU"]
+    assert inside(None, Activation.RELU6) == ["ReLU6", "ReLU6", "ReLU"]
+
+
+def test_stochastic_depth_is_the_identity_but_in_training():
+    depth = blocks.StochasticDepth(0.5).eval()
+    image = images(4, 3, 2, 2)
+    assert depth(image) is image
+
+
+def test_stochastic_depth_drops_whole_examples_and_keeps_the_mean():
+    depth = blocks.StochasticDepth(0.25)
+    image = torch.ones(4000, 2, 1, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found = depth(image)
+    values = found.unique()
+    assert values.tolist() == pytest.approx([0, 1 / 0.75])
+    assert torch.equal(found[:, 0], found[:, 1])
+    # Of 4000 draws, 6 standard deviations: fails once in 5e8.
+    assert found.mean().item() == pytest.approx(1, abs=6 * (0.25 / 0.75 / 4000) ** 0.5)
+
+
+def test_stochastic_depth_is_where_an_identity_is_and_never_in_the_first_layer():
+    stages = (
+        Stage(op=Op.CONV, kernel=3, stride=1, expansion=1, filters=8, repeats=2),
+        Stage(op=Op.MBCONV, kernel=3, stride=2, expansion=2, filters=8, repeats=2),
+    )
+    network = ChainArchitecture(
+        size=16, stem=Stem(filters=8), stages=stages, head_filters=8, stochastic_depth=0.4
+    ).build(Classifier(classes=2))
+    rates = [
+        [part.rate for part in block.modules() if isinstance(part, blocks.StochasticDepth)]
+        for block in network.get_submodule("blocks").children()
+    ]
+    assert rates == [[], [pytest.approx(0.1)], [], [pytest.approx(0.3)]]
+
+
+def test_a_dropped_example_is_what_came():
+    layer = Stage(op=Op.MBCONV, kernel=3, stride=1, expansion=2, filters=4, repeats=1)
+    made = blocks.Block(layer, 4, Activation.SWISH, drop_rate=0.99)
+    image = images(2, 4, 5, 5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        assert torch.equal(made.train()(image), image)
+    assert not torch.equal(made.eval()(image), image)
+
+
+def test_stochastic_depth_leaves_state_and_function_as_they_are():
+    stage = Stage(op=Op.MBCONV, kernel=3, stride=1, expansion=2, filters=8, repeats=3)
+    plain = ChainArchitecture(size=8, stem=Stem(filters=8), stages=(stage,), head_filters=8)
+    deep = dataclasses.replace(plain, stochastic_depth=0.5)
+    first, second = (each.build(Classifier(classes=2)).eval() for each in (plain, deep))
+    assert first.state_dict().keys() == second.state_dict().keys()
+    second.load_state_dict(first.state_dict())
+    image = images(2, 3, 8, 8)
+    assert torch.equal(first(image), second(image))
+
+
 def test_weights_are_drawn_as_the_published_code_does():
     network = catalog.create("mnasnet-a1").build(Classifier(classes=1000))
     wide = network.state_dict()["head.0.weight"]  # 1x1, 320 to 1280: variance 2 / 1280

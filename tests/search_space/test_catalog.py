@@ -126,7 +126,7 @@ def test_size_and_channels_can_be_chosen():
 
 def test_every_name_is_a_network_of_its_own():
     keys = {catalog.create(name).key for name in catalog.names()}
-    assert len(keys) == len(catalog.names()) == 8
+    assert len(keys) == len(catalog.names()) == 8 + 18 + 8
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,18 @@ def test_every_name_is_a_network_of_its_own():
     [
         ("mnasnet-a2", "unknown network 'mnasnet-a2'; did you mean mnasnet-a1"),
         ("mobilenetv2", "did you mean mobilenet-v2"),
-        ("resnet-50", "there are mnasnet-a1, .*mobilenet-v2-120d"),
+        ("resnet-50", "there are mnasnet-a1, .*mobilenet-v2-120d, .*efficientnetv2-xl"),
         ("mnasnet-a1@", "width multiplier .* got ''"),
         ("mnasnet-a1@zero", "width multiplier .* got 'zero'"),
         ("mnasnet-a1@0", "width multiplier .* got '0'"),
         ("mnasnet-a1@-1", "width multiplier .* got '-1'"),
-        ("mobilenet-v2-110d@1.4", "fixed width, got 'mobilenet-v2-110d@1.4'; mobilenet-v2@W"),
+        (
+            "mobilenet-v2-110d@1.4",
+            "fixed width, got 'mobilenet-v2-110d@1.4'; mnasnet-a1@W, .*, mobilenet-v2@W take any",
+        ),
+        ("efficientnet-b0@1.1", "efficientnet-b0 has a fixed width, got 'efficientnet-b0@1.1'"),
+        ("efficientnet-b9", "did you mean efficientnet-b"),
+        ("efficientnet-v2-s", "did you mean .*efficientnetv2-s"),
     ],
 )
 def test_an_unknown_name_is_answered_with_close_ones(name, said):

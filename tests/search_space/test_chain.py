@@ -17,8 +17,8 @@ def stage(op: Op = Op.MBCONV, **changes: Any) -> Stage:
 
 
 def chain(*stages: Stage, **changes: Any) -> ChainArchitecture:
-    values: dict[str, Any] = {"size": 16, "stem": Stem(filters=8), "head_filters": 16} | changes
-    return ChainArchitecture(stages=stages, **values)
+    values: dict[str, Any] = {"size": 16, "stem": Stem(filters=8), "head_filters": 16}
+    return ChainArchitecture(**{**values, "stages": stages, **changes})
 
 
 def test_the_key_is_text_for_people():
@@ -40,6 +40,7 @@ def test_the_key_is_text_for_people():
         {"head_filters": 17},
         {"activation": Activation.RELU6},
         {"dropout": 0.1},
+        {"stages": (stage(repeats=2),), "stochastic_depth": 0.2},
     ],
 )
 def test_each_field_of_a_network_is_in_its_key(change):
@@ -57,6 +58,9 @@ def test_each_field_of_a_network_is_in_its_key(change):
         {"repeats": 2},
         {"se_ratio": 0.25},
         {"skip": Skip.NONE},
+        {"op": Op.FUSED},
+        {"expands": 4},
+        {"activation": Activation.SWISH},
     ],
 )
 def test_each_field_of_a_stage_is_in_the_key(change):
@@ -97,6 +101,22 @@ SAME_FUNCTION = {
         [stage(stride=2, filters=9, repeats=3, skip=Skip.POOL)],
         [stage(stride=2, filters=9, skip=Skip.POOL), stage(filters=9, repeats=2)],
     ),
+    "a fused bottleneck of expansion 1 and a convolution": (
+        [stage(Op.FUSED, expansion=1, expands=4, se_ratio=0.25)],
+        [stage(Op.CONV, se_ratio=0.25)],
+    ),
+    "an expansion of the channels that come": (
+        [stage(expands=8, repeats=2)],
+        [stage(repeats=2)],
+    ),
+    "what an expansion of 1 multiplies": (
+        [stage(expansion=1, expands=4)],
+        [stage(Op.DEPTHWISE, expands=5)],
+    ),
+    "an activation that the network has": (
+        [stage(activation=Activation.RELU, repeats=2)],
+        [stage(), stage(activation=Activation.RELU)],
+    ),
     "layers without any skip": (
         [stage(filters=9, repeats=2, skip=Skip.NONE)],
         [stage(filters=9), stage(filters=9, skip=Skip.NONE)],
@@ -125,6 +145,18 @@ OTHER_FUNCTION = {
         [stage(filters=9, repeats=2)],
         [stage(filters=9), stage(filters=9, stride=2)],
     ),
+    "a fused and a plain bottleneck": (
+        [stage(Op.FUSED)],
+        [stage(Op.MBCONV)],
+    ),
+    "an expansion of fewer channels than come, in the first layer only": (
+        [stage(Op.FUSED, filters=6, repeats=2, expands=6)],
+        [stage(Op.FUSED, filters=6, repeats=2)],
+    ),
+    "an activation in the second layer": (
+        [stage(repeats=2)],
+        [stage(), stage(activation=Activation.SWISH)],
+    ),
     "a pool before a stride": (
         [stage(stride=2, skip=Skip.POOL)],
         [stage(stride=2, skip=Skip.IDENTITY)],
@@ -148,8 +180,10 @@ def random_chain(rng: random.Random) -> ChainArchitecture:
             filters=rng.choice((4, 8)),
             repeats=rng.choice((1, 2)),
             skip=rng.choice(list(Skip)),
+            expands=rng.choice((None, None, None, 4)),
+            activation=rng.choice((None, None, Activation.RELU, Activation.SWISH)),
         )
-        for _ in range(rng.randrange(1, 5))
+        for _ in range(rng.randrange(1, 4))
     ]
     return chain(*stages, size=64)
 
@@ -207,6 +241,85 @@ def test_the_document_of_version_1_is_read_for_ever():
     assert network.to_json() == document
 
 
+VERSION_2: dict[str, Json] = {
+    "family": "chain",
+    "version": 2,
+    "size": 64,
+    "channels": 3,
+    "stem": {"filters": 32, "kernel": 3, "stride": 2},
+    "stages": [
+        {
+            "op": "fused",
+            "kernel": 3,
+            "stride": 1,
+            "expansion": 4,
+            "filters": 24,
+            "repeats": 2,
+            "se_ratio": 0.0,
+            "skip": "none",
+            "expands": 24,
+            "activation": "relu",
+        },
+        {
+            "op": "mbconv",
+            "kernel": 5,
+            "stride": 2,
+            "expansion": 6,
+            "filters": 40,
+            "repeats": 2,
+            "se_ratio": 0.25,
+            "skip": "identity",
+            "expands": None,
+            "activation": None,
+        },
+    ],
+    "head_filters": 128,
+    "activation": "swish",
+    "dropout": 0.2,
+    "stochastic_depth": 0.25,
+}
+
+
+def test_the_document_of_version_2_is_read_for_ever():
+    network = from_json(VERSION_2)
+    assert network.key == (
+        "chain_64px_3ch_swish_stem32k3s2_fused4of24k3s1f24-relu_fused4k3s1f24-none-relu_"
+        "2xmb6k5s2f40se0.25_head128_drop0.2_depth0.25"
+    )
+    assert network.to_json() == VERSION_2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stochastic_depth": 0.1},
+        {"stages": (stage(expands=8),)},
+        {"stages": (stage(activation=Activation.RELU),)},
+    ],
+)
+def test_what_version_1_cannot_say_is_written_as_version_2(change):
+    network = chain(stage(), **change)
+    assert network.to_json()["version"] == 2
+    assert from_json(network.to_json()) == network
+
+
+def test_what_version_1_can_say_is_written_as_before():
+    assert chain(stage(Op.FUSED), activation=Activation.SWISH).to_json()["version"] == 1
+
+
+def test_stochastic_depth_grows_from_layer_to_layer():
+    network = chain(
+        stage(filters=8, repeats=2), stage(filters=8, stride=2, repeats=2), stochastic_depth=0.2
+    )
+    assert network.drop_rates == pytest.approx((0, 0.05, 0, 0.15))
+
+
+def test_stochastic_depth_without_an_identity_is_in_no_key():
+    for stages in ([stage()], [stage(), stage(stride=2)], [stage(skip=Skip.NONE, repeats=3)]):
+        deep, plain = chain(*stages, stochastic_depth=0.2), chain(*stages)
+        assert (deep.key, deep.canonical()) == (plain.key, plain.canonical())
+
+
 def broken(path: tuple[str | int, ...], value: object) -> dict[str, Json]:
     document = chain(stage()).to_json()
     inner: Any = document
@@ -223,27 +336,45 @@ def broken(path: tuple[str | int, ...], value: object) -> dict[str, Json]:
     ("path", "value", "said"),
     [
         (("family",), "tree", "family is 'tree', known are: chain"),
-        (("version",), 2, "'version' .* must be 1, got 2"),
-        (("version",), True, "must be 1, got True"),
+        (("version",), 3, "'version' .* must be 1 or 2, got 3"),
+        (("version",), 0, "must be 1 or 2, got 0"),
+        (("version",), True, "must be 1 or 2, got True"),
+        (("version",), 2, "a stage lacks the field 'expands'"),
         (("size",), ..., "lacks the field 'size'"),
         (("size",), "224", "'size' .* whole number, got '224'"),
         (("size",), True, "whole number, got True"),
         (("dropout",), "0.2", "'dropout' .* a number, got '0.2'"),
-        (("activation",), "gelu", "one of relu, relu6, got 'gelu'"),
+        (("activation",), "gelu", "one of relu, relu6, swish, got 'gelu'"),
         (("stages",), {}, "'stages' .* a list"),
         (("stages",), [], "at least one stage"),
         (("stages",), [1], "a stage must be a JSON object, got 1"),
-        (("stages", 0, "op"), "pool", "one of conv, dwsep, mbconv, got 'pool'"),
+        (("stages", 0, "op"), "pool", "one of conv, dwsep, mbconv, fused, got 'pool'"),
         (("stages", 0, "kernel"), 4, "odd number of at least 1, got 4"),
         (("stem",), 32, "'stem' .* JSON object, got 32"),
         (("stem", "stride"), 3, "stride of a stem must be 1 or 2, got 3"),
         (("depth",), 3, "unknown fields: depth"),
         (("stem", "depth"), 3, "unknown fields: depth"),
+        (("stochastic_depth",), 0.2, "unknown fields: stochastic_depth"),
     ],
 )
 def test_a_wrong_document_says_what_is_wrong(path, value, said):
     with pytest.raises(InputError, match=said):
         from_json(broken(path, value))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("expands", "24", "'expands' of a stage must be a whole number, got '24'"),
+        ("expands", 0, "expansion of a stage multiplies .* got 0"),
+        ("activation", "gelu", "'activation' of a stage must be one of relu, .* got 'gelu'"),
+    ],
+)
+def test_a_wrong_stage_of_version_2_says_what_is_wrong(field, value, said):
+    document: Any = json.loads(json.dumps(VERSION_2))
+    document["stages"][0][field] = value
+    with pytest.raises(InputError, match=said):
+        from_json(document)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +400,8 @@ def test_a_wrong_stage_quotes_what_came(change, said):
         ({"channels": 0}, "input channels .* got 0"),
         ({"head_filters": 0}, "head filters .* got 0"),
         ({"dropout": 1.0}, "dropout .* got 1.0"),
+        ({"stochastic_depth": -0.1}, "stochastic depth .* got -0.1"),
+        ({"stochastic_depth": float("nan")}, "stochastic depth .* got nan"),
         ({"size": 1}, "at least 2 pixels"),
         ({"size": 16.0}, "got 16.0"),
     ],

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import random
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ import pytest
 
 from search_space import catalog
 from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
+from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.layers import LayerKind, layers, macs, params
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
@@ -35,6 +36,15 @@ def test_a_layer_says_what_it_is():
     assert (layer.squeezed, layer.skip, layer.has_skip) == (10, Skip.IDENTITY, True)
 
 
+def test_a_layer_has_the_activation_that_is_in_it():
+    network = dataclasses.replace(catalog.create("mnasnet-a1"), activation=Activation.SWISH)
+    first, *others = network.stages
+    changed = dataclasses.replace(first, activation=Activation.RELU)
+    found = layers(dataclasses.replace(network, stages=(changed, *others)))
+    assert [layer.activation for layer in found[:3]] == ["swish", "relu", "swish"]
+    assert found[-1].activation is Activation.SWISH
+
+
 def test_odd_sizes_are_rounded_up():
     sizes = [layer.out_size for layer in layers(catalog.create("mnasnet-a1", size=225))]
     assert sizes[0] == 113
@@ -55,11 +65,17 @@ def odd_chains() -> Iterator[ChainArchitecture]:
                 repeats=rng.choice((1, 2)),
                 se_ratio=rng.choice((0.0, 0.25)),
                 skip=rng.choice(list(Skip)),
+                expands=rng.choice((None, 4)),
+                activation=rng.choice((None, Activation.SWISH)),
             )
             for _ in range(3)
         )
         yield ChainArchitecture(
-            size=rng.randrange(16, 40), stem=Stem(filters=8), stages=stages, head_filters=12
+            size=rng.randrange(16, 40),
+            stem=Stem(filters=8),
+            stages=stages,
+            head_filters=12,
+            stochastic_depth=0.2,
         )
 
 

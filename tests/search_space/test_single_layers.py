@@ -1,17 +1,29 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from latency.signatures import signature_of
 from latency.space_parts import SpaceParts
+from search_space import catalog
 from search_space.architecture import Classifier
 from search_space.chain import Activation
+from search_space.efficientnet_v2_space import EfficientNetV2Space
+from search_space.layers import layers
 from search_space.mnasnet import MnasNetSpace
 from search_space.single_layers import LeadIn, SingleLayer
 
-LAYERS = list(SpaceParts.of(MnasNetSpace(size=64), Classifier(classes=10)).frequencies())
+HEAD = Classifier(classes=10)
+LAYERS = list(SpaceParts.of(MnasNetSpace(size=64), HEAD).frequencies())
+FUSED = list(SpaceParts.of(EfficientNetV2Space(size=64, width=0.25), HEAD).frequencies())
+EDGETPU = layers(catalog.create("efficientnet-edgetpu-s", size=64), HEAD)[1:4]
 
 
-@pytest.mark.parametrize("layer", LAYERS[::61], ids=lambda layer: signature_of(layer).key)
+@pytest.mark.parametrize(
+    "layer",
+    [*LAYERS[::61], *FUSED[::101], FUSED[-2], *EDGETPU],
+    ids=lambda layer: signature_of(layer).key,
+)
 def test_a_layer_alone_has_the_shapes_and_the_weights_that_it_has_in_a_network(layer):
     module = SingleLayer(layer, Activation.RELU, "key").eval()
     image = torch.zeros(1, layer.in_channels, layer.in_size, layer.in_size)
@@ -38,3 +50,12 @@ def test_the_lead_in_is_that_of_its_channels_alone():
 
 def test_the_lead_in_keeps_the_shape():
     assert LeadIn(5, Activation.RELU6)(torch.zeros(1, 5, 9, 9)).shape == (1, 5, 9, 9)
+
+
+def test_a_layer_has_its_own_activation_and_its_lead_in_that_of_the_network():
+    layer = replace(LAYERS[100], activation=Activation.SWISH)
+    module = SingleLayer(layer, Activation.RELU, "key")
+    kinds = {type(part).__name__ for part in module.layer.modules()}
+    assert "SiLU" in kinds
+    assert "ReLU" not in kinds
+    assert "ReLU" in {type(part).__name__ for part in module.lead_in.modules()}

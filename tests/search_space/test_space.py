@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from search_space.efficientnet_space import EfficientNetSpace
+from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
 from search_space.space import SpaceName, create
@@ -87,11 +89,15 @@ class TestASpaceOfTheUsersOwn(SearchSpaceContract):
 def test_spaces_have_names_and_options():
     assert create("mnasnet", {"size": "64"}) == MnasNetSpace(size=64)
     assert create("proxyless", {}) == ProxylessSpace()
+    assert create("efficientnet", {"size": "64"}) == EfficientNetSpace(size=64)
+    assert create("efficientnetv2", {"width": "0.5"}) == EfficientNetV2Space(width=0.5)
     assert [create(name, {}).name for name in SpaceName] == list(SpaceName)
 
 
 def test_an_unknown_space_lists_the_known_ones():
-    with pytest.raises(InputError, match="'darts'; there are mnasnet, proxyless, and package"):
+    with pytest.raises(
+        InputError, match=r"'darts'; there are mnasnet, .*efficientnetv2, and package"
+    ):
         create("darts", {})
 
 
