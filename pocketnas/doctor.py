@@ -55,6 +55,7 @@ _TRAIN = (
     "timm",
     "optuna",
     "matplotlib",
+    "pillow",
     "plotly",
     "safetensors",
     "scikit-learn",

@@ -36,7 +36,8 @@ class Asked:
         settings: Fields of the schedule by name, as its document has them; None for the recipe's.
         evaluate_epochs: Epochs between evaluations on the way; 0 for none.
         seed: Of order and augmentation.
-        threads: Of the CPU; None for as many as torch takes.
+        threads: Of the CPU, for each process; None for as many as torch takes, shared.
+        processes: That share each batch.
         checkpoint_s: Seconds between checkpoints.
         board: Whether to write for TensorBoard.
     """
@@ -52,6 +53,7 @@ class Asked:
     evaluate_epochs: float = 1.0
     seed: int = 0
     threads: int | None = None
+    processes: int = 1
     checkpoint_s: float = 60.0
     board: bool = False
 
@@ -74,7 +76,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
     stages = _stages(asked, architecture)
     import torch
 
-    from training.task import Split, create
+    from training.task import Split, create, full_name
 
     task = create(asked.dataset)
     epoch = len(task.examples(Split.TRAIN, (stages or [_whole(architecture)])[0].size))
@@ -83,10 +85,10 @@ def plan_of(asked: Asked) -> TrainingPlan:
     return TrainingPlan(
         name=asked.architecture,
         architecture=architecture,
-        dataset=asked.dataset,
+        dataset=full_name(asked.dataset),
         schedule=schedule,
         seed=asked.seed,
-        threads=asked.threads or torch.get_num_threads(),
+        threads=asked.threads or max(1, torch.get_num_threads() // asked.processes),
         evaluate_every=round(asked.evaluate_epochs * epoch),
         checkpoint_s=asked.checkpoint_s,
         board=asked.board,

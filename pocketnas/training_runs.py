@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,7 @@ from workspace.files import write_whole
 if TYPE_CHECKING:
     from search_space.architecture import Architecture
     from training.checkpoint import Identity
+    from training.distributed import World
     from training.evaluation import Evaluation
     from training.stages import TrainingStage
     from training.task import Task
@@ -38,18 +40,35 @@ class TrainingShown(TrainingObserver, Protocol):
         ...
 
 
-def start(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
-    """Train in a new ``folder`` to the end.
+def start(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> Path:
+    """Train in a new ``folder`` to the end; where that is.
+
+    Under ``torchrun`` every process calls it, and the first one's folder is the folder.
 
     Raises:
         InputError: If the folder is taken, or the plan cannot be used; nothing was made.
         OperationError: If the training cannot go on; it can be resumed.
     """
-    run_folder.require_free(folder)
+    from training.distributed import World
+
+    world = World.of_environment()
     require_possible(plan)
+    if world.is_first:
+        make(folder, plan)
+    with world.joined():
+        folder = Path(world.told(str(folder)))
+        _train(folder, plan, shown, world)
+    return folder
+
+
+def make(folder: Path, plan: TrainingPlan) -> None:
+    """Make the folder of a training that is yet to be done.
+
+    Raises:
+        InputError: If it is taken, or cannot be made.
+    """
     with run_folder.create(folder):
         plan.write(folder)
-        _run(folder, plan, shown)
 
 
 def go_on(folder: Path, shown: TrainingShown, *, asked: TrainingPlan | None = None) -> None:
@@ -64,23 +83,46 @@ def go_on(folder: Path, shown: TrainingShown, *, asked: TrainingPlan | None = No
         InputError: If it is no training, another one than was asked for, or at work elsewhere.
         OperationError: If the training cannot go on.
     """
+    from training.distributed import World
+
     plan = read_plan(folder)
     if asked is not None:
-        _identity(asked).require(_identity(plan), folder)
+        require_same(asked, plan, folder)
     if read_result(folder) is not None:
         shown.on_text(f"the training in {folder} is done")
         return
     require_possible(plan)
-    with run_folder.held(folder):
-        _run(folder, plan, shown)
+    world = World.of_environment()
+    with world.joined():
+        _train(folder, plan, shown, world)
 
 
-def require_possible(plan: TrainingPlan) -> None:
+def _train(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -> None:
+    """The part of one process; the first one holds the folder, and writes."""
+    with run_folder.held(folder) if world.is_first else nullcontext():
+        _run(folder, plan, shown, world)
+
+
+def require_same(asked: TrainingPlan, there: TrainingPlan, folder: Path) -> None:
+    """Do nothing if the training in ``folder`` is the one that is asked for.
+
+    Raises:
+        InputError: If not; the text names the first difference.
+    """
+    _identity(asked).require(_identity(there), folder)
+
+
+def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     """Do nothing if the network of a plan fits its data, its stages and this machine.
+
+    Args:
+        plan: Of the training.
+        processes: That share each batch.
 
     Raises:
         InputError: If not.
     """
+    from training.loop import require_shares
     from training.progressive import check_sizes
     from training.task import create
     from training.trainer import Trainer
@@ -88,6 +130,7 @@ def require_possible(plan: TrainingPlan) -> None:
     task = create(plan.dataset)
     check_sizes(plan.schedule.stages, plan.architecture)
     Trainer().require_possible(plan.schedule)
+    require_shares(plan.schedule.parts(plan.size), processes)
     _require_channels(plan.architecture, task)
 
 
@@ -112,7 +155,7 @@ def _identity(plan: TrainingPlan) -> Identity:
     )
 
 
-def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
+def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -> None:
     """Train from the last checkpoint to the end, and keep weights and result."""
     import torch
 
@@ -121,9 +164,12 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
     from training.trainer import Trainer
 
     torch.set_num_threads(plan.threads)
-    task, trainer = create(plan.dataset), Trainer()
+    task, trainer = create(plan.dataset), Trainer(world=world, exact=False)
     module = plan.architecture.build(task.head)
     log = TrainingLog(folder / LOG, folder / BOARD if plan.board else None)
+    checkpoints = Checkpoints(
+        folder / CHECKPOINTS, _identity(plan), every_s=plan.checkpoint_s, writes=world.is_first
+    )
     trained = trainer.fit(
         module,
         task,
@@ -132,10 +178,12 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
         seed=plan.seed,
         channels=plan.architecture.inputs[0].shape[0],
         checkpoint=folder / WEIGHTS,
-        observer=_Both(log, shown),
+        observer=_Both(log, shown) if world.is_first else None,
         evaluate_every=plan.evaluate_every,
-        checkpoints=Checkpoints(folder / CHECKPOINTS, _identity(plan), every_s=plan.checkpoint_s),
+        checkpoints=checkpoints,
     )
+    if not world.is_first:
+        return
     assert trained.evaluation is not None  # no rung ends it early
     shown.on_text("evaluating on the test split")
     test = trainer.examine(module, task, size=plan.size, split=Split.TEST)
@@ -143,7 +191,11 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown) -> None:
         log.on_evaluation(evaluation, trained.samples)
     log.close()
     result = _result(plan, (trained.evaluation, test))
-    result |= {"samples": trained.samples, "seconds": _seconds(folder)}
+    result |= {
+        "samples": trained.samples,
+        "seconds": _seconds(folder),
+        "processes": world.size,
+    }
     write_whole(folder / RESULT, json.dumps(result, indent=1).encode())
 
 

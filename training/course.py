@@ -11,6 +11,7 @@ from torch import nn
 from training.averages import look_average
 from training.batch_statistics import take_statistics
 from training.checkpoint import Checkpoints
+from training.distributed import alone
 from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Look, Rung
@@ -87,6 +88,7 @@ class Course:
         saved = None if self._checkpoints is None else self._checkpoints.latest()
         if saved is not None:
             self._loop.go_on_from(saved)
+        self._loop.world.wait()  # until all have read it, the first process writes no other
 
     def _keep(self, step: Step) -> None:
         """Write a checkpoint if it is time for one, or the end."""
@@ -102,7 +104,7 @@ class Course:
         return step.seen // self._every > (step.seen - step.images) // self._every
 
     def _evaluated(self) -> Evaluation:
-        copy = deepcopy(self._loop.latest)
+        copy = alone(deepcopy(self._loop.latest))
         self._take_statistics(copy)
         return self._evaluator.whole(copy, Split.VALIDATION)
 

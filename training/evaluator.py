@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import torch
 from torch import Tensor, nn
 
@@ -56,8 +58,11 @@ class Evaluator:
             chosen = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
         module.eval()
         outputs, targets = list[Tensor](), list[Tensor]()
-        for indices in chosen[:some].split(BATCH):
+        parts = chosen[:some].split(BATCH)
+        for indices, coming in zip_longest(parts, parts[1:]):
             inputs, target = self._feed.batch(examples, indices, None)
+            if coming is not None:
+                self._feed.expect(examples, coming)
             outputs.append(module(*inputs).float())
             targets.append(target)
         scores = torch.cat(outputs).cpu()

@@ -30,6 +30,12 @@ class Feed:
         moved = tuple(value.to(self.device, non_blocking=True) for value in inputs)
         return moved, targets.to(self.device, non_blocking=True)
 
+    def expect(self, examples: Examples, indices: Tensor) -> None:
+        """Let examples that can read ahead begin with what comes next; see ``Examples``."""
+        expect = getattr(examples, "expect", None)
+        if expect is not None and len(indices):
+            expect(indices)
+
 
 def _with_channels(images: Tensor, channels: int) -> Tensor:
     """Grey images `[N, 1, H, W]` with their one channel repeated; others as they are."""

@@ -15,26 +15,21 @@ from training.averages import WeightAverage
 from training.distributed import ALONE, World
 from training.executor import TrainingError
 from training.feed import Feed
-from training.optimizers import clip, optimizer_of, set_rate
 from training.order import Order
 from training.progress import Step
 from training.rates import rate
-from training.saved import (
-    Saved,
-    load_module,
-    load_optimizer,
-    module_tensors,
-    optimizer_tensors,
-)
-from training.schedule import Arithmetic, Schedule
+from training.saved import Saved
+from training.schedule import Schedule
 from training.stages import Regularization, TrainingStage
+from training.stepper import Stepper
 from training.task import Examples, Split, Task
 from workspace.errors import InputError
 
-READ_EVERY = 25
-"""Steps after which a loss is read from a GPU, which until then need not be waited for."""
+AHEAD = 4
+"""Batches that examples may read ahead."""
 
-_DTYPES = {Arithmetic.BF16: torch.bfloat16, Arithmetic.FP16: torch.float16}
+READ_EVERY = 25
+"""Steps after which losses are read from a GPU, which until then need not be waited for."""
 
 
 class Loop:
@@ -54,7 +49,8 @@ class Loop:
         world: The processes that share each batch.
 
     Raises:
-        InputError: If a stage would mix or distort what is no batch of labelled images.
+        InputError: If a stage would mix or distort what is no batch of labelled images, or has
+            fewer images in a batch than there are processes.
     """
 
     def __init__(
@@ -69,23 +65,25 @@ class Loop:
         world: World = ALONE,
     ) -> None:
         self._module, self._task, self.schedule = module, task, schedule
-        self.feed, self._world, self._seed = feed, world, seed
+        self.feed, self.world, self._seed = feed, world, seed
         self._parts = schedule.parts(size)
         _require_images(task, self._parts)
+        require_shares(self._parts, world.size)
         self._stage, self._examples = -1, task.examples(Split.TRAIN, self._parts[0].size)
         self._size, self._others = self._parts[0].size, dict[int, Examples]()
-        self._optimizer = optimizer_of(module, schedule)
+        self._stepper = Stepper(module, task, schedule, world)
         self._generator = torch.Generator().manual_seed(seed)
+        self._drawing = self._generator if world.size == 1 else torch.Generator()
         self._order = Order(len(self._examples), self._generator)
-        self._scaler = torch.amp.GradScaler(
-            feed.device.type, enabled=schedule.arithmetic is Arithmetic.FP16
-        )
         self._dropout = {part: part.p for part in module.modules() if isinstance(part, nn.Dropout)}
-        self._forward = torch.compile(module) if schedule.compiled else module
         self._unread: list[Tensor] = []
-        self.average = WeightAverage(module, schedule.ema) if schedule.ema else None
         self.step, self.seen, self.steps = 0, 0, self._counted()
         self.seconds = 0.0
+
+    @property
+    def average(self) -> WeightAverage | None:
+        """Of the weights; None if the schedule has none."""
+        return self._stepper.average
 
     @property
     def latest(self) -> nn.Module:
@@ -120,16 +118,15 @@ class Loop:
         self._module.train()
         samples = self.schedule.samples
         try:
-            while (left := samples - self.seen) >= self._world.least or not self.step:
+            while (left := samples - self.seen) >= self.world.least or not self.step:
                 began = time.monotonic()
                 stage, part = self.stage, self.part
                 self._enter(stage, part)
                 learning_rate = self.schedule.learning_rate * rate(
                     self.schedule, seen=self.seen, batch=self._batch(part), epoch=self._epoch
                 )
-                set_rate(self._optimizer, learning_rate)
                 indices = self._order.take(self._batch(part))[:left]
-                self._unread.append(self._stepped(indices, part))
+                self._unread.append(self._stepped(indices, part, learning_rate))
                 self.step, self.seen = self.step + 1, self.seen + len(indices)
                 loss = self._read()
                 self.seconds += time.monotonic() - began
@@ -151,11 +148,9 @@ class Loop:
 
     def saved(self) -> Saved:
         """All of the state between two steps."""
-        average = self.average
+        steps = self._stepper.saved()
         tensors = {
-            **module_tensors(self._module, "model."),
-            **optimizer_tensors(self._optimizer),
-            **({} if average is None else module_tensors(average.network, "average.")),
+            **steps.tensors,
             "random.epoch": self._order.before,
             "random.order": self._generator.get_state(),
             "random.torch": torch.get_rng_state(),
@@ -165,31 +160,23 @@ class Loop:
         return Saved(
             tensors=tensors,
             facts={
+                **steps.facts,
                 "step": self.step,
                 "seen": self.seen,
                 "seconds": self.seconds,
                 "position": self._order.position,
-                "average_steps": 0 if average is None else average.steps,
-                "scaler": self._scaler.state_dict(),
             },
         )
 
     def go_on_from(self, saved: Saved) -> None:
         """Be where another loop of the same training was."""
         tensors, facts = saved.tensors, saved.facts
-        load_module(self._module, tensors, "model.")
-        load_optimizer(self._optimizer, tensors)
-        if self.average is not None:
-            load_module(self.average.network, tensors, "average.")
-            self.average.steps = int(str(facts["average_steps"]))
+        self._stepper.go_on_from(saved)
         self._order.go_to(tensors["random.epoch"], int(str(facts["position"])))
         self._generator.set_state(tensors["random.order"])
         torch.set_rng_state(tensors["random.torch"])
         if "random.cuda" in tensors and self.feed.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"], self.feed.device)
-        scaler = facts["scaler"]
-        if isinstance(scaler, dict) and scaler:
-            self._scaler.load_state_dict(scaler)
         self.step, self.seen = int(str(facts["step"])), int(str(facts["seen"]))
         self.seconds = float(str(facts["seconds"]))
 
@@ -210,7 +197,7 @@ class Loop:
             steps = max(0, math.ceil((part.until * samples - seen) / batch))
             count, seen = count + min(steps, whole), seen + min(steps, whole) * batch
             if steps > whole:
-                return count + (samples - seen >= self._world.least or count == 0)
+                return count + (samples - seen >= self.world.least or count == 0)
         return count
 
     def _enter(self, stage: int, part: TrainingStage) -> None:
@@ -223,31 +210,26 @@ class Loop:
             chosen = part.regularization.dropout
             dropout.p = own if chosen is None else chosen
 
-    def _stepped(self, indices: Tensor, part: TrainingStage) -> Tensor:
-        """One step on some examples; its loss."""
-        inputs, targets = self.feed.batch(self._examples, indices, self._generator)
+    def _stepped(self, indices: Tensor, part: TrainingStage, learning_rate: float) -> Tensor:
+        """One step on some examples; this process's part of the loss."""
+        mine = self.world.part(indices)
+        self._draw_anew()
+        inputs, targets = self.feed.batch(self._examples, mine, self._drawing)
+        coming = self._order.coming(self._batch(part), AHEAD)
+        if coming:  # they are read while this step is done
+            ours = torch.cat([self.world.part(indices) for indices in coming])
+            self.feed.expect(self._examples, ours)
         if part.regularization.changes_images:
             inputs, targets = self._mixed(inputs, targets, part.regularization)
-        with torch.autocast(
-            self.feed.device.type,
-            dtype=_DTYPES.get(self.schedule.arithmetic, torch.bfloat16),
-            enabled=self.schedule.arithmetic is not Arithmetic.FP32,
-        ):
-            loss = self._task.loss(
-                self._forward(*inputs),
-                targets,
-                label_smoothing=self.schedule.label_smoothing,
-            )
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        if self.schedule.clip:
-            self._scaler.unscale_(self._optimizer)
-            clip(self._module, self.schedule)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if self.average is not None:
-            self.average.update()
-        return loss.detach()
+        share = len(mine) / len(indices)
+        return self._stepper.step(inputs, targets, rate=learning_rate, share=share)
+
+    def _draw_anew(self) -> None:
+        """Where there are several processes, let each draw by seed, step and rank."""
+        if self.world.size > 1:
+            seed = self.world.seed(self._seed, self.step)
+            self._drawing.manual_seed(seed)
+            torch.manual_seed(seed)
 
     def _mixed(
         self, inputs: tuple[Tensor, ...], targets: Tensor, strength: Regularization
@@ -260,16 +242,16 @@ class Loop:
             strength=strength,
             classes=self._task.head.classes,
             preprocessing=getattr(self._task, "preprocessing", None),
-            generator=self._generator,
+            generator=self._drawing,
         )
         return (images,), targets
 
     def _read(self) -> float | None:
         """The mean of the losses since the last reading, if it is time for one."""
-        is_end = self.schedule.samples - self.seen < self._world.least
+        is_end = self.schedule.samples - self.seen < self.world.least
         if self.feed.device.type != "cpu" and len(self._unread) < READ_EVERY and not is_end:
             return None
-        losses = torch.stack(self._unread).float().tolist()
+        losses = self.world.summed(torch.stack(self._unread).float()).tolist()
         self._unread.clear()
         for place, loss in enumerate(losses):
             if not math.isfinite(loss):
@@ -286,4 +268,16 @@ def _require_images(task: Task, parts: Sequence[TrainingStage]) -> None:
             "RandAugment, mixup and CutMix are for images with one label each, and the data set "
             f"{task.name!r} has others: leave them out of the stages"
         )
+        raise InputError(msg)
+
+
+def require_shares(parts: Sequence[TrainingStage], processes: int) -> None:
+    """Do nothing if each process has a part of every batch.
+
+    Raises:
+        InputError: If not.
+    """
+    fewest = min(part.batch or 1 for part in parts)
+    if fewest < processes:
+        msg = f"a batch of {fewest} cannot be shared by {processes} processes"
         raise InputError(msg)

@@ -31,6 +31,11 @@ class Order:
         self._position += batch
         return self._order[self._position - batch : self._position]
 
+    def coming(self, batch: int, batches: int) -> tuple[Tensor, ...]:
+        """The indices of some batches to come, as far as this epoch's order has them."""
+        left = self._order[self._position : self._position + batch * batches]
+        return tuple(part for part in left.split(batch) if len(part) == batch)
+
     @property
     def position(self) -> int:
         """Indices of this epoch that were taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from search_space.architecture import Head
@@ -46,23 +47,31 @@ class Preprocessing:
         channels: 1 for grey, 3 for red, green and blue.
         mean: Subtracted from each channel, pixels being 0 to 1.
         std: By which it is divided then.
+        crop: Side of the square in the middle that is taken before anything else, as a share of
+            the shorter side, in `(0, 1]`; None for the whole image, whatever its proportions.
     """
 
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop: float | None = None
 
     def words(self, size: int) -> str:
         """A sentence for people."""
         kind = "grey" if self.channels == 1 else "red, green, blue"
+        cut = "" if self.crop is None else f", the middle {self.crop:g} of the shorter side"
         return (
-            f"{size} x {size} pixels, {kind}, resized bilinearly with antialiasing; each byte "
-            f"divided by 255, minus {list(self.mean)}, divided by {list(self.std)}"
+            f"{size} x {size} pixels, {kind}{cut}, resized bilinearly with antialiasing; each "
+            f"byte divided by 255, minus {list(self.mean)}, divided by {list(self.std)}"
         )
 
 
 class Examples(Protocol):
-    """One split of a task at one size."""
+    """One split of a task at one size.
+
+    Where it reads files it may also have ``expect(indices)``: it is told which examples `[N]` will
+    be asked for next, so that it can begin to read them. That changes no batch.
+    """
 
     def __len__(self) -> int:
         """How many there are."""
@@ -135,6 +144,10 @@ class Task(Protocol):
         ...
 
 
+FOLDER = "folder:"
+"""How the name of a task out of a folder of images begins; its path follows."""
+
+
 class TaskName(StrEnum):
     """Tasks that ship with the project, as the command line names them."""
 
@@ -144,14 +157,31 @@ class TaskName(StrEnum):
     CIFAR10 = "cifar10"
 
 
-def create(name: str) -> Task:
-    """The task called ``name``, or the user's own at ``package.module:NAME``.
+def full_name(name: str) -> str:
+    """What a task is called from any folder: the path of one of images is whole.
 
-    A user's NAME is a ``Task``, or a callable without arguments that returns one.
+    >>> full_name("digits"), full_name("folder:/data/../photos")
+    ('digits', 'folder:/photos')
+    """
+    if not name.startswith(FOLDER):
+        return name
+    return f"{FOLDER}{Path(name.removeprefix(FOLDER)).expanduser().resolve()}"
+
+
+def create(name: str) -> Task:
+    """The task called ``name``, of images at ``folder:PATH``, or the user's own.
+
+    That is ``package.module:NAME``, where NAME is a ``Task``, or a callable without arguments that
+    returns one.
 
     Raises:
-        InputError: If there is no such task.
+        InputError: If there is no such task, or the folder is no data set.
+        OperationError: If what it needs is not installed.
     """
+    if name.startswith(FOLDER):
+        from training.image_folder import open_image_folder
+
+        return open_image_folder(full_name(name))
     if plugin.is_reference(name):
         return _of_the_user(name)
     match name:
@@ -172,8 +202,8 @@ def create(name: str) -> Task:
 
             return Cifar10()
     msg = (
-        f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
-        "one of yours"
+        f"unknown dataset {name!r}; there are {', '.join(TaskName)}, {FOLDER}PATH for a folder of "
+        "images, and package.module:NAME for one of yours"
     )
     raise InputError(msg)
 

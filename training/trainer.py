@@ -14,6 +14,7 @@ from torch.utils import deterministic
 
 from training.checkpoint import Checkpoints
 from training.course import Course
+from training.distributed import ALONE, World, synchronised
 from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Rung, TrainingResult
@@ -35,10 +36,16 @@ class Trainer:
 
     Args:
         device: Torch's name; None for ``cuda`` where there is one, else ``cpu``.
+        world: The processes that share each batch and are in touch; every one of them fits.
+        exact: Whether a GPU gives the same bits every time too, which takes it time.
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(
+        self, device: str | None = None, *, world: World = ALONE, exact: bool = True
+    ) -> None:
         self._channels: int | None = None
+        self._world, self._exact = world, exact
+        device = device or world.device
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(
@@ -92,23 +99,26 @@ class Trainer:
         self.require_possible(schedule)
         self._channels = channels
         feed = Feed(self._device, channels)
-        with _deterministic(seed):
+        with _seeded(seed, exact=self._exact or self._device.type == "cpu"):
             module.to(self._device).to(memory_format=torch.channels_last)
-            loop = Loop(module, task, schedule, size=size, seed=seed, feed=feed)
-            course = Course(
-                loop,
-                Evaluator(task, feed, size),
-                observer or Unwatched(),
-                size=size,
-                seed=seed,
-                evaluate_every=evaluate_every,
-                checkpoints=None if rungs else checkpoints,
-            )
             before = [rung for rung in rungs if rung.samples < schedule.samples]
-            looks = course.run(module, before)
+            with synchronised(module, self._world):
+                loop = Loop(
+                    module, task, schedule, size=size, seed=seed, feed=feed, world=self._world
+                )
+                course = Course(
+                    loop,
+                    Evaluator(task, feed, size),
+                    observer or Unwatched(),
+                    size=size,
+                    seed=seed,
+                    evaluate_every=evaluate_every,
+                    checkpoints=None if rungs else checkpoints,
+                )
+                looks = course.run(module, before)
             stopped = bool(looks) and looks[-1].accuracy < before[len(looks) - 1].least
             evaluation = None if stopped else course.end(module)
-        if checkpoint is not None and not stopped:
+        if checkpoint is not None and not stopped and self._world.is_first:
             save_weights(module, checkpoint)
         return TrainingResult(
             accuracy=looks[-1].accuracy if evaluation is None else evaluation.accuracy,
@@ -157,17 +167,25 @@ _FILLED = "fill_uninitialized_memory"
 
 
 @contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
-    """Torch's global generator and algorithms fixed for a while, then as before."""
+def _seeded(seed: int, *, exact: bool) -> Iterator[None]:
+    """Torch's global generator and algorithms fixed for a while, then as before.
+
+    Args:
+        seed: Of the generator.
+        exact: Whether only algorithms that give the same bits every time are taken; else those
+            that turn out to be the fastest.
+    """
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = getattr(deterministic, _FILLED)
+    filled, tried = getattr(deterministic, _FILLED), torch.backends.cudnn.benchmark
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        torch.use_deterministic_algorithms(mode=exact, warn_only=True)
         setattr(deterministic, _FILLED, False)  # to find bugs with; an eighth slower
+        torch.backends.cudnn.benchmark = tried if exact else True
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(mode=before, warn_only=warned)
             setattr(deterministic, _FILLED, filled)
+            torch.backends.cudnn.benchmark = tried

@@ -23,7 +23,7 @@ def check(
     *,
     dataset: Annotated[
         str,
-        typer.Option(help="digits, fashion-mnist, cifar10 or package.module:NAME."),
+        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
     ],
     proxy: Annotated[
         list[str],
@@ -38,12 +38,9 @@ def check(
             help="Training images of the full training.", show_default="the data set's", min=1
         ),
     ] = None,
-    space: Annotated[
-        str,
-        typer.Option(
-            help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."
-        ),
-    ] = ("mnasnet"),
+    space: Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")] = (
+        "mnasnet"
+    ),
     space_option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),

@@ -61,8 +61,9 @@ def search(
     dataset: Annotated[
         Text,
         typer.Option(
-            help="What they are trained on: digits, fashion-mnist, cifar10, package.module:NAME, "
-            "or analytic-standin (a formula, no training).",
+            help="What they are trained on: digits, fashion-mnist, cifar10, folder:PATH (of "
+            "images, a folder a class), package.module:NAME, or analytic-standin (a formula, no "
+            "training).",
             show_default="digits",
         ),
     ] = None,

@@ -21,7 +21,7 @@ def train(
     *,
     dataset: Annotated[
         str,
-        typer.Option(help="digits, fashion-mnist, cifar10 or package.module:NAME."),
+        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
     ],
     recipe: Annotated[
         str,
@@ -123,6 +123,14 @@ def train(
         float, typer.Option(help="Epochs between evaluations on the way; 0 for none.")
     ] = 1.0,
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="On this machine, that share each batch: one for each GPU. torchrun may start "
+            "them too, on several machines with a common folder, named by -o.",
+            min=1,
+        ),
+    ] = 1,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -181,15 +189,27 @@ def train(
             evaluate_epochs=evaluate_epochs,
             seed=seed,
             threads=threads,
+            processes=processes,
             checkpoint_s=checkpoint_s,
             board=tensorboard,
         )
     )
-    carry_out(run or new_folder(Path("trainings")), plan, resume=resume, as_json=as_json)
+    carry_out(
+        run or new_folder(Path("trainings")),
+        plan,
+        resume=resume,
+        processes=processes,
+        as_json=as_json,
+    )
 
 
 def carry_out(
-    folder: Path, plan: TrainingPlan | None, *, resume: bool = False, as_json: bool = False
+    folder: Path,
+    plan: TrainingPlan | None,
+    *,
+    resume: bool = False,
+    processes: int = 1,
+    as_json: bool = False,
 ) -> None:
     """Train in ``folder``, and print what came of it.
 
@@ -197,17 +217,24 @@ def carry_out(
         folder: Of the training.
         plan: Of it; None for the one that is there.
         resume: Whether it is there already.
+        processes: That share each batch; those that ``torchrun`` has started count as one here.
         as_json: Print JSON.
     """
+    from pocketnas.training_processes import is_first, share
     from pocketnas.training_progress import show_training
     from pocketnas.training_runs import go_on, start
 
-    with _tell_how_to_go_on(folder), show_training(quiet=as_json) as shown:
-        if plan is None or resume:
-            go_on(folder, shown, asked=plan)
+    with _tell_how_to_go_on(folder):
+        if processes > 1:
+            share(folder, plan, processes, resume=resume, quiet=as_json)
         else:
-            start(folder, plan, shown)
-    _print(folder, as_json=as_json)
+            with show_training(quiet=as_json or not is_first()) as shown:
+                if plan is None or resume:
+                    go_on(folder, shown, asked=plan)
+                else:
+                    folder = start(folder, plan, shown)
+    if is_first():
+        _print(folder, as_json=as_json)
 
 
 @contextmanager

@@ -127,6 +127,7 @@ def test_evaluations_after_the_last_step_are_told_once_too(tmp_path):
 
 def test_tensorboard_can_read_it(tmp_path):
     pytest.importorskip("tensorboard")
+    pytest.importorskip("torch")
     log = TrainingLog(tmp_path / "log.jsonl", tmp_path / "board")
     log.on_stage(0, PART, 0)
     for number in (1, 2, 3, 4):
