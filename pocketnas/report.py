@@ -140,7 +140,8 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
         line={"color": "#1f6f43", "shape": "hv"},
         name="front",
     )
-    figure.add_vline(x=unit.target, line={"dash": "dash", "color": "#b3472d"})
+    if unit.target is not None:
+        figure.add_vline(x=unit.target, line={"dash": "dash", "color": "#b3472d"})
     return f"Accuracy against {'load' if unit.key == 'load' else 'latency'}", figure
 
 
