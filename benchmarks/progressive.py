@@ -115,11 +115,12 @@ _MIXED = Regularization(dropout=0.2, mixup=0.1, cutmix=0.1)
 CANDIDATES: Mapping[str, tuple[TrainingStage, ...]] = {
     "paper": stages_for(Rule.PAPER, NETWORK.architecture),
     "code": stages_for(Rule.CODE, NETWORK.architecture),
-    "14, 18, 24, 28": free({14: 0.25, 18: 0.5, 24: 0.75, 28: 1.0}, _NONE, _DROPOUT),
     "14, 20, 28": free({14: 0.5, 20: 0.75, 28: 1.0}, _NONE, _DROPOUT),
     "16, 20, 28": free({16: 0.4, 20: 0.7, 28: 1.0}, _NONE, _DROPOUT),
     "16, 28": free({16: 0.5, 28: 1.0}, _NONE, _DROPOUT),
     "20, 28": free({20: 0.5, 28: 1.0}, _NONE, _DROPOUT),
+    "20, 24, 28": free({20: 0.4, 24: 0.7, 28: 1.0}, _NONE, _DROPOUT),
+    "24, 28": free({24: 0.6, 28: 1.0}, _NONE, _DROPOUT),
     "16, 20, 28 mixed": free({16: 0.4, 20: 0.7, 28: 1.0}, _NONE, _MIXED),
     "20, 28 mixed": free({20: 0.5, 28: 1.0}, _NONE, _MIXED),
 }
@@ -194,9 +195,9 @@ class Plan:
 
 
 FULL = Plan(
-    budgets=(50_000, 100_000, 200_000, 300_000, 400_000),
-    main=200_000,
-    more=(100_000, 300_000),
+    budgets=(62_500, 125_000, 250_000, 375_000, 500_000),
+    main=250_000,
+    more=(125_000, 375_000),
     rates=(0.005, 0.01, 0.02),
     candidates=tuple(CANDIDATES),
     choosing=2,

@@ -76,7 +76,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
     stages = _stages(asked, architecture)
     import torch
 
-    from training.task import Split, create
+    from training.task import Split, create, full_name
 
     task = create(asked.dataset)
     epoch = len(task.examples(Split.TRAIN, (stages or [_whole(architecture)])[0].size))
@@ -85,7 +85,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
     return TrainingPlan(
         name=asked.architecture,
         architecture=architecture,
-        dataset=asked.dataset,
+        dataset=full_name(asked.dataset),
         schedule=schedule,
         seed=asked.seed,
         threads=asked.threads or max(1, torch.get_num_threads() // asked.processes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,13 @@ from workspace.errors import OperationError
 from workspace.files import write_whole
 from workspace.home import home
 
+_LOG = logging.getLogger(__name__)
+
 VERSION = 1
 """Of the file with what was found."""
+
+MANY = 5000
+"""Images of which one is told that they are looked through: some seconds."""
 
 Known = Mapping[str, tuple[int, int, str]]
 """By path: length in bytes, time of the last change in nanoseconds, why it cannot be read."""
@@ -31,9 +37,7 @@ def faults_of(root: Path, paths: Sequence[str]) -> dict[str, str]:
     known = _read(root)
     now = {path: _stamp(root / path) for path in paths}
     new = [path for path in paths if known.get(path, ())[:2] != now[path]]
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=_threads()) as pool:
-        warnings.simplefilter("ignore")  # of images that are large, or say odd things
-        reasons = dict(zip(new, pool.map(lambda path: fault_of(root / path), new), strict=True))
+    reasons = dict(zip(new, _looked_at([root / path for path in new]), strict=True))
     found = {
         path: (*stamp, reasons[path] if path in reasons else known[path][2])
         for path, stamp in now.items()
@@ -41,6 +45,19 @@ def faults_of(root: Path, paths: Sequence[str]) -> dict[str, str]:
     if new or len(found) != len(known):
         _write(root, found)
     return {path: why for path, (_, _, why) in found.items() if why}
+
+
+def _looked_at(paths: Sequence[Path]) -> list[str]:
+    """``fault_of`` each; Ctrl-C ends it at once."""
+    if len(paths) >= MANY:
+        _LOG.warning("looking once through %d images that are new", len(paths))
+    pool = ThreadPoolExecutor(max_workers=_threads())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of images that are large, or say odd things
+        try:
+            return list(pool.map(fault_of, paths))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def fault_of(path: Path) -> str:

@@ -165,17 +165,15 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix=name)
 
 
+@cache
 def open_image_folder(name: str) -> ImageFolder:
     """The task called ``folder:PATH``; a process looks through a folder once.
+
+    Args:
+        name: With the whole path.
 
     Raises:
         InputError: If the folder is no data set; see ``list_images``.
         OperationError: If Pillow is not installed.
     """
-    path = Path(name.removeprefix(FOLDER)).expanduser().resolve()
-    return _opened(path, name)
-
-
-@cache
-def _opened(root: Path, name: str) -> ImageFolder:
-    return ImageFolder(list_images(root), name)
+    return ImageFolder(list_images(Path(name.removeprefix(FOLDER))), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from search_space.architecture import Head
@@ -156,6 +157,17 @@ class TaskName(StrEnum):
     CIFAR10 = "cifar10"
 
 
+def full_name(name: str) -> str:
+    """What a task is called from any folder: the path of one of images is whole.
+
+    >>> full_name("digits"), full_name("folder:/data/../photos")
+    ('digits', 'folder:/photos')
+    """
+    if not name.startswith(FOLDER):
+        return name
+    return f"{FOLDER}{Path(name.removeprefix(FOLDER)).expanduser().resolve()}"
+
+
 def create(name: str) -> Task:
     """The task called ``name``, of images at ``folder:PATH``, or the user's own.
 
@@ -169,7 +181,7 @@ def create(name: str) -> Task:
     if name.startswith(FOLDER):
         from training.image_folder import open_image_folder
 
-        return open_image_folder(name)
+        return open_image_folder(full_name(name))
     if plugin.is_reference(name):
         return _of_the_user(name)
     match name:

@@ -85,7 +85,7 @@ def test_a_budget_at_which_all_diverge_is_said(script, tmp_path):
         return Trained(validation=0, test=0, seconds=0, failure="the loss is nan")
 
     kept(log, plan.rate_jobs.items(), fails)
-    with pytest.raises(OperationError, match="baseline of 50000 images diverged at each"):
+    with pytest.raises(OperationError, match="baseline of 62500 images diverged at each"):
         script.chosen_rates(plan, log, quiet)
 
 

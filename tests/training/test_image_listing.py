@@ -187,3 +187,13 @@ def test_a_class_that_training_does_not_have_is_refused(root):
         fill(root / place, 3)
     with pytest.raises(InputError, match=r"has the class 'cat' for validation, which train/ does"):
         list_images(root)
+
+
+def test_it_is_said_that_many_new_images_are_looked_through_once(root, monkeypatch, caplog):
+    monkeypatch.setattr(image_faults, "MANY", 20)
+    fill(root / "ant")
+    fill(root / "bee")
+    for _ in range(2):
+        list_images(root)
+    (record,) = caplog.records
+    assert record.getMessage() == "looking once through 20 images that are new"
