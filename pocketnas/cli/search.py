@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pocketnas.cli.output import AsJson
+from training.task import FORMS
 
 Text = str | None
 
@@ -65,8 +66,7 @@ def search(
     dataset: Annotated[
         Text,
         typer.Option(
-            help="What they are trained on: digits, fashion-mnist, cifar10, folder:PATH (of "
-            "images, a folder a class), package.module:NAME, or analytic-standin (a formula, no "
+            help=f"What they are trained on: {FORMS}; or analytic-standin (a formula, no "
             "training).",
             show_default="digits",
         ),
