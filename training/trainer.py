@@ -84,8 +84,8 @@ class Trainer:
             rungs: Where it is looked at on the way, the fewest samples first; those beyond the
                 schedule are left out.
             observer: Is told of it; None for nobody.
-            evaluate_every: Training images between evaluations on the way, which change nothing
-                of what comes after; 0 for none.
+            evaluate_every: Training images between evaluations on the way, of which there is one
+                at the end of a stage, too; they change nothing of what comes after; 0 for none.
             checkpoints: Where its state is kept, and where it goes on from, on the CPU as if it
                 had never been cut off; None for nowhere, as with rungs.
 

@@ -264,3 +264,13 @@ def test_what_is_no_batch_of_labelled_images_is_not_mixed(job):
     module = job.architecture.build(create("digits").head)
     with pytest.raises(InputError, match="are for images with one label each"):
         Trainer("cpu").fit(module, Boxes(), schedule, size=16, seed=0)
+
+
+def test_the_end_of_a_stage_is_evaluated_too(job):
+    stages = (TrainingStage(until=0.25, size=8), TrainingStage(until=1, size=16))
+    _, _, watching = watched(job, evaluate_every=500, stages=stages)
+    assert [seen for seen, _ in watching.evaluations] == [160, 512]
+    done = [step.done for step in watching.steps]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert done[4] == pytest.approx(0.25 * 8**2 / (0.25 * 8**2 + 0.75 * 16**2))
