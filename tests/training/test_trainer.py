@@ -11,7 +11,7 @@ from training.schedule import Arithmetic, Decay, OptimizerName
 from training.stages import Regularization, TrainingStage
 from training.task import Split, create
 from training.trainer import Trainer
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 
 def fit(job, **changes):
@@ -154,6 +154,13 @@ def test_the_result_says_all_that_the_network_is_worth(job):
     assert found.accuracy <= found.top5 <= 1
     assert found.loss > 0
     assert 0 <= found.calibration_error <= 1
+
+
+def test_without_a_compiler_nothing_is_compiled_and_it_is_said(job, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(OperationError, match=r"needs a C\+\+ compiler"):
+        fit(job, compiled=True)
 
 
 @pytest.mark.slow
