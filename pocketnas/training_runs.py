@@ -199,10 +199,20 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
     write_whole(folder / RESULT, json.dumps(result, indent=1).encode())
 
 
+def seen_until_now(folder: Path) -> int:
+    """Training images that the log of a training knows of."""
+    return max((int(line["seen"]) for line in _steps(folder)), default=0)
+
+
 def _seconds(folder: Path) -> float:
     """Of all steps, over all sittings."""
-    steps = (line for line in read_log(folder / LOG) if line["kind"] == "step")
-    return max((float(line["seconds"]) for line in steps), default=0.0)
+    return max((float(line["seconds"]) for line in _steps(folder)), default=0.0)
+
+
+def _steps(folder: Path) -> list[dict[str, Any]]:
+    path = folder / LOG
+    lines = read_log(path) if path.is_file() else []
+    return [line for line in lines if line["kind"] == "step"]
 
 
 def _result(plan: TrainingPlan, evaluations: tuple[Evaluation, ...]) -> dict[str, Any]:

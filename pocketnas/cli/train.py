@@ -234,7 +234,7 @@ def carry_out(
                 else:
                     folder = start(folder, plan, shown)
     if is_first():
-        _print(folder, as_json=as_json)
+        print_training(folder, as_json=as_json)
 
 
 @contextmanager
@@ -251,13 +251,25 @@ def _tell_how_to_go_on(folder: Path) -> Iterator[None]:
         raise
 
 
-def _print(folder: Path, *, as_json: bool) -> None:
-    from pocketnas.training_plan import WEIGHTS, read_result
+def print_training(folder: Path, *, as_json: bool) -> None:
+    """Print what a training gave, or how far it is."""
+    from pocketnas.training_plan import WEIGHTS, read_plan, read_result
+    from pocketnas.training_runs import seen_until_now
 
     result = read_result(folder)
-    assert result is not None
+    if result is None:
+        plan, seen = read_plan(folder), seen_until_now(folder)
+        samples = plan.schedule.samples
+        if as_json:
+            facts = {"folder": str(folder), "finished": False, "seen": seen, **plan.to_json()}
+            print_json(facts)
+            return
+        typer.echo(f"{folder}: {plan.name} on {plan.dataset}, {seen:,} of {samples:,} images")
+        typer.echo(f"not finished; if nothing is at work there: pocketnas resume {folder}")
+        return
     if as_json:
-        print_json({"folder": str(folder), "weights": str(folder / WEIGHTS), **result})
+        weights = str(folder / WEIGHTS)
+        print_json({"folder": str(folder), "finished": True, "weights": weights, **result})
         return
     typer.echo(f"{folder}: {result['network']} on {result['dataset']}, {result['size']} pixels")
     for evaluation in result["evaluations"].values():

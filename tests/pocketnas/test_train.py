@@ -47,6 +47,8 @@ def network(tmp_path):
     )
     (tmp_path / "net.json").write_text(json.dumps(architecture.to_json()))
     (tmp_path / "stages.toml").write_text(STAGES)
+    (tmp_path / "half.toml").write_text(STAGES.replace("1.0", "0.9"))
+    (tmp_path / "small.toml").write_text(STAGES.replace("size = 8", "size = 3"))
     return architecture
 
 
@@ -136,6 +138,8 @@ def test_the_size_of_the_training_may_differ_from_that_of_the_network(pocketnas,
         (("--epochs=-1",), ("more than 0 epochs, got -1",)),
         (("--evaluate-epochs=-1",), ("evaluate epochs must be",)),
         (("--progressive=fast",), ("paper, code", "'fast'")),
+        (("--progressive=half.toml",), ("half.toml: the last stage must end at 1",)),
+        (("--progressive=small.toml",), ("stage 1 of 2 trains at 3 pixels", "at least 4")),
         (("--stage-batch=memory",), ("without effect", "--progressive")),
         (("--train-size=2",), ("stage 1 of 1 trains at 2 pixels", "at least 4 pixels")),
         (("--size=2",), ("at least 4 pixels",)),
@@ -161,6 +165,7 @@ def test_a_training_goes_on_only_as_the_one_that_it_is(pocketnas):
     assert "exists" in pocketnas(*TRAIN, "--samples=320").err
     done = pocketnas(*TRAIN, "--samples=320", "--resume", "--json")
     assert done.code == 0, done.err
+    assert pocketnas("show", "run", "--json").out == done.out
     for flag, words in (
         ("--samples=640", "another samples: 320, and 640 was asked for"),
         ("--size=20", "another architecture: chain_16px"),
@@ -189,6 +194,8 @@ def test_a_folder_of_a_training_that_is_not_done_has_no_network_yet(pocketnas, n
     done = pocketnas("export", "half")
     assert done.code == 2
     assert "is not done: pocketnas resume half" in done.err
+    assert "0 of 320 images" in pocketnas("show", "half").out
+    assert json.loads(pocketnas("show", "half", "--json").out)["finished"] is False
 
 
 def test_plans_survive_their_file_and_newer_ones_are_refused(tmp_path, network):
