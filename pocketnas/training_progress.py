@@ -67,10 +67,10 @@ def step_in_words(step: Step, loss: float, left_s: float) -> str:
 
 
 class _Pace:
-    """The latest loss, and the time that is left if images take as long as in this sitting."""
+    """The latest loss, and the time that is left if pixels take as long as in this sitting."""
 
     def __init__(self) -> None:
-        self._began: tuple[float, int] | None = None
+        self._began: tuple[float, float] | None = None
         self.loss = float("nan")
 
     def left_s(self, step: Step) -> float:
@@ -78,10 +78,10 @@ class _Pace:
             self.loss = step.loss
         now = time.monotonic()
         if self._began is None:
-            self._began = (now, step.seen)
-        since, seen = self._began
-        done = step.seen - seen
-        return (now - since) / done * (step.samples - step.seen) if done else 0.0
+            self._began = (now, step.done)
+        since, before = self._began
+        done = step.done - before
+        return (now - since) / done * (1 - step.done) if done else 0.0
 
 
 class _Silent(Unwatched):

@@ -36,13 +36,13 @@ class LabelledImages:
         import torch
         from torch.nn import functional
 
-        pixels = torch.tensor(images).float().div(255)
+        pixels = torch.tensor(images).float().div_(255)
         pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
         if pixels.shape[-1] != size:
             pixels = functional.interpolate(
                 pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True
             )
-        self._images = pixels.sub(0.5).div(0.5).contiguous()
+        self._images = pixels.sub_(0.5).div_(0.5).contiguous()
         self._labels = torch.tensor(labels).long()
         self._shift = round(shift * size)
         self._flip = flip

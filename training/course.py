@@ -29,7 +29,8 @@ class Course:
         observer: Is told.
         size: Input size of evaluations, in pixels.
         seed: Of the examples that batch norms take their statistics from.
-        evaluate_every: Training images between evaluations; 0 for none.
+        evaluate_every: Training images between evaluations, of which there is one at the end of a
+            stage, too; 0 for none.
         checkpoints: Where it goes on from, and where its state is kept; None for nowhere.
     """
 
@@ -101,7 +102,8 @@ class Course:
         """Whether an evaluation on the way is due; the one at the end is another."""
         if not self._every or step.number == step.steps:
             return False
-        return step.seen // self._every > (step.seen - step.images) // self._every
+        is_over = self._loop.stage != step.stage
+        return is_over or step.seen // self._every > (step.seen - step.images) // self._every
 
     def _evaluated(self) -> Evaluation:
         copy = alone(deepcopy(self._loop.latest))

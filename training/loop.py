@@ -141,6 +141,7 @@ class Loop:
                     learning_rate=learning_rate,
                     loss=loss,
                     seconds=self.seconds,
+                    done=self._pixels(self.seen) / self._pixels(samples),
                 )
         finally:
             for dropout, probability in self._dropout.items():
@@ -199,6 +200,15 @@ class Loop:
             if steps > whole:
                 return count + (samples - seen >= self.world.least or count == 0)
         return count
+
+    def _pixels(self, seen: int) -> float:
+        """Of so many images from the beginning on."""
+        total, start = 0.0, 0.0
+        for part in self._parts:
+            end = part.until * self.schedule.samples
+            total += max(0.0, min(seen, end) - start) * part.size**2
+            start = end
+        return total
 
     def _enter(self, stage: int, part: TrainingStage) -> None:
         """Have the size and the regularization of a stage, unless they are there."""

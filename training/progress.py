@@ -25,6 +25,7 @@ class Step:
         loss: Mean since the last step that has one; None where it was not read, which a GPU has
             to be waited for.
         seconds: Of all steps until now, over all sittings.
+        done: Share of all pixels that the training sees, which is how far it is in time, about.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Step:
     learning_rate: float
     loss: float | None
     seconds: float
+    done: float
 
 
 class TrainingObserver(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from training.loop import Loop
 from training.progress import TrainingObserver, Unwatched
 from training.schedule import Arithmetic, Schedule
 from training.task import Split, Task
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
 
@@ -84,8 +86,8 @@ class Trainer:
             rungs: Where it is looked at on the way, the fewest samples first; those beyond the
                 schedule are left out.
             observer: Is told of it; None for nobody.
-            evaluate_every: Training images between evaluations on the way, which change nothing
-                of what comes after; 0 for none.
+            evaluate_every: Training images between evaluations on the way, of which there is one
+                at the end of a stage, too; they change nothing of what comes after; 0 for none.
             checkpoints: Where its state is kept, and where it goes on from, on the CPU as if it
                 had never been cut off; None for nowhere, as with rungs.
 
@@ -93,13 +95,13 @@ class Trainer:
             InputError: If this device cannot do the schedule's arithmetic, or the checkpoints are
                 of another training.
             TrainingError: If the loss, or an output on the validation split, is not finite.
-            OperationError: If the data is not there.
+            OperationError: If the data is not there, or nothing to compile with.
         """
-        started = time.monotonic()
+        started, is_cpu = time.monotonic(), self._device.type == "cpu"
         self.require_possible(schedule)
         self._channels = channels
         feed = Feed(self._device, channels)
-        with _seeded(seed, exact=self._exact or self._device.type == "cpu"):
+        with _seeded(seed, self._device, exact=self._exact or is_cpu):
             module.to(self._device).to(memory_format=torch.channels_last)
             before = [rung for rung in rungs if rung.samples < schedule.samples]
             with synchronised(module, self._world):
@@ -146,14 +148,19 @@ class Trainer:
         return Evaluator(task, Feed(self._device, self._channels), size).whole(module, split)
 
     def require_possible(self, schedule: Schedule) -> None:
-        """Do nothing if this device can do the schedule's arithmetic.
+        """Do nothing if this machine can train as the schedule says.
 
         Raises:
-            InputError: If not.
+            InputError: If its arithmetic is not this device's.
+            OperationError: If there is nothing to compile with.
         """
         if schedule.arithmetic is Arithmetic.FP16 and self._device.type == "cpu":
             msg = "fp16 needs a GPU, and this trains on the CPU: take fp32 or bf16"
             raise InputError(msg)
+        compilers = (os.environ.get("CXX", ""), "g++", "clang++")
+        if schedule.compiled and not any(shutil.which(name) for name in compilers if name):
+            msg = "torch.compile needs a C++ compiler, and there is none: apt-get install g++"
+            raise OperationError(msg)
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -167,18 +174,20 @@ _FILLED = "fill_uninitialized_memory"
 
 
 @contextmanager
-def _seeded(seed: int, *, exact: bool) -> Iterator[None]:
+def _seeded(seed: int, device: torch.device, *, exact: bool) -> Iterator[None]:
     """Torch's global generator and algorithms fixed for a while, then as before.
 
     Args:
-        seed: Of the generator.
+        seed: Of the generators, of the CPU and of the device.
+        device: That trains.
         exact: Whether only algorithms that give the same bits every time are taken; else those
             that turn out to be the fastest.
     """
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    devices = [] if device.type == "cpu" else [device]
     filled, tried = getattr(deterministic, _FILLED), torch.backends.cudnn.benchmark
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(mode=exact, warn_only=True)
         setattr(deterministic, _FILLED, False)  # to find bugs with; an eighth slower

@@ -11,7 +11,7 @@ from training.schedule import Arithmetic, Decay, OptimizerName
 from training.stages import Regularization, TrainingStage
 from training.task import Split, create
 from training.trainer import Trainer
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 
 def fit(job, **changes):
@@ -156,6 +156,13 @@ def test_the_result_says_all_that_the_network_is_worth(job):
     assert 0 <= found.calibration_error <= 1
 
 
+def test_without_a_compiler_nothing_is_compiled_and_it_is_said(job, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(OperationError, match=r"needs a C\+\+ compiler"):
+        fit(job, compiled=True)
+
+
 @pytest.mark.slow
 def test_a_compiled_network_learns_as_one_that_is_not(job):
     _, plain = fit(job)
@@ -264,3 +271,13 @@ def test_what_is_no_batch_of_labelled_images_is_not_mixed(job):
     module = job.architecture.build(create("digits").head)
     with pytest.raises(InputError, match="are for images with one label each"):
         Trainer("cpu").fit(module, Boxes(), schedule, size=16, seed=0)
+
+
+def test_the_end_of_a_stage_is_evaluated_too(job):
+    stages = (TrainingStage(until=0.25, size=8), TrainingStage(until=1, size=16))
+    _, _, watching = watched(job, evaluate_every=500, stages=stages)
+    assert [seen for seen, _ in watching.evaluations] == [160, 512]
+    done = [step.done for step in watching.steps]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert done[4] == pytest.approx(0.25 * 8**2 / (0.25 * 8**2 + 0.75 * 16**2))

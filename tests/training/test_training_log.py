@@ -23,6 +23,7 @@ def step(number, steps=4, loss=1.0):
         learning_rate=0.1,
         loss=loss,
         seconds=float(number),
+        done=number / steps,
     )
 
 
