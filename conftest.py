@@ -59,8 +59,6 @@ LATE: tuple[str, ...] = (
     "tests/benchmarks/test_search_quality.py::test_pymoo_evaluates_as_many_points_as_it_may",
     "tests/controller/test_algorithm.py::test_algorithms_of_fixed_length_refuse_other_spaces",
     "tests/controller/test_constraints.py::test_an_algorithm_that_cannot_says_which_can",
-    "tests/pocketnas/test_commands.py::test_arch_counts_published_networks_to_the_unit",
-    "tests/pocketnas/test_commands.py::test_arch_reads_back_its_own_json",
     "tests/pocketnas/test_commands.py::test_an_exported_file_can_be_measured_and_its_numbers_have",
     "tests/pocketnas/test_commands.py::test_a_table_answers_for_a_network_and_refuses_a_file",
     "tests/pocketnas/test_search.py::test_a_search_in_int8_times_int8_files_and_says_that_their_",

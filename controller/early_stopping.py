@@ -23,7 +23,7 @@ from controller.algorithm import Evaluated, Stopped
 from controller.candidate import Candidate
 from controller.learning_curves import Expected, LearningCurves
 from controller.objectives import DEFAULT, Names, ObjectiveName, losses_of
-from controller.reward import Reward
+from controller.reward import SearchReward
 from training.executor import Rung, TrainingResult
 from workspace.errors import InputError
 
@@ -83,14 +83,14 @@ class _Told:
 
     Attributes:
         after: How many were told before.
-        latency_ms: Of its network.
+        scale: Its reward over its accuracy.
         costs: Losses of its other objectives, the accuracy left out.
         looks: Accuracies at the rungs that it got to.
         final: Its accuracy in the end; None if it was stopped.
     """
 
     after: int
-    latency_ms: float
+    scale: float
     costs: tuple[float, ...]
     looks: tuple[float, ...]
     final: float | None
@@ -102,7 +102,7 @@ class EarlyStopping:
     Args:
         settings: How.
         samples: Where the rungs are.
-        reward: Of accuracy and latency.
+        reward: By which candidates are compared.
         objectives: Whose front is looked for, where candidates are judged by it.
     """
 
@@ -110,7 +110,7 @@ class EarlyStopping:
         self,
         settings: StoppingSettings,
         samples: tuple[int, ...],
-        reward: Reward,
+        reward: SearchReward,
         objectives: Names = DEFAULT,
     ) -> None:
         self._settings = settings
@@ -126,10 +126,12 @@ class EarlyStopping:
             return
         outcome = candidate.outcome
         if isinstance(outcome, Evaluated | Stopped) and training.looks:
+            known = {one.name: one.value for one in outcome.objectives}
+            known[ObjectiveName.LATENCY] = latency.latency_ms
             self._told.append(
                 _Told(
                     after=told,
-                    latency_ms=latency.latency_ms,
+                    scale=self._reward.rated(1.0, known),
                     costs=losses_of(outcome.objectives, self._costs),
                     looks=tuple(look.accuracy for look in training.looks),
                     final=None if training.stopped else training.accuracy,
@@ -141,7 +143,6 @@ class EarlyStopping:
         return StoppingRule(
             settings=self._settings,
             samples=self._samples,
-            reward=self._reward,
             told=tuple(one for one in self._told if one.after < after),
         )
 
@@ -153,24 +154,22 @@ class StoppingRule:
     Attributes:
         settings: How trainings are stopped.
         samples: Where the rungs are.
-        reward: Of accuracy and latency.
         told: Trainings with which it is compared, in the order of tells.
     """
 
     settings: StoppingSettings
     samples: tuple[int, ...]
-    reward: Reward
     told: tuple[_Told, ...]
 
-    def rungs(self, latency_ms: float, costs: tuple[float, ...]) -> tuple[Rung, ...]:
+    def rungs(self, scale: float, costs: tuple[float, ...]) -> tuple[Rung, ...]:
         """What a network has to reach on the way.
 
         Args:
-            latency_ms: Of the network.
+            scale: The network's reward at accuracy 1, to which all of its are in proportion.
             costs: Losses of its objectives, the accuracy left out.
         """
         return tuple(
-            Rung(samples=samples, least=self._least(place, latency_ms, costs))
+            Rung(samples=samples, least=self._least(place, scale, costs))
             for place, samples in enumerate(self.samples)
         )
 
@@ -189,7 +188,7 @@ class StoppingRule:
         curves = [(*o.looks, *(() if o.final is None else (o.final,))) for o in self.told]
         return LearningCurves.of(curves, looks=len(self.samples))
 
-    def _least(self, place: int, latency_ms: float, costs: tuple[float, ...]) -> float:
+    def _least(self, place: int, scale: float, costs: tuple[float, ...]) -> float:
         """Accuracy below which a network ends at a rung."""
         finished = [(one.final, one) for one in self.told if one.final is not None]
         if len(finished) < LEAST_FINISHED:
@@ -197,14 +196,14 @@ class StoppingRule:
         there = [one for one in self.told if len(one.looks) > place][-LATEST:]
         at_rung = [(one.looks[place], one) for one in there]
         count = (len(there) + 1) // self.settings.reduction
-        passing = self._nth(at_rung, latency_ms, costs, count)
-        best = self._nth(finished, latency_ms, costs, 1)
+        passing = self._nth(at_rung, scale, costs, count)
+        best = self._nth(finished, scale, costs, 1)
         return max(passing, self._curves().least(place, best, NormalDist().inv_cdf(1 - CHANCE)))
 
     def _nth(
         self,
         known: Sequence[tuple[float, _Told]],
-        latency_ms: float,
+        scale: float,
         costs: tuple[float, ...],
         count: int,
     ) -> float:
@@ -213,8 +212,8 @@ class StoppingRule:
             return 0.0
         if self.settings.by_front:
             return _below_front([(a, one.costs) for a, one in known], costs, count)
-        rewards = sorted((self.reward.value(a, one.latency_ms) for a, one in known), reverse=True)
-        return rewards[count - 1] / self.reward.value(1.0, latency_ms)
+        rewards = sorted((accuracy * one.scale for accuracy, one in known), reverse=True)
+        return rewards[count - 1] / scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,15 +18,15 @@ from controller.objectives import (
     OF_SESSIONS,
     Names,
     ObjectiveName,
+    deciding,
     in_order,
     losses,
     losses_of,
     untold_of,
-    with_latency,
 )
 from controller.pareto import front_limit
 from controller.progress import front_point
-from controller.reward import Reward
+from controller.reward import SearchReward
 from controller.study import Study
 from controller.turns import Turns, Work
 from exporters.artifact import Precision
@@ -45,6 +45,7 @@ from search_space.architecture import Architecture, Head
 from training.executor import (
     Executor,
     Rung,
+    TrainingError,
     TrainingJob,
     TrainingResult,
     TrainingTimeoutError,
@@ -98,7 +99,7 @@ class Evaluation:
         settings: How.
         source: Gives latencies.
         executor: Gives accuracies.
-        reward: Of both.
+        reward: Of both, or of what else is told.
         study: Where figures are kept, and found again after a crash.
     """
 
@@ -107,7 +108,7 @@ class Evaluation:
         settings: EvaluationSettings,
         source: LatencySource,
         executor: Executor,
-        reward: Reward,
+        reward: SearchReward,
         study: Study,
     ) -> None:
         self._settings = settings
@@ -128,6 +129,11 @@ class Evaluation:
         return self._settings.objectives
 
     @property
+    def deciding(self) -> Names:
+        """Objectives on whose front the best is."""
+        return deciding(self.objectives, self._reward.weighs)
+
+    @property
     def box(self) -> FrontBox:
         """That the hypervolume of a front is a share of, before anything was evaluated."""
         return FrontBox.of(self.objectives, self._reward.target_ms)
@@ -135,8 +141,8 @@ class Evaluation:
     @property
     def _limits_ms(self) -> tuple[float, ...]:
         """What decides whether a candidate is trained at all."""
-        skip_above = self._settings.skip_above
-        return () if skip_above is None else (skip_above * self._reward.target_ms,)
+        skip_above, target_ms = self._settings.skip_above, self._reward.target_ms
+        return () if skip_above is None or target_ms is None else (skip_above * target_ms,)
 
     def close(self) -> None:
         """End what runs, begin nothing more, and give back devices and processes."""
@@ -197,18 +203,44 @@ class Evaluation:
             self._study.found_training(proposal.index, result)
         if result.stopped and rule is not None:
             expected = rule.expected(result)
-            reward = self._reward.value(expected.accuracy, found.latency_ms)
+            reward = self._rated(expected.accuracy, found, figures)
             return stopped(proposal, expected, found, reward, self.objectives, figures)
-        found = self._settled(proposal, architecture, found, result.accuracy)
-        reward = self._reward.value(result.accuracy, found.latency_ms)
+        try:
+            figures = {**figures, **self._of_training(result)}
+        except OperationError as error:
+            return Failed(proposal=proposal, kind=FailureKind.TRAINING, text=str(error))
+        found = self._settled(proposal, architecture, found, result.accuracy, figures)
+        reward = self._rated(result.accuracy, found, figures)
         return evaluated(proposal, result, found, reward, self.objectives, figures)
+
+    def _rated(self, accuracy: float, found: FoundLatency, figures: Mapping[str, float]) -> float:
+        """The reward by all that is told."""
+        return self._reward.rated(accuracy, {**figures, ObjectiveName.LATENCY: found.latency_ms})
+
+    def _of_training(self, result: TrainingResult) -> Mapping[str, float]:
+        """Those figures that only a training tells, where they are asked for.
+
+        Raises:
+            TrainingError: If it did not tell them.
+        """
+        if ObjectiveName.TRAIN_STEP_MS not in self._asked:
+            return {}
+        if result.samples < 1 or not result.seconds > 0:
+            msg = (
+                f"the training told no time of its steps: {result.samples} samples in "
+                f"{result.seconds:g} s"
+            )
+            raise TrainingError(msg)
+        steps = result.samples / self._settings.schedule.batch
+        return {ObjectiveName.TRAIN_STEP_MS: 1000 * result.seconds / steps}
 
     def _rungs(
         self, rule: StoppingRule, found: FoundLatency, figures: Mapping[str, float]
     ) -> tuple[Rung, ...]:
         """Where a training is looked at, and what it has to reach there."""
         told = objectives_of(0.0, found, self.objectives, figures)
-        return rule.rungs(found.latency_ms, losses_of(told, costs_among(self.objectives)))
+        scale = self._rated(1.0, found, figures)
+        return rule.rungs(scale, losses_of(told, costs_among(self.objectives)))
 
     def job(
         self,
@@ -319,6 +351,7 @@ class Evaluation:
         architecture: Architecture,
         found: FoundLatency,
         accuracy: float,
+        figures: Mapping[str, float],
     ) -> FoundLatency:
         """The latency, measured if it was predicted and the network may join the front.
 
@@ -333,10 +366,12 @@ class Evaluation:
             return found
         known = self._study.candidate(proposal.index).asked_after
         before = (one.outcome for one in self._study.told() if (one.told or 0) < known)
-        names = with_latency(self.objectives)
+        names = self.deciding
+        if ObjectiveName.LATENCY not in names:
+            return found
         points = (front_point(one, names) for one in before if isinstance(one, Evaluated))
         told: dict[str, float | None]
-        told = {ObjectiveName.ACCURACY: accuracy, **found.told, **self._figures(architecture)}
+        told = {ObjectiveName.ACCURACY: accuracy, **found.told, **figures}
         place = names.index(ObjectiveName.LATENCY)
         mine = losses(in_order(names, told)[: len(names)])
         limit_ms = front_limit(points, mine, place)
@@ -352,12 +387,17 @@ class Evaluation:
         return found
 
     def _figures(self, architecture: Architecture) -> Mapping[str, float]:
-        """Those objectives that the network itself tells."""
+        """Those that are asked for and that the network itself tells."""
         settings = self._settings
-        if set(Figure).isdisjoint(settings.objectives):
+        if set(Figure).isdisjoint(self._asked):
             return {}
         timed = _at(architecture, settings.timed_size)
-        return figures_of(timed, settings.head, settings.precision, settings.objectives)
+        return figures_of(timed, settings.head, settings.precision, self._asked)
+
+    @property
+    def _asked(self) -> frozenset[str]:
+        """What is an objective, or weighed by the reward."""
+        return frozenset({*self.objectives, *self._reward.weighs})
 
     def _latency(
         self,
@@ -395,9 +435,8 @@ class Evaluation:
         if untold:
             text = f"the sessions of {found.source} told no {untold[0]}, which is an objective"
             return Failed(proposal=proposal, kind=FailureKind.LATENCY, text=text)
-        limit = self._settings.skip_above
-        if limit is not None and found.latency_ms > limit * self._reward.target_ms:
-            bound = self._reward.upper_bound(found.latency_ms)
+        if any(found.latency_ms > limit_ms for limit_ms in self._limits_ms):
+            bound = self._rated(1.0, found, {})
             return Skipped(proposal=proposal, latency_ms=found.latency_ms, bound=bound)
         return found
 

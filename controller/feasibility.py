@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from controller.reward import Reward
+from controller.reward import SearchReward
 from latency.measurement import Verdict
 from latency.source import (
     LatencyEstimate,
@@ -38,12 +38,12 @@ def require_feasible(
     space: SearchSpace,
     head: Head,
     source: LatencySource,
-    reward: Reward,
+    reward: SearchReward,
     size: int | None = None,
     *,
     remedy: str = "raise --target-ms",
 ) -> LatencyEstimate:
-    """The latency of the fastest network that was found, which is within the target.
+    """The latency of the fastest network that was found, within the target where there is one.
 
     A table answers for the whole space exactly where it can. Of other sources the smallest network
     by MACs that a short descent finds is asked for, and where that is too slow a few of its
@@ -53,7 +53,7 @@ def require_feasible(
         space: Where the search will go.
         head: What its networks end in.
         source: Gives latencies.
-        reward: Has the target.
+        reward: Has the target, if it is of latency.
         size: Input size that is timed; None for the architecture's own.
         remedy: What to do about a target that is too low; a clause.
 
@@ -73,7 +73,7 @@ def require_feasible(
         fastest = min(found, key=lambda estimate: estimate.latency_ms)
     if is_too_slow(fastest, reward):
         msg = (
-            f"no network of the space {space.name!r} meets {reward.target_ms:g} ms on "
+            f"no network of the space {space.name!r} meets {reward.target_ms or 0:g} ms on "
             f"{fastest.source}: the fastest one found takes {fastest.latency_ms:.4g} ms; "
             f"{remedy}, or choose a smaller space"
         )
@@ -145,9 +145,37 @@ def _usable(estimate: LatencyEstimate) -> bool:
     return estimate.verdict is not Verdict.REJECTED
 
 
-def is_too_slow(estimate: LatencyEstimate, reward: Reward) -> bool:
+def is_too_slow(estimate: LatencyEstimate, reward: SearchReward) -> bool:
     """Whether its whole interval is beyond the target."""
-    return min(estimate.low_ms, estimate.latency_ms) > reward.target_ms
+    target_ms = math.inf if reward.target_ms is None else reward.target_ms
+    return min(estimate.low_ms, estimate.latency_ms) > target_ms
+
+
+def require_small_enough(
+    space: SearchSpace, head: Classifier, target_macs: float, size: int | None = None
+) -> None:
+    """Do nothing if some network that is found has at most as many multiply-adds as the target.
+
+    Args:
+        space: Of chains.
+        head: What its networks end in.
+        target_macs: Of a search.
+        size: Input size that counts; None for the architecture's own.
+
+    Raises:
+        InputError: If even the smallest has more, or networks cannot run at ``size``.
+    """
+    for found in islice(smallest(space), 1):
+        if not isinstance(found, ChainArchitecture):
+            return
+        least = macs(found if size is None else found.at(size), head)
+        if least > target_macs:
+            msg = (
+                f"no network of the space {space.name!r} has at most {target_macs:,.0f} "
+                f"multiply-adds: the smallest one found has {least:,}; raise --target-macs, or "
+                "choose a smaller space"
+            )
+            raise InputError(msg)
 
 
 def _descended(space: SearchSpace, points: DecisionSpace, point: Point) -> Point:

@@ -10,10 +10,10 @@ from controller.algorithm import Evaluated, Objective
 from controller.candidate import Candidate
 from controller.evaluation import Evaluation
 from controller.found_latency import FoundLatency
-from controller.objectives import DEFAULT, Names, ObjectiveName, with_latency
+from controller.objectives import DEFAULT, Names, ObjectiveName, deciding
 from controller.pareto import FrontPoint, front_of
 from controller.progress import front_point
-from controller.reward import Reward, RewardMode
+from controller.reward import SearchReward
 from controller.study import Study
 from latency.source import LatencyFailure
 
@@ -45,7 +45,7 @@ class FrontMember:
         return _last(self.predicted, self.measured)
 
 
-def front(study: Study, reward: Reward, names: Names = DEFAULT) -> tuple[FrontMember, ...]:
+def front(study: Study, reward: SearchReward, names: Names = DEFAULT) -> tuple[FrontMember, ...]:
     """The Pareto front of what was evaluated so far, as the search saw it.
 
     Args:
@@ -60,12 +60,14 @@ def front(study: Study, reward: Reward, names: Names = DEFAULT) -> tuple[FrontMe
     )
 
 
-def member_of(candidate: Candidate, reward: Reward, accuracy: float | None = None) -> FrontMember:
+def member_of(
+    candidate: Candidate, reward: SearchReward, accuracy: float | None = None
+) -> FrontMember:
     """An evaluated candidate as a member of the front.
 
     Args:
         candidate: All that is known of it.
-        reward: Of accuracy and latency.
+        reward: Of the search.
         accuracy: The mean, where its point was evaluated again; else that of its training.
 
     Raises:
@@ -80,12 +82,13 @@ def member_of(candidate: Candidate, reward: Reward, accuracy: float | None = Non
     now: dict[str, float]
     now = {ObjectiveName.ACCURACY: accuracy, ObjectiveName.LATENCY: latency.latency_ms}
     told = outcome.objectives if isinstance(outcome, Evaluated) else ()
+    known = {**{one.name: one.value for one in told}, **now}
     return FrontMember(
         candidate=candidate,
         accuracy=accuracy,
         predicted=candidate.latency,
         measured=candidate.final,
-        reward=reward.value(accuracy, latency.latency_ms),
+        reward=reward.rated(accuracy, known),
         objectives=tuple(replace(one, value=now.get(one.name, one.value)) for one in told),
     )
 
@@ -121,26 +124,25 @@ def accuracy_of(point: FrontPoint, names: Names) -> float:
     return -point.losses[names.index(ObjectiveName.ACCURACY)]
 
 
-def best_of(members: Iterable[FrontMember], reward: Reward) -> FrontMember | None:
+def best_of(members: Iterable[FrontMember], reward: SearchReward) -> FrontMember | None:
     """The one with the highest reward by its last latency; None if there is none.
 
     Where the target is a limit, one within it comes before all beyond.
     """
-    limit_ms = reward.target_ms if reward.mode is RewardMode.HARD else float("inf")
     return max(
         members,
-        key=lambda member: (member.latency.latency_ms <= limit_ms, member.reward),
+        key=lambda member: (member.latency.latency_ms <= reward.limit_ms, member.reward),
         default=None,
     )
 
 
-def best(study: Study, reward: Reward, names: Names = DEFAULT) -> FrontMember | None:
-    """``best_of`` the front, of accuracy and latency where ``names`` lack the latency.
+def best(study: Study, reward: SearchReward, names: Names = DEFAULT) -> FrontMember | None:
+    """``best_of`` the front, of accuracy and what the reward weighs where ``names`` lack it.
 
     The candidate with the highest reward is always on such a front: nothing is more accurate and
-    faster at once.
+    costs less at once.
     """
-    return best_of(front(study, reward, with_latency(names)), reward)
+    return best_of(front(study, reward, deciding(names, reward.weighs)), reward)
 
 
 def measure_front(
@@ -149,7 +151,7 @@ def measure_front(
     """Measure the networks of the front again, in one batch, so that they can be compared.
 
     The front is of the objectives that ``evaluation`` tells, and that on which the best is, where
-    latency is none of them. What has been measured so is not measured again. An answer that comes
+    that is another. What has been measured so is not measured again. An answer that comes
     from no device (a table has none) is not kept.
 
     Args:
@@ -165,7 +167,7 @@ def measure_front(
     """
     indices: dict[str, int] = {}
     requests = []
-    for candidate in _to_measure(study, evaluation.objectives, also):
+    for candidate in _to_measure(study, (evaluation.objectives, evaluation.deciding), also):
         if candidate.final is None:
             request = evaluation.request(candidate.index, candidate.architecture, final=preset)
             requests.append(request)
@@ -180,11 +182,11 @@ def measure_front(
             yield found
 
 
-def _to_measure(study: Study, names: Names, also: Iterable[int]) -> Iterator[Candidate]:
-    """The members of the front, of that on which the best is, and others."""
-    fronts = (
-        front_points(study.told(), each) for each in dict.fromkeys((names, with_latency(names)))
-    )
+def _to_measure(
+    study: Study, fronts_of: tuple[Names, ...], also: Iterable[int]
+) -> Iterator[Candidate]:
+    """The members of fronts, each once, and others."""
+    fronts = (front_points(study.told(), names) for names in dict.fromkeys(fronts_of))
     members = (point.index for front in fronts for point in front)
     return (study.candidate(index) for index in dict.fromkeys((*members, *also)))
 

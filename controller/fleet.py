@@ -9,7 +9,7 @@ from controller.candidate import Candidate, OutcomeKind
 from controller.finish import FrontMember, accuracy_of, best_of, front_points, member_of
 from controller.found_latency import FoundLatency, FoundOnDevice
 from controller.objectives import DEFAULT
-from controller.reward import Reward
+from controller.reward import Reward, SearchReward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,15 @@ class DeviceResult:
     best: FrontMember | None
 
 
-def device_results(trials: Sequence[Candidate], reward: Reward) -> tuple[DeviceResult, ...]:
+def device_results(trials: Sequence[Candidate], reward: SearchReward) -> tuple[DeviceResult, ...]:
     """One for each device of the fleet, in its order; none where the trials are of no fleet.
 
     Args:
         trials: All of a search.
-        reward: Of the search; a device's own has its target.
+        reward: Of the search; a device's own has its target. One without is of no fleet.
     """
+    if not isinstance(reward, Reward):
+        return ()
     latencies = (trial.latency for trial in trials if trial.latency is not None)
     devices = next((latency.devices for latency in latencies), ())
     return tuple(_result(device, trials, reward) for device in devices)

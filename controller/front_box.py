@@ -18,6 +18,7 @@ _WORDS = {
     ObjectiveName.ACTIVATION_MB: "{:.4g} MB of activations",
     ObjectiveName.PEAK_MEMORY_MB: "{:.4g} MB at the peak",
     ObjectiveName.ENERGY_MJ: "{:.4g} mJ",
+    ObjectiveName.TRAIN_STEP_MS: "{:.4g} ms a training step",
 }
 
 
@@ -30,21 +31,26 @@ class FrontBox:
         worst: Loss of each (accuracies are negative): no accuracy, twice the target, and of what
             has no target the most that an evaluated candidate has, so that what is a share of this
             box can be compared within a search only.
+        has_target: Whether there is a target for the latency.
     """
 
     names: Names
     worst: tuple[float, ...]
+    has_target: bool = True
 
     @classmethod
-    def of(cls, names: Names, target_ms: float) -> Self:
+    def of(cls, names: Names, target_ms: float | None) -> Self:
         """Before anything was evaluated.
 
         Args:
             names: Objectives.
-            target_ms: Of the search.
+            target_ms: Of the search; None where its reward has none.
         """
-        fixed = {ObjectiveName.ACCURACY: 0.0, ObjectiveName.LATENCY: 2 * target_ms}
-        return cls(names=names, worst=tuple(fixed.get(name, 0.0) for name in names))
+        fixed = {ObjectiveName.ACCURACY: 0.0}
+        if target_ms is not None:
+            fixed[ObjectiveName.LATENCY] = 2 * target_ms
+        worst = tuple(fixed.get(name, 0.0) for name in names)
+        return cls(names=names, worst=worst, has_target=target_ms is not None)
 
     def with_losses(self, losses: Iterable[float]) -> Self:
         """The box when one more was evaluated that has these."""
@@ -71,7 +77,7 @@ class FrontBox:
         """
         words = {**_WORDS, ObjectiveName.LATENCY: "load {:g}"} if load else _WORDS
         worst = dict(zip(self.names, self.worst, strict=True))
-        fixed = [name for name in (ObjectiveName.LATENCY,) if name in worst]
+        fixed = [name for name in (ObjectiveName.LATENCY,) if name in worst and self.has_target]
         grown = [name for name in self.names if self._grows(name)]
         if not fixed + grown:
             return "the range from accuracy 0 to accuracy 1"
@@ -81,6 +87,7 @@ class FrontBox:
             most += f" ({'each ' if len(grown) > 1 else ''}the most of any trial)"
         return f"the box from accuracy 0 at {most} to accuracy 1 at {least}"
 
-    @staticmethod
-    def _grows(name: ObjectiveName) -> bool:
-        return name not in (ObjectiveName.ACCURACY, ObjectiveName.LATENCY)
+    def _grows(self, name: ObjectiveName) -> bool:
+        if name is ObjectiveName.LATENCY:
+            return not self.has_target
+        return name is not ObjectiveName.ACCURACY

@@ -8,7 +8,7 @@ itself (``controller.network_figures``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from controller.algorithm import Goal, Objective
@@ -33,12 +33,17 @@ class ObjectiveName(StrEnum):
     ENERGY_MJ = "energy_mj"
     """Of one inference, by the power rails that some phones have: a session's, its loading and
     warm-up too, over its timed runs."""
+    TRAIN_STEP_MS = "train_step_ms"
+    """Of one batch of the training, on whatever trains: its whole time over its steps."""
 
 
 Names = tuple[ObjectiveName, ...]
 
 DEFAULT: Names = (ObjectiveName.ACCURACY, ObjectiveName.LATENCY)
 """What a reward is of; the objectives of a search that names none."""
+
+OF_TRAINING = frozenset({ObjectiveName.TRAIN_STEP_MS})
+"""What only the training tells, beside the accuracy."""
 
 OF_SESSIONS = frozenset({ObjectiveName.PEAK_MEMORY_MB, ObjectiveName.ENERGY_MJ})
 """What only a device's sessions tell."""
@@ -70,8 +75,19 @@ def parse(texts: Sequence[str]) -> Names:
 
 
 def with_latency(names: Names) -> Names:
-    """Objectives on whose front the best for the reward is: itself where latency is named."""
-    return names if ObjectiveName.LATENCY in names else DEFAULT
+    """Objectives on whose front the best for a reward of latency is."""
+    return deciding(names, (ObjectiveName.LATENCY,))
+
+
+def deciding(names: Names, weighed: Iterable[str]) -> Names:
+    """Objectives on whose front the best for a reward is: ``names`` where they suffice.
+
+    Args:
+        names: Of the search.
+        weighed: What the reward is of beside the accuracy.
+    """
+    wanted = (ObjectiveName.ACCURACY, *map(ObjectiveName, weighed))
+    return names if set(wanted) <= set(names) else wanted
 
 
 def goal_of(name: ObjectiveName) -> Goal:

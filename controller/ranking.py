@@ -19,7 +19,8 @@ from typing import Self
 from controller.algorithm import Evaluated
 from controller.candidate import Candidate
 from controller.finish import FrontMember
-from controller.reward import Reward, RewardMode
+from controller.objectives import ObjectiveName
+from controller.reward import SearchReward
 
 LEAST_FREEDOM = 3
 """Trainings beyond the first of a network, over all, from which the noise is told."""
@@ -71,7 +72,7 @@ class Ranking:
 
     @classmethod
     def of(
-        cls, front: Sequence[FrontMember], candidates: Iterable[Candidate], reward: Reward
+        cls, front: Sequence[FrontMember], candidates: Iterable[Candidate], reward: SearchReward
     ) -> Self | None:
         """Of a front; None where too few networks were trained again.
 
@@ -167,20 +168,22 @@ class _Beliefs:
         return NormalDist(mean, (told + before) ** -0.5)
 
 
-def _ranked(front: Sequence[FrontMember], beliefs: _Beliefs, reward: Reward) -> tuple[Ranked, ...]:
+def _ranked(
+    front: Sequence[FrontMember], beliefs: _Beliefs, reward: SearchReward
+) -> tuple[Ranked, ...]:
     rng = random.Random(0)
-    hard = reward.mode is RewardMode.HARD
     draws: list[list[tuple[bool, float]]] = []
     about = [beliefs.about(member.candidate.key) for member in front]
     for member, accuracy in zip(front, about, strict=True):
         latency = member.latency
+        told = {one.name: one.value for one in member.objectives}
         spread = (latency.high_ms - latency.low_ms) / (2 * _LATENCY_SCORE)
         own = []
         for _ in range(_DRAWS):
             drawn = min(max(rng.gauss(accuracy.mean, accuracy.stdev), 0.0), 1.0)
             time_ms = max(rng.gauss(latency.latency_ms, spread), 0.1 * latency.latency_ms)
-            within = not hard or time_ms <= reward.target_ms
-            own.append((within, reward.value(drawn, time_ms)))
+            told[ObjectiveName.LATENCY] = time_ms
+            own.append((time_ms <= reward.limit_ms, reward.rated(drawn, told)))
         draws.append(own)
     wins = [0] * len(front)
     for together in zip(*draws, strict=True):

@@ -12,11 +12,11 @@ from controller.early_stopping import Saving
 from controller.finish import FrontMember, accuracy_of, best_of, front_points, member_of
 from controller.fleet import DeviceResult, device_results
 from controller.front_box import FrontBox
-from controller.objectives import DEFAULT, Names, losses_of, with_latency
+from controller.objectives import DEFAULT, Names, deciding, losses_of
 from controller.pareto import FrontPoint
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
-from controller.reward import Reward
+from controller.reward import SearchReward
 from controller.study import Study
 
 
@@ -32,8 +32,8 @@ class Summary:
         hypervolume: That the front dominates, as a share of ``box``.
         box: From no accuracy at twice the target, and at the most of what else is an objective, to
             all of it at once.
-        best: The member of the front that is to be taken, or where latency is no objective, of the
-            front of accuracy and latency; None if nothing was evaluated.
+        best: The member of the front that is to be taken, or where that lacks what the reward
+            weighs, of the front of accuracy and of this; None if nothing was evaluated.
         counts: How many trials became what; those in flight are in none.
         failures: How many failed where.
         repeated: How many were for a network that an earlier one was for.
@@ -67,7 +67,7 @@ class Summary:
         return sum(self.counts.values())
 
 
-def summarize(study: Study, reward: Reward, names: Names = DEFAULT) -> Summary:
+def summarize(study: Study, reward: SearchReward, names: Names = DEFAULT) -> Summary:
     """What ``study`` holds now.
 
     Args:
@@ -77,7 +77,8 @@ def summarize(study: Study, reward: Reward, names: Names = DEFAULT) -> Summary:
     """
     trials = tuple(study.candidates())
     front = _front(trials, reward, names)
-    contenders = front if with_latency(names) == names else _front(trials, reward, DEFAULT)
+    decides = deciding(names, reward.weighs)
+    contenders = front if decides == names else _front(trials, reward, decides)
     box = _box(trials, FrontBox.of(names, reward.target_ms))
     trainings = [trial.training for trial in trials if trial.training]
     return Summary(
@@ -99,7 +100,9 @@ def summarize(study: Study, reward: Reward, names: Names = DEFAULT) -> Summary:
     )
 
 
-def _front(trials: Sequence[Candidate], reward: Reward, names: Names) -> tuple[FrontMember, ...]:
+def _front(
+    trials: Sequence[Candidate], reward: SearchReward, names: Names
+) -> tuple[FrontMember, ...]:
     return tuple(
         member_of(trials[point.index], reward, accuracy_of(point, names))
         for point in front_points(trials, names)

@@ -138,12 +138,21 @@ class Call:
 
 def is_one_operator(layer: nn.Module) -> bool:
     """Whether a layer that is none of torch's own is exported whole, not looked into."""
-    return pads_like_tensorflow(layer) or _is_batch_norm_with_activation(layer)
+    return (
+        pads_like_tensorflow(layer)
+        or is_only_in_training(layer)
+        or _is_batch_norm_with_activation(layer)
+    )
 
 
 def pads_like_tensorflow(layer: nn.Module) -> bool:
     """Whether a layer pads as 'SAME' does: it says so, or is timm's ``Conv2dSame``."""
     return bool(getattr(layer, "tf_same", False)) or type(layer).__name__ == "Conv2dSame"
+
+
+def is_only_in_training(layer: nn.Module) -> bool:
+    """Whether a layer says that it gives what it takes, but while training."""
+    return bool(getattr(layer, "only_in_training", False))
 
 
 def lower_layer(
@@ -155,6 +164,8 @@ def lower_layer(
         ExportError: If it has no counterpart.
     """
     same = pads_like_tensorflow(layer)
+    if is_only_in_training(layer):
+        return source
     if _is_batch_norm_with_activation(layer):
         return _batch_norm_with_activation(build, source, layer, name)
     match layer:

@@ -10,10 +10,11 @@ from controller.constraints import constrained
 from controller.earlier import NOTHING_KNOWN, Earlier
 from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.evaluation import EvaluationSettings
-from controller.feasibility import require_feasible
+from controller.feasibility import require_feasible, require_small_enough
 from controller.fleet_aim import DeviceAim
 from controller.fleet_feasibility import require_feasible_fleet
-from controller.reward import Reward, RewardMode
+from controller.reward import Reward, SearchReward
+from controller.reward import create as create_reward
 from controller.search import Mode, SearchSettings
 from exporters.artifact import Precision
 from latency.fleet import FleetSource
@@ -75,7 +76,7 @@ class Assembly:
     algorithm: algorithm.SearchAlgorithm
     settings: SearchSettings
     evaluation: EvaluationSettings
-    reward: Reward
+    reward: SearchReward
     source: LatencySource
     final_source: LatencySource
     executor: Executor
@@ -120,11 +121,13 @@ def assemble(
         stopping = _stopping(config, evaluation, reward, executor)
         if check_target:
             size = evaluation.timed_size
-            if isinstance(source, FleetSource):
+            if isinstance(source, FleetSource) and isinstance(reward, Reward):
                 require_feasible_fleet(space, head, source, reward, size)
             else:
                 found = require_feasible(space, head, source, reward, size)
                 require_told(evaluation.objectives, found)
+            if config.target_macs is not None and isinstance(head, Classifier):
+                require_small_enough(space, head, config.target_macs, size)
     except BaseException:
         for each in {id(source): source, id(final): final}.values():
             each.close()
@@ -168,7 +171,7 @@ def algorithm_of(
         settings,
         points,
         config.seed,
-        reward=reward,
+        reward=reward if isinstance(reward, Reward) else None,
         devices=_device_aims(config, reward),
         earlier=earlier.known,
     )
@@ -184,7 +187,7 @@ def algorithm_of(
 
 
 def _stopping(
-    config: SearchConfig, evaluation: EvaluationSettings, reward: Reward, executor: Executor
+    config: SearchConfig, evaluation: EvaluationSettings, reward: SearchReward, executor: Executor
 ) -> EarlyStopping | None:
     """What stops trainings early, where that is asked for.
 
@@ -211,10 +214,11 @@ def _stopping(
     return EarlyStopping(settings, samples, reward, evaluation.objectives)
 
 
-def _device_aims(config: SearchConfig, reward: Reward) -> dict[str, DeviceAim] | None:
+def _device_aims(config: SearchConfig, reward: SearchReward) -> dict[str, DeviceAim] | None:
     """What each device of a fleet wants; None where one network is for all."""
     if not config.fleet or FleetRule(config.fleet_rule) is not FleetRule.EACH:
         return None
+    assert isinstance(reward, Reward)  # others have no fleet
     return {
         entry.name: DeviceAim(
             reward=replace(reward, target_ms=entry.target_ms), weight=entry.weight
@@ -223,13 +227,13 @@ def _device_aims(config: SearchConfig, reward: Reward) -> dict[str, DeviceAim] |
     }
 
 
-def reward_of(config: SearchConfig) -> Reward:
+def reward_of(config: SearchConfig) -> SearchReward:
     """What candidates of a search are worth; with a fleet, by their load.
 
     Raises:
         InputError: If the target is no latency.
     """
-    return Reward(mode=RewardMode(config.reward), target_ms=config.target)
+    return create_reward(config.reward, target_ms=config.target, target_macs=config.target_macs)
 
 
 def space_of(config: SearchConfig) -> SearchSpace:

@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from latency.load import AT_TARGET
-from pocketnas.fleet import FleetEntry, checked
+from pocketnas.fleet import FleetEntry
+from pocketnas.reward_settings import checked
 from training.task import full_name
 from workspace.errors import InputError
 
@@ -37,7 +38,8 @@ class SearchConfig(BaseModel):
     """Everything that decides what a search does; written into its run folder.
 
     A field left at None takes what the data set recommends. With a fleet, whose devices have
-    sources and targets of their own, ``latency`` is empty and ``target_ms`` None.
+    sources and targets of their own, ``latency`` is empty and ``target_ms`` None; a reward that
+    weighs no latency has no ``target_ms`` either.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,9 +53,10 @@ class SearchConfig(BaseModel):
     latency: str = "host"
     final_on: str = ""
     target_ms: PositiveTime | None = None
+    target_macs: PositiveTime | None = None
     fleet: list[FleetEntry] = Field(default_factory=list)
     fleet_rule: Literal["worst", "weighted", "each"] = "worst"
-    reward: Literal["soft", "hard"] = "soft"
+    reward: Literal["soft", "hard", "macs", "training-aware"] = "soft"
     trials: Positive = 100
     objectives: list[str] = Field(default_factory=lambda: ["accuracy", "latency_ms"])
     constraints: list[str] = Field(default_factory=list)
@@ -85,7 +88,7 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_one_target_a_device(cls, settings: object) -> object:
+    def _with_what_the_reward_needs(cls, settings: object) -> object:
         return checked(settings) if isinstance(settings, Mapping) else settings
 
     @field_validator("dataset")

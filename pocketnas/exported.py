@@ -511,7 +511,13 @@ def _head_of(run: Path) -> object:
 def _aim_of(config: SearchConfig, device: str) -> dict[str, Json]:
     """Target and source of a search; of a fleet's those of the device, or of all."""
     if not config.fleet:
-        return {"target_ms": config.target_ms, "latency_source": config.latency}
+        source: dict[str, Json] = {"latency_source": config.latency}
+        if config.target_ms is not None:
+            return {"target_ms": config.target_ms, **source}
+        macs: dict[str, Json] = {}
+        if config.target_macs is not None:
+            macs = {"target_macs": config.target_macs}
+        return {"reward": config.reward, **macs, **source}
     for entry in config.fleet:
         if entry.name == device:
             return {"target_ms": entry.target_ms, "latency_source": entry.latency}

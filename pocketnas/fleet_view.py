@@ -30,13 +30,13 @@ class Unit:
 
     Attributes:
         key: That figures' names end in.
-        target: In it.
+        target: In it; None where the reward is not of latency.
         name: Of a column.
         axis: Of a chart.
     """
 
     key: str
-    target: float
+    target: float | None
     name: str
     axis: str
 
@@ -49,17 +49,27 @@ def unit_of(config: Mapping[str, Any]) -> Unit:
     """Of a run, by its configuration."""
     if config.get("fleet"):
         return Unit(key="load", target=1.0, name="load", axis="load (1 is at the target)")
-    return Unit(key="ms", target=config["target_ms"], name="ms", axis="latency, ms")
+    return Unit(key="ms", target=config.get("target_ms"), name="ms", axis="latency, ms")
 
 
 def timed_on(config: Mapping[str, Any]) -> str:
     """What times a run's candidates, with the targets."""
     if not config.get("fleet"):
-        return f"{config['latency']}, target {config['target_ms']:g} ms ({config['reward']})"
+        return f"{config['latency']}, {_aim(config)}"
     devices = ", ".join(
         f"{entry['name']} within {entry['target_ms']:g} ms" for entry in config["fleet"]
     )
     return f"a fleet ({config['fleet_rule']}) of {devices} ({config['reward']})"
+
+
+def _aim(config: Mapping[str, Any]) -> str:
+    """What a run on one device goes by."""
+    match config["reward"]:
+        case "macs":
+            return f"target {config['target_macs']:,.0f} multiply-adds (macs)"
+        case "training-aware":
+            return "reward of training step and parameters (training-aware)"
+    return f"target {config['target_ms']:g} ms ({config['reward']})"
 
 
 def sources(config: Mapping[str, Any]) -> tuple[str, ...]:

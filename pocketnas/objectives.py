@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Set
 
 from controller.algorithm import settings_named
 from controller.found_latency import FoundLatency
 from controller.network_figures import Figure, figures_of
-from controller.objectives import DEFAULT, OF_SESSIONS, Names, ObjectiveName, parse, untold_of
+from controller.objectives import (
+    OF_SESSIONS,
+    OF_TRAINING,
+    Names,
+    ObjectiveName,
+    parse,
+    untold_of,
+)
 from controller.settings import AlgorithmName, Nsga2Settings, SurrogateSettings
 from exporters.artifact import Precision
 from latency.source import LatencyEstimate
-from pocketnas.config import PREDICTS, SearchConfig
+from pocketnas.config import ANALYTIC, PREDICTS, SearchConfig
+from pocketnas.reward_settings import objectives_of_reward
 from search_space.architecture import Architecture, Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
@@ -32,14 +41,14 @@ def objectives_of(config: SearchConfig) -> Names:
 def algorithm_options(config: SearchConfig) -> dict[str, str]:
     """What the algorithm is set to: it weighs all objectives, if it can and nothing else is said.
 
-    The surrogate aims at the reward, which is of accuracy and latency, unless others are named.
+    The surrogate aims at the reward, unless others are named than this is of.
 
     Raises:
         InputError: If there is no such objective.
     """
     names = objectives_of(config)
     options = dict(config.algorithm_options)
-    others = set(names) != set(DEFAULT) and len(names) > 1
+    others = set(names) != set(objectives_of_reward(config.reward)) and len(names) > 1
     if config.algorithm == AlgorithmName.NSGA2 or (
         config.algorithm == AlgorithmName.SURROGATE and others
     ):
@@ -66,10 +75,12 @@ def require_objectives(config: SearchConfig, space: SearchSpace, head: Head) -> 
     if isinstance(settings, Nsga2Settings | SurrogateSettings):
         _require_as_many(config, names, settings.objectives)
     _require_asked(config, names)
-    if not set(Figure).isdisjoint(names):
+    asked = {*names, *objectives_of_reward(config.reward)}
+    _require_trained(config, asked)
+    if not set(Figure).isdisjoint(asked):
         example = _example(space)
         timed = example if config.size is None else example.at(config.size)
-        figures_of(timed, head, Precision(config.precision), names)
+        figures_of(timed, head, Precision(config.precision), asked)
 
 
 def _example(space: SearchSpace) -> Architecture:
@@ -109,6 +120,22 @@ def _require_asked(config: SearchConfig, names: Names) -> None:
         raise InputError(msg)
     if config.fleet and ObjectiveName.ENERGY_MJ in wanted:
         msg = f"{ObjectiveName.ENERGY_MJ} is of one device, and this search is for a fleet"
+        raise InputError(msg)
+
+
+def _require_trained(config: SearchConfig, asked: Set[str]) -> None:
+    """Raise if no training is there, or not to its end, to tell what is asked for."""
+    wanted = sorted(OF_TRAINING & asked)
+    if not wanted:
+        return
+    if config.dataset == ANALYTIC:
+        msg = f"nobody tells {wanted[0]}: {ANALYTIC!r} trains nothing; take a data set"
+        raise InputError(msg)
+    if config.stop_early:
+        msg = (
+            f"{wanted[0]} is told at the end of a training, and --stop-early judges before: "
+            "leave one of the two out"
+        )
         raise InputError(msg)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from controller.reward import Reward
+from controller.reward import Reward, SearchReward
 from devices.device import ClockTier, Delegate
 from devices.recovery import RECONNECT
 from exporters.artifact import Precision
@@ -19,7 +19,7 @@ from workspace import plugin
 from workspace.errors import InputError
 
 
-def sources_of(config: SearchConfig, reward: Reward) -> tuple[LatencySource, LatencySource]:
+def sources_of(config: SearchConfig, reward: SearchReward) -> tuple[LatencySource, LatencySource]:
     """What times candidates, and what times the front at the end; may be the same.
 
     Args:
@@ -37,7 +37,7 @@ def sources_of(config: SearchConfig, reward: Reward) -> tuple[LatencySource, Lat
             opened.callback(made.close)
             return made
 
-        if not config.fleet:
+        if not (config.fleet and isinstance(reward, Reward)):
             source = opening(config.latency)
             final = opening(config.final_on) if config.final_on else source
         else:

@@ -17,7 +17,7 @@ from controller.found_latency import FoundLatency
 from controller.objectives import DEFAULT, parse
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
-from controller.reward import Reward, RewardMode
+from controller.reward import create as create_reward
 from controller.study import Study
 from controller.summary import summarize
 from exporters.artifact import STAND_IN_INT8, Precision
@@ -43,7 +43,9 @@ def view(folder: Path) -> dict[str, Any]:
     database = config.get("database", "")
     study = Study(database, str(folder.resolve())) if database else Study.in_folder(folder)
     unit = unit_of(config)
-    reward = Reward(mode=RewardMode(config["reward"]), target_ms=unit.target)
+    reward = create_reward(
+        config["reward"], target_ms=unit.target, target_macs=config.get("target_macs")
+    )
     names = parse(config["objectives"]) if "objectives" in config else DEFAULT
     summary = summarize(study, reward, names)
     earlier = warm_start.known_by(study.config)

@@ -27,6 +27,7 @@ from controller.earlier import (
     KnownFigure,
     promising,
 )
+from controller.reward import Reward
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:  # pydantic, which takes longer to import than ``show`` takes to run
@@ -239,7 +240,7 @@ def _known(
         if trained:
             mean = fmean(c.training.accuracy for c in trained if c.training)
             figures.append(KnownFigure(name=ACCURACY, value=mean, fidelity=accuracy))
-            if latency == OWN:
+            if latency == OWN and isinstance(reward, Reward):
                 worth = reward.value(mean, time)
             else:
                 worth = fmean(c.reward for c in trained if c.reward is not None)

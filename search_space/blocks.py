@@ -2,7 +2,8 @@
 
 Layers with a stride pad as TensorFlow does ('SAME': what the output size needs, the odd pixel at
 the bottom and right), at any input size, so that an exported file needs no PAD. A tracer takes
-``SameConv2d`` and ``SameAvgPool2d`` as single operators; both carry ``tf_same = True``.
+``SameConv2d`` and ``SameAvgPool2d`` as single operators; both carry ``tf_same = True``. So it does
+with ``StochasticDepth``, which carries ``only_in_training = True``, and exports nothing for it.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class StochasticDepth(nn.Module):
     Args:
         rate: The chance.
     """
+
+    only_in_training: ClassVar[bool] = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from search_space.architecture import Classifier, Family, Head, InputSpec, Json
@@ -162,9 +163,9 @@ class Stage:
         if not self.keeps_shape(channels):
             first = Skip.POOL if self.skip is Skip.POOL else Skip.NONE
         yield replace(layer, skip=first, expands=self._expands(channels))
-        others = self._expands(self.filters)
-        for _ in range(self.repeats - 1):
-            yield replace(layer, stride=1, skip=around, expands=others)
+        if self.repeats > 1:
+            later = replace(layer, stride=1, skip=around, expands=self._expands(self.filters))
+            yield from repeat(later, self.repeats - 1)
 
     def _same_op(self) -> Op:
         """The one among the ops which compute the same that stands for them."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 
 from search_space.chain import Skip, Stage
 
-_ALIKE = ("op", "kernel", "expansion", "se_ratio", "expands", "activation")
-"""In all layers of a stage."""
+_alike = attrgetter("op", "kernel", "expansion", "se_ratio", "expands", "activation")
+"""What all layers of a stage share."""
 
 
 def grouped(layers: tuple[Stage, ...], channels: int) -> tuple[Stage, ...]:
@@ -39,7 +40,7 @@ def _join(stage: Stage, layer: Stage, undecided: bool) -> Stage | None:  # noqa:
         layer: A stage of one that keeps its shape.
         undecided: Whether no layer has shown yet what goes around the layers of ``stage``.
     """
-    if any(getattr(stage, name) != getattr(layer, name) for name in _ALIKE):
+    if _alike(stage) != _alike(layer):
         return None
     skip = layer.skip if undecided else stage.skip
     if layer.skip is not (Skip.NONE if skip is Skip.NONE else Skip.IDENTITY):

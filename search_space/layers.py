@@ -73,6 +73,11 @@ class Layer:
         return sum(part.macs for part in self._parts())
 
     @property
+    def statistics(self) -> int:
+        """Running means and variances of its batch norms, which are not trained."""
+        return sum(2 * part.channels for part in self._parts() if part.normed)
+
+    @property
     def stored(self) -> tuple[int, int]:
         """Weights and biases in a model file, its batch norms folded into what is before them."""
         parts = self._parts()
@@ -203,6 +208,11 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
 def params(architecture: ChainArchitecture, head: Classifier) -> int:
     """Trainable numbers of the network, exactly."""
     return sum(layer.params for layer in layers(architecture, head))
+
+
+def statistics(architecture: ChainArchitecture, head: Classifier) -> int:
+    """Running means and variances of the network, exactly."""
+    return sum(layer.statistics for layer in layers(architecture, head))
 
 
 def macs(architecture: ChainArchitecture, head: Classifier) -> int:

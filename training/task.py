@@ -157,6 +157,13 @@ class TaskName(StrEnum):
     CIFAR10 = "cifar10"
 
 
+FORMS = (
+    f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), and package.module:NAME for "
+    "one of yours"
+)
+"""Of a data set as text."""
+
+
 def full_name(name: str) -> str:
     """What a task is called from any folder: the path of one of images is whole.
 
@@ -201,10 +208,7 @@ def create(name: str) -> Task:
             from training.cifar10 import Cifar10
 
             return Cifar10()
-    msg = (
-        f"unknown dataset {name!r}; there are {', '.join(TaskName)}, {FOLDER}PATH for a folder of "
-        "images, and package.module:NAME for one of yours"
-    )
+    msg = f"unknown dataset {name!r}; there are {FORMS}"
     raise InputError(msg)
 
 

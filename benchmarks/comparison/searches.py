@@ -69,6 +69,7 @@ def searched(folder: Path, config: SearchConfig, count: int, say: Say) -> list[C
             parts = replace(parts, executor=LocalExecutor(lanes=LANES))
         try:
             _search(parts, study, say)
+            assert isinstance(parts.reward, Reward)  # the target is a latency
             return best_of(tuple(study.candidates()), parts.reward, count)
         finally:
             parts.close()

@@ -59,19 +59,40 @@ def arch(
 
 def describe(architecture: Architecture, head: Head) -> dict[str, object]:
     """What ``pocketnas arch --json`` prints."""
-    from exporters.cost import count
-    from pocketnas.networks import example_inputs
-
-    cost = count(architecture.build(head), example_inputs(architecture))
     return {
         "key": architecture.key,
         "family": architecture.family.value,
         "head": type(head).__name__.lower(),
         "classes": head.classes,
         "input_shape": [1, *architecture.inputs[0].shape],
+        **_cost(architecture, head),
+        "architecture": architecture.to_json(),
+    }
+
+
+def _cost(architecture: Architecture, head: Head) -> dict[str, int]:
+    """Of a chain by its layers, which need no torch; of another network as it is built."""
+    from controller.network_figures import MEGA, Figure, figures_of
+    from exporters.artifact import Precision
+    from search_space.architecture import Classifier
+    from search_space.chain import ChainArchitecture
+    from search_space.layers import statistics
+
+    if isinstance(architecture, ChainArchitecture) and isinstance(head, Classifier):
+        found = figures_of(architecture, head, Precision.FP32, set(Figure))
+        return {
+            "params": int(found[Figure.PARAMS]),
+            "total_params": int(found[Figure.PARAMS]) + statistics(architecture, head),
+            "macs": int(found[Figure.MACS]),
+            "peak_activation_bytes": round(MEGA * found[Figure.ACTIVATION_MB]),
+        }
+    from exporters.cost import count
+    from pocketnas.networks import example_inputs
+
+    cost = count(architecture.build(head), example_inputs(architecture))
+    return {
         "params": cost.params,
         "total_params": cost.total_params,
         "macs": cost.macs,
         "peak_activation_bytes": cost.peak_activation_bytes,
-        "architecture": architecture.to_json(),
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
+from training.task import FORMS
 
 if TYPE_CHECKING:
     from controller.proxy_check import Agreement, ProxyCheck
@@ -23,7 +24,7 @@ def check(
     *,
     dataset: Annotated[
         str,
-        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
+        typer.Option(help=f"What it is trained on: {FORMS}."),
     ],
     proxy: Annotated[
         list[str],

@@ -11,6 +11,7 @@ import typer
 from pocketnas.cli.arch import Architectures, Classes, Size
 from pocketnas.cli.given import refuse_given
 from pocketnas.cli.output import AsJson, print_json, print_table
+from training.task import FORMS
 
 if TYPE_CHECKING:
     from controller.scaling_search import ScalingPlan
@@ -79,7 +80,7 @@ def scale(
         typer.Option("--out", "-o", help="Write the network there, JSON that ARCH may name."),
     ] = None,
     dataset: Annotated[
-        str, typer.Option(help="Of --search: what networks are trained on.")
+        str, typer.Option(help=f"Of --search: what networks are trained on: {FORMS}.")
     ] = "digits",
     samples: Annotated[
         int | None,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pocketnas.cli.output import AsJson
+from training.task import FORMS
 
 Text = str | None
 
@@ -23,6 +24,10 @@ def search(
     target_ms: Annotated[
         float | None,
         typer.Option(help="Latency the network may take, in ms (required without --fleet)."),
+    ] = None,
+    target_macs: Annotated[
+        float | None,
+        typer.Option(help="With --reward macs: multiply-adds that are aimed at, e.g. 4e8."),
     ] = None,
     latency: Annotated[
         Text,
@@ -61,8 +66,7 @@ def search(
     dataset: Annotated[
         Text,
         typer.Option(
-            help="What they are trained on: digits, fashion-mnist, cifar10, folder:PATH (of "
-            "images, a folder a class), package.module:NAME, or analytic-standin (a formula, no "
+            help=f"What they are trained on: {FORMS}; or analytic-standin (a formula, no "
             "training).",
             show_default="digits",
         ),
@@ -92,7 +96,9 @@ def search(
     reward: Annotated[
         Text,
         typer.Option(
-            help="soft: slower networks are worth a little less; hard: the target is a limit.",
+            help="soft: slower networks are worth a little less; hard: the target is a limit; "
+            "macs: as soft, of multiply-adds (EfficientNet's); training-aware: of the time of a "
+            "training step and of parameters (EfficientNetV2's).",
             show_default="soft",
         ),
     ] = None,
@@ -106,9 +112,9 @@ def search(
             help="What the front is of, accuracy among them; may be repeated: accuracy, "
             "latency_ms, params, macs, size_mb (the file's weights), activation_mb (exact), "
             "peak_memory_mb (as sessions on a device tell), energy_mj (of an inference, on phones "
-            "with power rails). nsga2 weighs all that are named; so does surrogate, where they "
-            "are others than accuracy and latency_ms, of which the reward is.",
-            show_default="accuracy, latency_ms",
+            "with power rails), train_step_ms (of a training step). nsga2 weighs all that are "
+            "named; so does surrogate, where they are others than the reward is of.",
+            show_default="accuracy and what the reward is of",
         ),
     ] = None,
     constraint: Annotated[
@@ -250,6 +256,8 @@ def search(
       pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
         --dataset analytic-standin --trials 500
       pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
+      pocketnas search --space efficientnet --reward macs --target-macs 4e8
+        --dataset analytic-standin
     """
     from pocketnas.cli.show import print_run
     from pocketnas.config import SearchConfig, options_from
@@ -261,6 +269,7 @@ def search(
         config,
         {
             "target_ms": target_ms,
+            "target_macs": target_macs,
             "latency": latency,
             "final_on": final_on,
             "fleet": entries_from(fleet, "--fleet") if fleet else None,

@@ -90,7 +90,7 @@ def _print_front(facts: dict[str, Any]) -> None:
     if all(member["index"] != best["index"] for member in front):
         taken = best["latency"].get("load", best["latency"].get("latency_ms"))
         typer.echo(
-            f"best for the target, not on this front: trial {best['index']}, "
+            f"best by the reward, not on this front: trial {best['index']}, "
             f"{best['accuracy']:.2%} at {unit.figure(taken)}"
         )
     typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")

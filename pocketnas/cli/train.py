@@ -11,6 +11,7 @@ import typer
 
 from pocketnas.cli.arch import Architectures
 from pocketnas.cli.output import AsJson, print_json
+from training.task import FORMS
 
 if TYPE_CHECKING:
     from pocketnas.training_plan import TrainingPlan
@@ -21,7 +22,7 @@ def train(
     *,
     dataset: Annotated[
         str,
-        typer.Option(help="digits, fashion-mnist, cifar10, folder:PATH or package.module:NAME."),
+        typer.Option(help=f"What it is trained on: {FORMS}."),
     ],
     recipe: Annotated[
         str,

@@ -10,7 +10,7 @@ from controller.early_stopping import EarlyStopping, Saving, StoppingSettings
 from controller.found_latency import FoundLatency
 from controller.learning_curves import Expected
 from controller.objectives import goal_of, parse
-from controller.reward import Reward, RewardMode
+from controller.reward import Reward, RewardMode, macs_reward
 from training.executor import Look, TrainingResult
 from workspace.errors import InputError
 
@@ -150,7 +150,7 @@ def test_a_slower_network_has_to_be_more_accurate():
     made = stopping()
     for told in range(9):
         made.add(candidate(told, (0.5 + told / 50, 0.7 + told / 80), 0.8 + told / 100))
-    fast, slow = made.rule(9).rungs(0.5, (0.5,)), made.rule(9).rungs(2.0, (2.0,))
+    fast, slow = (made.rule(9).rungs(REWARD.value(1.0, ms), (ms,)) for ms in (0.5, 2.0))
     assert all(a.least < b.least for a, b in zip(fast, slow, strict=True))
 
 
@@ -159,8 +159,21 @@ def test_by_the_front_a_network_faster_than_all_others_is_never_stopped():
     for told in range(9):
         made.add(candidate(told, (0.5 + told / 50, 0.7), 0.8, latency_ms=1.0 + told))
     rule = made.rule(9)
-    assert [rung.least for rung in rule.rungs(0.9, (0.9,))] == [0.0, 0.0]
-    assert all(rung.least > 0 for rung in rule.rungs(3.0, (3.0,)))
+    assert [rung.least for rung in rule.rungs(1.0, (0.9,))] == [0.0, 0.0]
+    assert all(rung.least > 0 for rung in rule.rungs(1.0, (3.0,)))
+
+
+def test_where_multiply_adds_are_weighed_a_larger_network_has_to_be_more_accurate():
+    reward = macs_reward(1e6)
+    made = EarlyStopping(StoppingSettings(), (100, 300), reward)
+    for told in range(9):
+        one = candidate(told, (0.5 + told / 50, 0.7 + told / 80), 0.8 + told / 100)
+        size = Objective(name="macs", value=1e6, goal=goal_of(parse(["accuracy", "macs"])[1]))
+        made.add(replace(one, objectives=(*one.objectives, size)))
+    small, large = (
+        made.rule(9).rungs(reward.rated(1.0, {"macs": macs}), (1.0,)) for macs in (5e5, 2e6)
+    )
+    assert all(a.least < b.least for a, b in zip(small, large, strict=True))
 
 
 def test_by_the_front_a_network_that_costs_less_in_one_objective_is_not_stopped():

@@ -7,10 +7,12 @@ from controller import evaluation as evaluation_module
 from controller.algorithm import Failed, FailureKind, Proposal
 from controller.found_latency import FoundLatency
 from controller.objectives import parse
+from controller.reward import training_aware_reward
 from latency.source import Decides, Origin
 from search_space.architecture import Classifier
 from search_space.layers import params
 from training.executor import TrainingTimeoutError
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 POINT = (0, 0, 1)
@@ -203,3 +205,46 @@ def test_a_search_by_a_mixed_source_that_is_cut_off_goes_on_as_if_it_had_not_bee
         ).run()
     lab.run(study, lab.evaluation(study, source=Refining(lab)))
     assert [c.outcome for c in study.told()] == [c.outcome for c in whole.told()]
+
+
+def timed(seconds):
+    return lambda _, result: replace(result, samples=600, seconds=seconds)
+
+
+def test_a_reward_of_the_training_step_is_told_with_it(lab):
+    reward = training_aware_reward()
+    executor = lab.Executor(say=timed(3.0))
+    schedule = Schedule(samples=600, batch=20)
+    study = lab.study()
+    lab.run(
+        study,
+        lab.evaluation(study, executor=executor, reward=reward, schedule=schedule),
+        trials=10,
+    )
+    evaluated = [one for one in study.candidates() if one.training]
+    assert evaluated
+    for one in evaluated:
+        told = {each.name: each.value for each in one.outcome.objectives}
+        assert told["train_step_ms"] == pytest.approx(100.0)  # 30 steps in 3 s
+        assert told["params"] == params_of(one)
+        assert one.reward == pytest.approx(reward.rated(told["accuracy"], told))
+
+
+def test_a_training_that_tells_no_time_of_its_steps_fails_the_trial_and_says_so(lab):
+    executor = lab.Executor(say=timed(0.0))
+    study = lab.study()
+    evaluation = lab.evaluation(study, executor=executor, reward=training_aware_reward())
+    with pytest.raises(OperationError, match="told no time of its steps: 600 samples in 0 s"):
+        lab.run(study, evaluation, trials=5)
+
+
+def test_a_training_step_can_be_an_objective_of_any_search(lab):
+    names = parse(["accuracy", "train_step_ms"])
+    study = lab.study()
+    executor = lab.Executor(say=timed(0.6))
+    schedule = Schedule(samples=600, batch=1)
+    evaluation = lab.evaluation(study, executor=executor, objectives=names, schedule=schedule)
+    lab.run(study, evaluation, trials=5)
+    told = [one.outcome.objectives for one in study.candidates() if one.training]
+    assert all(each[1].name == "train_step_ms" for each in told)
+    assert all(each[1].value == pytest.approx(1.0) for each in told)

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.feasibility import require_feasible, smallest
-from controller.reward import Reward, RewardMode
+from controller.feasibility import require_feasible, require_small_enough, smallest
+from controller.reward import Reward, RewardMode, macs_reward
 from latency.measurement import Verdict
 from latency.table_file import load
 from latency.table_source import TableSource
@@ -118,3 +118,24 @@ def test_the_smallest_networks_come_first_and_none_twice():
     assert len(sizes) == len(found)
     assert sizes == sorted(sizes)
     assert len({one.key for one in found}) == len(found) > 4
+
+
+def test_a_reward_without_a_latency_takes_any_that_is_told(lab):
+    source = lab.Source()
+    found = require_feasible(lab.space, HEAD, source, macs_reward(1.0))
+    assert found.latency_ms > 0
+    assert len(source.asked) == 1
+
+
+def test_a_target_of_multiply_adds_that_no_network_keeps_is_refused(lab):
+    least = min(macs(one, Classifier(classes=10)) for one in every(lab))
+    require_small_enough(lab.space, Classifier(classes=10), least)
+    with pytest.raises(
+        InputError,
+        match=rf"'small' has at most {least - 1:,} .* found has {least:,}; raise --target-macs",
+    ):
+        require_small_enough(lab.space, Classifier(classes=10), least - 1)
+    larger = next(smallest(lab.space)).at(64)
+    assert isinstance(larger, ChainArchitecture)
+    with pytest.raises(InputError, match="at most"):
+        require_small_enough(lab.space, HEAD, macs(larger, HEAD) - 1, size=64)

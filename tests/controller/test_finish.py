@@ -5,7 +5,8 @@ import pytest
 from controller.algorithm import Evaluated
 from controller.finish import best, best_of, front, measure_front, member_of
 from controller.found_latency import FoundLatency
-from controller.reward import Reward, RewardMode
+from controller.objectives import parse
+from controller.reward import Reward, RewardMode, macs_reward
 from latency.measurement import Verdict
 from latency.source import Decides, Origin
 from workspace.errors import InputError
@@ -138,3 +139,23 @@ def test_who_was_not_evaluated_is_no_member(lab, study):
 def test_a_size_that_the_front_cannot_run_at_is_refused(lab, study, phone):
     with pytest.raises(InputError, match="at least 4"):
         list(measure_front(study, lab.evaluation(study, source=phone, timed_size=1), "final"))
+
+
+def test_by_multiply_adds_the_best_is_on_a_front_with_them_and_its_latency_changes_nothing(
+    lab, phone
+):
+    reward, names = macs_reward(2e4), parse(["accuracy", "latency_ms"])
+    study = lab.study()
+    evaluation = lab.evaluation(study, source=phone, reward=reward, objectives=names)
+    lab.run(study, evaluation, trials=30)
+    assert evaluation.deciding == parse(["accuracy", "macs"])
+    before = best(study, reward, names)
+    assert before is not None
+    assert before.reward == max(candidate.reward for candidate in found_in(study))
+    figures = {one.name: one.value for one in before.objectives}
+    assert before.reward == reward.rated(before.accuracy, figures)
+    list(measure_front(study, evaluation, "final"))
+    after = best(study, reward, names)
+    assert after is not None
+    assert after.measured is not None
+    assert (after.candidate.index, after.reward) == (before.candidate.index, before.reward)

@@ -31,3 +31,11 @@ def test_of_accuracy_alone_it_is_the_best_accuracy():
     box = FrontBox.of(parse(["accuracy"]), 2.0)
     assert box.share([FrontPoint(index=0, losses=(-0.625,))]) == 0.625
     assert box.text() == "the range from accuracy 0 to accuracy 1"
+
+
+def test_without_a_target_the_latency_counts_up_to_the_most_of_any_trial_too():
+    box = FrontBox.of(DEFAULT, None).with_losses((-0.7, 900.0)).with_losses((-0.8, 30.0))
+    assert box.worst == (0.0, 900.0)
+    assert box.text() == (
+        "the box from accuracy 0 at 900 ms (the most of any trial) to accuracy 1 at 0 ms"
+    )

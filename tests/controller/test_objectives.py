@@ -4,6 +4,7 @@ from controller.algorithm import Goal
 from controller.objectives import (
     DEFAULT,
     ObjectiveName,
+    deciding,
     in_order,
     losses,
     losses_of,
@@ -52,3 +53,10 @@ def test_the_best_for_the_reward_is_on_a_front_with_the_latency():
     assert with_latency(parse(["accuracy", "params"])) == DEFAULT
     named = parse(["params", "latency_ms", "accuracy"])
     assert with_latency(named) == named
+
+
+def test_the_best_for_another_reward_is_on_a_front_with_all_that_it_weighs():
+    weighed = ("train_step_ms", "params")
+    assert deciding(DEFAULT, weighed) == parse(["accuracy", "train_step_ms", "params"])
+    named = parse(["params", "latency_ms", "accuracy", "train_step_ms"])
+    assert deciding(named, weighed) == named

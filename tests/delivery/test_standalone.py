@@ -14,7 +14,10 @@ from delivery.standalone import WEIGHTS, source, state
 from delivery.tensors import safetensors
 from exporters.exporter import ExportError
 from exporters.testing import SmallNetwork, random_inputs, randomize
+from search_space import catalog
 from search_space.architecture import Classifier
+from search_space.blocks import StochasticDepth
+from search_space.scaling import Factors, Rounding, scaled
 from search_space.space import create as create_space
 
 PROGRAM = """
@@ -80,6 +83,20 @@ def test_a_networks_file_computes_what_it_does_in_a_fresh_process(tmp_path):
     assert count == sum(each.numel() for each in module.parameters())
     # Another process may sum float32 numbers in another order.
     torch.testing.assert_close(made, module(inputs[0].value), rtol=1e-5, atol=2e-5)
+
+
+def test_so_does_an_efficientnetv2_and_its_stochastic_depth_is_kept_for_training(tmp_path):
+    whole = catalog.create("efficientnetv2-b0", size=32)
+    architecture = scaled(whole, Factors(width=0.25, depth=0.5), Rounding.EFFICIENTNETV2)
+    module, inputs = architecture.build(Classifier(classes=10)), random_inputs((2, 3, 32, 32))
+    randomize(module, inputs)
+    written(module, tmp_path, image=(3, 32, 32))
+    _, (made,) = run(tmp_path, inputs[0].value)
+    torch.testing.assert_close(made, module(inputs[0].value), rtol=1e-4, atol=1e-4)
+    text = (tmp_path / "network.py").read_text()
+    kept = [part for part in module.modules() if isinstance(part, StochasticDepth)]
+    assert kept
+    assert text.count("StochasticDepth(0.") == len(kept)
 
 
 def test_so_does_one_of_odd_parts(tmp_path):

@@ -131,6 +131,34 @@ def test_a_stand_in_int8_file_has_the_structure_of_a_calibrated_one(name, tmp_pa
     assert StandInInt8Writer.description != "PocketNAS"
 
 
+@pytest.mark.parametrize(
+    ("to", "most"),
+    [(Quantization.FP16, 2e-3), (Quantization.DYNAMIC, 0.03), (Quantization.INT8, 0.15)],
+)
+def test_a_quantized_efficientnet_computes_nearly_what_torch_does(to, most, efficient, tmp_path):
+    """By the root mean square over images, as much as with ReLU: weights are random."""
+    shape = (1, 3, 32, 32)
+    network = efficient.build(Classifier(classes=10))
+    randomize(network, random_inputs(shape))
+    whole = create("tflite").export(network, random_inputs(shape), tmp_path)
+    made = quantize(whole, to, tmp_path, calibration=samples(whole))
+    model, images = LiteRtModel(made.path), [random_inputs(shape, seed=s) for s in range(8)]
+    found = np.stack([model.run(feeds(made, image))["output"] for image in images])
+    wanted = np.stack([expected(network, made, image)["output"] for image in images])
+    error = np.sqrt(((found - wanted) ** 2).mean() / (wanted**2).mean())
+    assert 0 < error <= most
+
+
+def test_a_stand_in_int8_efficientnet_has_the_structure_of_a_calibrated_one(efficient, tmp_path):
+    module, inputs = efficient.build(Classifier(classes=10)), random_inputs((1, 3, 32, 32))
+    randomize(module, inputs)
+    whole = create("tflite").export(module, inputs, tmp_path)
+    calibrated = quantize(whole, Quantization.INT8, tmp_path, calibration=samples(whole))
+    stand_in = create("tflite", Precision.INT8).export(module, inputs, tmp_path)
+    assert operators(stand_in.path) == operators(calibrated.path)
+    assert LiteRtModel(stand_in.path).delegated
+
+
 @pytest.mark.parametrize("to", EVERY)
 def test_quantizing_twice_gives_identical_bytes(to, artifact, tmp_path):
     first, second = (
@@ -202,6 +230,19 @@ class TestOnnx:
         assert parity(outputs, expected(network, made, inputs), 0.15).passed
         again = quantize(artifact, to, tmp_path, calibration=samples(artifact))
         assert made.sha256 == again.sha256
+
+    @pytest.mark.parametrize("to", EVERY)
+    def test_a_quantized_efficientnet_does_too(self, to, efficient, tmp_path):
+        pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+        from exporters.onnx_runtime import OnnxModel
+
+        network = efficient.build(Classifier(classes=10))
+        randomize(network, random_inputs((1, 3, 32, 32)))
+        whole = create("onnx").export(network, random_inputs((1, 3, 32, 32)), tmp_path)
+        made = quantize(whole, to, tmp_path, calibration=samples(whole))
+        inputs = random_inputs((1, 3, 32, 32), seed=3)
+        outputs = OnnxModel(made.path).run(feeds(made, inputs))
+        assert parity(outputs, expected(network, made, inputs), 0.15).passed
 
     def test_inputs_stay_floats(self, artifact, tmp_path):
         with pytest.raises(InputError, match="keeps float32 inputs"):

@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,49 @@ def test_mnasnet_networks_for_small_images_are_exported_right(index, tmp_path):
 @pytest.mark.parametrize("index", range(4))
 def test_proxyless_networks_are_exported_right(index, tmp_path):
     check(sampled("proxyless", {}, [64, 96][index % 2], index), tmp_path)
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("space", ["efficientnet", "efficientnetv2"])
+def test_efficientnets_are_exported_right(space, index, tmp_path):
+    options = {"width": "0.5", "head_filters": "256"}
+    check(sampled(space, options, [64, 50][index % 2], index), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["efficientnet-b0", "efficientnet-lite0", "efficientnet-edgetpu-s", "efficientnetv2-b0"],
+)
+def test_published_efficientnets_are_exported_right(name, tmp_path):
+    check(catalog.create(name, size=96), tmp_path)
+
+
+def test_swish_is_a_gate_and_a_product(efficient, tmp_path):
+    artifact = check(efficient.at(64), tmp_path)
+    network = efficient.build(Classifier(classes=10))
+    swishes = sum(isinstance(part, nn.SiLU) for part in network.modules())
+    gates = sum(isinstance(part, nn.Sigmoid) for part in network.modules())
+    found = Counter(operators(artifact.path))
+    assert found["LOGISTIC"] == found["MUL"] == swishes + gates
+    assert found.keys() <= {
+        "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MEAN", "LOGISTIC", "MUL", "FULLY_CONNECTED",
+    }  # fmt: skip
+
+
+def test_of_stochastic_depth_and_dropout_nothing_is_left(efficient, tmp_path):
+    inputs = random_inputs((1, 3, 32, 32))
+    plain = replace(efficient, stochastic_depth=0.0, dropout=0.0)
+    first, second = (each.build(Classifier(classes=10)) for each in (efficient, plain))
+    second.load_state_dict(first.state_dict())
+    files = []
+    for number, network in enumerate((first, second)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files.append(TFLiteExporter().export(network, inputs, folder))
+    assert operators(files[0].path) == operators(files[1].path)
+    image = feeds(files[0], inputs)
+    one, other = (LiteRtModel(artifact.path).run(image)["output"] for artifact in files)
+    assert np.array_equal(one, other)
 
 
 def test_mnasnet_a1_at_224_is_as_it_should_be(tmp_path):

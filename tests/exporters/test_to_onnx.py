@@ -7,8 +7,17 @@ from torch import nn
 
 from exporters.exporter import ExportError, create
 from exporters.onnx_runtime import OnnxModel
-from exporters.testing import ExporterContract, SmallNetwork, random_inputs, randomize
+from exporters.testing import (
+    ExporterContract,
+    SmallNetwork,
+    expected,
+    feeds,
+    random_inputs,
+    randomize,
+)
 from exporters.to_onnx import OPSET, OnnxExporter
+from exporters.verify import parity
+from search_space.architecture import Classifier
 from workspace.errors import InputError
 
 IMAGE = (1, 3, 16, 20)
@@ -34,6 +43,14 @@ def test_batch_norms_are_folded_and_the_opset_is_stated(tmp_path):
     assert [entry.version for entry in model.opset_import if entry.domain == ""] == [OPSET]
     assert artifact.tool.endswith(f"opset {OPSET}")
     assert artifact.inputs[0].shape == IMAGE
+
+
+def test_efficientnets_compute_what_torch_does(efficient, tmp_path):
+    network, inputs = efficient.build(Classifier(classes=10)), random_inputs((1, 3, 32, 32))
+    randomize(network, inputs)
+    artifact = create("onnx").export(network, inputs, tmp_path)
+    outputs = OnnxModel(artifact.path).run(feeds(artifact, inputs))
+    assert parity(outputs, expected(network, artifact, inputs)).passed
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):

@@ -17,6 +17,7 @@ from exporters.saved_model_runtime import SavedModel
 from exporters.testing import ExporterContract, SmallNetwork, random_inputs, randomize
 from exporters.to_tensorflow import TensorFlowLiteExporter, convert, save
 from exporters.verify import layout_operators
+from search_space.architecture import Classifier
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of_folder
 
@@ -48,6 +49,18 @@ def test_a_saved_model_computes_what_torch_does(network, tmp_path):
     assert parity(outputs, expected(network, artifact, inputs)).passed
     assert artifact.sha256 == sha256_of_folder(artifact.path)
     assert list(tmp_path.iterdir()) == [artifact.path]
+
+
+def test_a_saved_efficientnet_does_too(efficient, tmp_path):
+    from exporters.testing import expected, feeds
+    from exporters.verify import parity
+
+    inputs = random_inputs((1, 3, 32, 32))
+    network = efficient.build(Classifier(classes=10))
+    randomize(network, inputs)
+    artifact = create("savedmodel").export(network, inputs, tmp_path)
+    outputs = SavedModel(artifact.path).run(feeds(artifact, inputs))
+    assert parity(outputs, expected(network, artifact, inputs)).passed
 
 
 def test_a_saved_model_of_a_folder_that_is_not_there_is_an_error(network, tmp_path):

@@ -24,6 +24,7 @@ from latency.table import Known
 from latency.table_plan import plan
 from latency.testing import STAND_IN, FakeDevice
 from search_space.architecture import Classifier
+from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.proxyless import ProxylessSpace
 from search_space.strides import Strides
 from workspace.database import sqlite_url
@@ -88,6 +89,27 @@ def test_each_entry_is_what_its_layer_adds_to_a_network(tmp_path):
         if piece.signature.params > 20_000:
             expected = 4 * piece.signature.params / BYTES_A_MS
             assert table.entries[piece.signature.key].ms == pytest.approx(expected, rel=0.06)
+
+
+def test_layers_with_swish_and_fused_ones_are_timed_and_make_up_whole_networks(tmp_path):
+    """What matters most of EfficientNetV2's space; the rest is predicted from it."""
+    space = EfficientNetV2Space(
+        size=28, channels=1, strides=Strides.SMALL, width=0.35, head_filters=128
+    )
+    whole = plan(space, HEAD, TABLE)
+    some = whole.within(140 * whole.seconds_a_file())
+    builder = Builder(source_of([FakeDevice("A", median_ms=by_size)], tmp_path), some)
+    table = builder.table("table:v2", made_by="x", space="a", everything=whole.pieces)
+    kinds = {piece.signature.kind for piece in some.pieces}
+    assert {"fused-se-swish", "fused-swish", "fused"} <= kinds
+    assert len(table.entries) == len(whole.pieces) > 1000
+    for piece in some.pieces:
+        assert table.entries[piece.signature.key].known is Known.MEASURED
+        if piece.signature.params > 20_000:
+            expected = 4 * piece.signature.params / BYTES_A_MS
+            assert table.entries[piece.signature.key].ms == pytest.approx(expected, rel=0.1)
+    (validation,) = table.validations
+    assert validation.numbers["spearman"] > 0.9
 
 
 @pytest.mark.usefixtures("exported")

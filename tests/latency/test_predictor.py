@@ -13,6 +13,7 @@ from latency.signatures import parts_of, unknown_part
 from latency.table_plan import random_networks
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace
+from search_space.space import create
 from workspace.errors import InputError
 
 SUBJECTS = random_networks(ProxylessSpace(size=64), Classifier(classes=10), 320, seed=1)
@@ -43,6 +44,18 @@ def test_ten_measurements_and_other_devices_predict_a_new_one(predictor):
     assert found.mape < 0.015
     assert found.spearman > 0.97
     assert found.within_10 == 1.0
+
+
+def test_networks_with_fused_layers_and_swish_are_predicted_too():
+    space = create("efficientnetv2", {"size": "64"})
+    subjects = random_networks(space, Classifier(classes=10), 70, seed=1)
+    networks = [parts_of(each.architecture, each.head) for each in subjects]
+    seen, unseen = networks[:40], networks[40:]
+    known = DevicePrior.of([MadeUpDevice(seed).other(seen) for seed in range(1, 4)], seen)
+    chosen = [seen[place] for place in first_choice(known, seen, 10)]
+    found = accuracy(Predictor.of(known, NEW.measured(chosen)), networks=unseen)
+    assert found.spearman > 0.85
+    assert found.mape < 0.15
 
 
 def test_intervals_of_90_percent_hold_about_as_many(predictor):

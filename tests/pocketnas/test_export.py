@@ -14,6 +14,7 @@ from devices.pool import Found as FoundDevice
 from exporters.artifact import Artifact, ModelFormat, Precision
 from pocketnas import exported
 from pocketnas.cli.export import _at_hand
+from pocketnas.config import SearchConfig
 from pocketnas.networks import resolve
 from search_space.architecture import Classifier
 from workspace.errors import InputError, OperationError
@@ -223,6 +224,19 @@ def test_kept_weights_are_those_of_the_trial_in_their_name(searched):
     key = next(iter(state))
     assert torch.equal(module.state_dict()[key], state[key])
     assert not is_trained(replace(found, index=4))[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"target_ms": 5.0}, {"target_ms": 5.0}),
+        ({"reward": "macs", "target_macs": 4e8}, {"reward": "macs", "target_macs": 4e8}),
+        ({"reward": "training-aware"}, {"reward": "training-aware"}),
+    ],
+)
+def test_what_a_search_aimed_at_goes_with_its_network(settings, said):
+    config = SearchConfig.load(None, settings)
+    assert exported._aim_of(config, "") == {**said, "latency_source": "host"}
 
 
 def test_weights_of_older_runs_are_known_by_export_json_alone(searched):
