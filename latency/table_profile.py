@@ -57,10 +57,14 @@ def _entry(times_ms: list[float]) -> Entry:
 def _nodes_of(graph: Graph, parts: Parts) -> list[list[int]]:
     """The tensors that the nodes of each part make; what has no weights belongs to what follows.
 
-    So the mean over the last image is the classifier's.
+    So the mean over the last image is the classifier's. But swish, which is operators of its own,
+    belongs to the convolution before it, in the same part of the module.
     """
     found: list[list[Block]] = [[]]
     for block in blocks(graph):
+        if not (block.macs or found[-1]) and _follows(block, found):
+            found[-2].append(block)
+            continue
         found[-1].append(block)
         if block.macs:
             found.append([])
@@ -74,6 +78,14 @@ def _nodes_of(graph: Graph, parts: Parts) -> list[list[int]]:
         )
         raise InputError(msg)
     return [[node.output for block in each for node in block.nodes] for each in full]
+
+
+def _follows(block: Block, found: list[list[Block]]) -> bool:
+    """Whether a block is in the part of the module that the last one with weights is in."""
+    if len(found) < 2:
+        return False
+    ours, last = (one.name.rpartition(".")[0] for one in (block, found[-2][-1]))
+    return ours == last != ""
 
 
 def _misfit(told: OperatorProfile, graph: Graph) -> str:

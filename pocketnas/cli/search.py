@@ -257,7 +257,7 @@ def search(
         --dataset analytic-standin --trials 500
       pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
       pocketnas search --space efficientnet --reward macs --target-macs 4e8
-        --dataset analytic-standin
+        --dataset analytic-standin --preset quick
     """
     from pocketnas.cli.show import print_run
     from pocketnas.config import SearchConfig, options_from

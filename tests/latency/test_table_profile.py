@@ -15,6 +15,8 @@ from latency.signatures import parts_of
 from latency.table import Entry
 from latency.table_profile import from_profile
 from search_space.architecture import Classifier
+from search_space.efficientnet_space import EfficientNetSpace
+from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
 from workspace.errors import InputError
@@ -75,7 +77,16 @@ def test_all_of_a_networks_time_is_in_its_parts(network):
     assert math.fsum(entries[part.key].ms for part in parts) == pytest.approx(total_ms)
 
 
-@pytest.mark.parametrize("space", [ProxylessSpace(size=32), MnasNetSpace(size=32)])
+@pytest.mark.parametrize(
+    "space",
+    [
+        ProxylessSpace(size=32),
+        MnasNetSpace(size=32),
+        EfficientNetSpace(size=32),
+        EfficientNetV2Space(size=32),
+    ],
+    ids=lambda space: space.name,
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_part_takes_what_the_nodes_of_its_own_block_take(space, seed):
     """Told by the names of modules; the mean over the last image is the classifier's."""
