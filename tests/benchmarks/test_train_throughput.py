@@ -1,5 +1,7 @@
 import pytest
 
+pytest.importorskip("torch")
+
 
 def test_blocks_of_both_are_timed_in_turn(script, tmp_path):
     setup = script.Setup(dataset="digits", size=16, batch=8, block=2, pairs=3)

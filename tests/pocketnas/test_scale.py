@@ -90,6 +90,7 @@ def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas):
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_search_finds_constants_that_scale_uses_and_goes_on_where_it_was(pocketnas, tmp_path):
+    pytest.importorskip("torch")
     done = pocketnas(*SEARCH, "--json")
     assert done.code == 0, done.err
     facts = json.loads(done.out)
@@ -116,6 +117,7 @@ def test_a_search_finds_constants_that_scale_uses_and_goes_on_where_it_was(pocke
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_search_that_was_killed_gives_the_table_of_one_that_was_not(pocketnas, tmp_path):
+    pytest.importorskip("torch")
     whole = json.loads(pocketnas(*SEARCH[:-1], "--run=whole", "--json").out)
     log = tmp_path / "run" / "trainings.jsonl"
     process = subprocess.Popen(

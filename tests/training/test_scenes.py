@@ -3,6 +3,8 @@ import pytest
 
 from training.scenes import compose
 
+pytest.importorskip("PIL")
+
 
 def rng(seed=0):
     return np.random.Generator(np.random.PCG64(seed))
