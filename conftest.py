@@ -23,6 +23,7 @@ import pytest
 ROOT = Path(__file__).parent
 EXTRAS = frozenset(
     {
+        "PIL",
         "ai_edge_quantizer",
         "litert_torch",
         "onnx",
@@ -32,6 +33,7 @@ EXTRAS = frozenset(
         "plotly",
         "safetensors",
         "sklearn",
+        "tensorboard",
         "tensorflow",
         "timm",
         "torch",

@@ -45,7 +45,8 @@ from latency.table_source import TableSource
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace
 from training.analytic import STAND_IN, AnalyticExecutor
-from training.executor import Schedule, TrainingJob, TrainingResult
+from training.executor import TrainingJob, TrainingResult
+from training.schedule import Schedule
 
 REWARD = Reward(mode=RewardMode.SOFT, target_ms=75.0)
 PATIENCE_S = 300.0

@@ -50,7 +50,7 @@ from pocketnas.config import SearchConfig
 from search_space import space as spaces
 from search_space.architecture import Classifier
 from training.classification import SMALL_IMAGES
-from training.executor import Schedule
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 SIZE = 28

@@ -57,8 +57,9 @@ from search_space.architecture import Architecture, Classifier
 from search_space.decisions import Choice, DecisionSpace, Point
 from search_space.space import create as create_space
 from training.classification import SMALL_IMAGES
-from training.executor import Schedule, TrainingJob, TrainingResult
+from training.executor import TrainingJob, TrainingResult
 from training.local_executor import LocalExecutor
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 STORED = Path(__file__).resolve().parent / "data" / "hybrid_accuracies.json"

@@ -32,7 +32,7 @@ from latency.table_source import TableSource
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace
 from training.analytic import STAND_IN, AnalyticExecutor
-from training.executor import Schedule
+from training.schedule import Schedule
 
 TARGET_MS = 75.0
 

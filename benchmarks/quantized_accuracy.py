@@ -40,8 +40,8 @@ from latency.presets import SEARCH, exactly
 from latency.protocol import Bench, Candidate, Measured, measure_batch
 from search_space.space import create as create_space
 from training.classification import SMALL_IMAGES
-from training.executor import Schedule
 from training.fashion_mnist import FashionMnist
+from training.schedule import Schedule
 from training.task import Split
 from training.trainer import Trainer
 

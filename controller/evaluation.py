@@ -45,11 +45,11 @@ from search_space.architecture import Architecture, Head
 from training.executor import (
     Executor,
     Rung,
-    Schedule,
     TrainingJob,
     TrainingResult,
     TrainingTimeoutError,
 )
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 LATENCY_TRIES = 3

@@ -7,8 +7,6 @@ kept in a file, one line each, so that a check that was cut off goes on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -17,14 +15,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Self
 
+from controller.kept_trainings import KeptTrainings, Trained
 from controller.ranking import noise_of
 from latency.accuracy import spearman
 from search_space.architecture import Architecture, Classifier
 from search_space.chain import ChainArchitecture
 from search_space.layers import macs
-from search_space.widths import parse_multiplier, scaled_width
-from training.executor import Executor, Schedule, TrainingJob
-from workspace.errors import InputError, OperationError
+from search_space.scaling import Factors, scaled
+from search_space.widths import parse_multiplier
+from training.executor import Executor, TrainingJob
+from training.schedule import Schedule
+from workspace.errors import InputError
 
 LEAST_NETWORKS = 4
 """Of which there are ranks to speak of."""
@@ -85,10 +86,7 @@ class ProxyTask:
             InputError: If it cannot be made narrower, or cannot run at the size.
         """
         if self.width != 1.0:
-            if not isinstance(architecture, ChainArchitecture):
-                msg = f"only chains of stages are made narrower, got a {architecture.family}"
-                raise InputError(msg)
-            architecture = narrowed(architecture, self.width)
+            architecture = scaled(architecture, Factors(width=self.width))
         return architecture if self.size is None else architecture.at(self.size)
 
 
@@ -193,11 +191,6 @@ class ProxyPlan:
             deadline_s=self.deadline_s,
         )
 
-    def key(self, job: TrainingJob) -> str:
-        """What a training is known by: equal ones give equal results."""
-        facts = (job.architecture.key, job.task, repr(job.schedule), job.seed)
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
     def cost(self, task: ProxyTask) -> float:
         """Multiply-adds times samples, as a share of the full task's; nan where unknown."""
         shares = []
@@ -213,12 +206,6 @@ class ProxyPlan:
         """A network as the full task trains it."""
         architecture = self.networks[network]
         return architecture if self.size is None else architecture.at(self.size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trained:
-    accuracy: float
-    seconds: float
 
 
 def check(
@@ -245,29 +232,10 @@ def check(
         for task in tasks
         for network in range(len(plan.networks))
     }
-    known = _read(log)
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        file = log.open("a", encoding="utf-8")
-    except OSError as error:
-        msg = f"{str(log)!r} cannot be written: {error.strerror}"
-        raise InputError(msg) from error
-    with file:
-        for number, job in enumerate(jobs.values()):
-            key = plan.key(job)
-            if key not in known:
-                try:
-                    result = executor.submit(job).result()
-                except OperationError as error:
-                    msg = f"training {job.id} failed, what was trained is kept in {log}: {error}"
-                    raise OperationError(msg) from error
-                known[key] = _Trained(accuracy=result.accuracy, seconds=result.seconds)
-                file.write(_line(key, job, known[key]))
-                file.flush()
-            say(f"{number + 1} of {len(jobs)}: {job.id}, {known[key].accuracy:.2%}")
-    found = {place: known[plan.key(job)] for place, job in jobs.items()}
+    kept = KeptTrainings(log, "a proxy check")
+    found = dict(zip(jobs, kept.train(list(jobs.values()), executor, say), strict=True))
 
-    def of(task: ProxyTask) -> list[list[_Trained]]:
+    def of(task: ProxyTask) -> list[list[Trained]]:
         return [
             [found[network, task, seed] for seed in range(plan.seeds)]
             for network in range(len(plan.networks))
@@ -284,28 +252,11 @@ def check(
     )
 
 
-def narrowed(architecture: ChainArchitecture, width: float) -> ChainArchitecture:
-    """A network with its channels multiplied, by the rounding of ``scaled_width``."""
-    return replace(
-        architecture,
-        stem=replace(architecture.stem, filters=scaled_width(architecture.stem.filters, width)),
-        stages=tuple(
-            replace(
-                stage,
-                filters=scaled_width(stage.filters, width),
-                expands=stage.expands and scaled_width(stage.expands, width),
-            )
-            for stage in architecture.stages
-        ),
-        head_filters=scaled_width(architecture.head_filters, width),
-    )
-
-
 def _agreement(
     plan: ProxyPlan,
     task: ProxyTask,
-    trained: Sequence[Sequence[_Trained]],
-    full: Sequence[Sequence[_Trained]] | None,
+    trained: Sequence[Sequence[Trained]],
+    full: Sequence[Sequence[Trained]] | None,
 ) -> Agreement:
     """Of a task with the full one; of the full one's first seed with its others without."""
     own = [fmean(one.accuracy for one in each) for each in trained]
@@ -337,46 +288,3 @@ def _interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, f
         found.append(spearman([first[i] for i in places], [second[i] for i in places]))
     found.sort()
     return found[int(_LOW * _DRAWS)], found[int(_HIGH * _DRAWS) - 1]
-
-
-def _line(key: str, job: TrainingJob, trained: _Trained) -> str:
-    facts = {
-        "key": key,
-        "accuracy": trained.accuracy,
-        "seconds": trained.seconds,
-        "id": job.id,
-        "network": job.architecture.key,
-        "samples": job.schedule.samples,
-        "seed": job.seed,
-    }
-    return json.dumps(facts) + "\n"
-
-
-def _read(log: Path) -> dict[str, _Trained]:
-    """What was trained; a last line that was cut off is trained again.
-
-    Raises:
-        InputError: If a line before the last is none of such a file.
-    """
-    if not log.exists():
-        return {}
-    found = {}
-    try:
-        text = log.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{str(log)!r} cannot be read as the log of a proxy check: {error}"
-        raise InputError(msg) from error
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            facts = json.loads(line)
-            found[str(facts["key"])] = _Trained(
-                accuracy=float(facts["accuracy"]), seconds=float(facts["seconds"])
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines) and not text.endswith("\n"):
-                log.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
-                break
-            msg = f"{str(log)!r}, line {number} is no training of a proxy check: {line[:60]!r}"
-            raise InputError(msg) from error
-    return found

@@ -26,7 +26,7 @@ def create(folder: Path) -> Iterator[Path]:
     except OSError as error:
         msg = f"the run folder {str(folder)!r} cannot be made: {error}"
         raise InputError(msg) from error
-    with _held(folder):
+    with held(folder):
         yield folder
 
 
@@ -54,13 +54,17 @@ def resume(folder: Path) -> Iterator[Path]:
     if not (folder / "config.toml").is_file():
         msg = f"{str(folder)!r} is no run: it has no config.toml"
         raise InputError(msg)
-    with _held(folder):
+    with held(folder):
         yield folder
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock ``folder``; the kernel frees it when the holder ends, however it ends."""
+def held(folder: Path) -> Iterator[None]:
+    """Lock ``folder``; the kernel frees it when the holder ends, however it ends.
+
+    Raises:
+        InputError: If a live process holds it.
+    """
     with (folder / _LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -234,6 +234,9 @@ def _kotlin(preparation: Preparation, model: Artifact) -> str:
         if given
         else "writeFloat(prepare(picture))",
         "READ": "restored(outputs[0].readInt8())" if scores else "outputs[0].readFloat()",
+        "PICTURE": "picture" if pixels.crop is None else "middle(picture)",
+        "MIDDLE": "" if pixels.crop is None else _MIDDLE,
+        "CROP": "" if pixels.crop is None else f"\n        const val CROP = {pixels.crop:.9g}f",
         "ROUNDED": _ROUNDED if given else "",
         "RESTORED": _RESTORED if scores else "",
         "INPUT": _kotlin_scale("INPUT", given),
@@ -249,6 +252,17 @@ def _kotlin(preparation: Preparation, model: Artifact) -> str:
         text = text.replace(f"@{name}@", value)
     return text
 
+
+_MIDDLE = """\
+    /** The square in the middle. */
+    private fun middle(picture: Bitmap): Bitmap {
+        val side = Math.round(CROP * minOf(picture.width, picture.height)).coerceAtLeast(1)
+        val left = (picture.width - side) / 2
+        val top = (picture.height - side) / 2
+        return Bitmap.createBitmap(picture, left, top, side, side)
+    }
+
+"""
 
 _ROUNDED = """\
     private fun rounded(numbers: FloatArray) = ByteArray(numbers.size) { index ->

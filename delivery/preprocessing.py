@@ -36,6 +36,9 @@ class Preparation:
         if {len(pixels.mean), len(pixels.std)} != {colours} or 0 in pixels.std:
             msg = f"need a mean and a deviation for each of {colours} channels, got {pixels}"
             raise InputError(msg)
+        if pixels.crop is not None and not 0 < pixels.crop <= 1:
+            msg = f"the square in the middle must have a share in (0, 1], got {pixels.crop!r}"
+            raise InputError(msg)
         if colours not in (1, self.channels):
             msg = f"the network takes {self.channels} channels, its task's pictures have {colours}"
             raise InputError(msg)
@@ -48,6 +51,7 @@ class Preparation:
             "size": self.size,
             "channels": self.channels,
             "colours": self.pixels.channels,
+            "crop": self.pixels.crop,
             "resize": "bilinear, antialiased, pixel centers at halves",
             "scale": 1 / 255,
             "mean": [*self.pixels.mean],

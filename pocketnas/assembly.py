@@ -33,7 +33,8 @@ from search_space import space as spaces
 from search_space.architecture import Classifier, Head
 from search_space.space import SearchSpace, SpaceName
 from training import executor as executors
-from training.executor import Executor, ExecutorSettings, Schedule
+from training.executor import Executor, ExecutorSettings
+from training.schedule import Schedule
 from training.task import Proxy
 from training.task import create as create_task
 from workspace.errors import InputError

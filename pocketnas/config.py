@@ -8,11 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from latency.load import AT_TARGET
 from pocketnas.fleet import FleetEntry
 from pocketnas.reward_settings import checked
+from training.task import full_name
 from workspace.errors import InputError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -82,6 +90,11 @@ class SearchConfig(BaseModel):
     @classmethod
     def _with_what_the_reward_needs(cls, settings: object) -> object:
         return checked(settings) if isinstance(settings, Mapping) else settings
+
+    @field_validator("dataset")
+    @classmethod
+    def _found_from_any_folder(cls, dataset: str) -> str:
+        return full_name(dataset)
 
     @property
     def sources(self) -> tuple[str, ...]:

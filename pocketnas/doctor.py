@@ -55,9 +55,11 @@ _TRAIN = (
     "timm",
     "optuna",
     "matplotlib",
+    "pillow",
     "plotly",
     "safetensors",
     "scikit-learn",
+    "tensorboard",
 )
 _EXTRAS = {
     "train": ("to train candidates and write reports", _TRAIN),

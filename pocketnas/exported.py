@@ -421,6 +421,10 @@ def _with_weights(found: Found) -> tuple[nn.Module, str]:
     """
     example_inputs(found.architecture)  # says what is missing where torch is
     module = found.architecture.build(found.head)
+    if found.training is not None:
+        from pocketnas.trained import load_trained
+
+        return module, load_trained(module, found, found.training)
     if found.run is None or found.index is None:
         return module, UNTRAINED
     path = _kept_weights(found.run, found.index)
@@ -459,6 +463,10 @@ def _kept_weights(run: Path, index: int) -> Path | None:
 
 def _of_run(found: Found) -> tuple[dict[str, Json], FoundLatency | None, Task | None]:
     """How a network was found, what it took, and on what it was trained; nothing without a run."""
+    if found.training is not None:
+        from pocketnas.trained import facts_of
+
+        return facts_of(found, found.training)
     if found.run is None or found.index is None:
         return {}, None, None
     from pocketnas.config import ANALYTIC

@@ -26,6 +26,7 @@ class Found:
         run: The run it comes from; None if it comes from elsewhere.
         index: Of its proposal in that run; None if it comes from elsewhere.
         device: Of the run's fleet, whose own best it was named as; else empty.
+        training: Folder of the training that it comes from; None if it comes from elsewhere.
     """
 
     architecture: Architecture
@@ -33,12 +34,15 @@ class Found:
     run: Path | None = None
     index: int | None = None
     device: str = field(default="", compare=False)
+    training: Path | None = None
 
 
 def resolve(
     text: str, *, size: int | None = None, classes: int | None = None, head: str = "classifier"
 ) -> Found:
-    """The network that ``text`` means: ``RUN:best``, ``RUN:12``, or what the catalog resolves.
+    """The network that ``text`` means: a run's, a training's, or what the catalog resolves.
+
+    ``RUN:best`` and ``RUN:12`` are of a run; a training's is named by its folder.
 
     ``RUN:best@DEVICE`` is the best for one device of a run's fleet alone.
 
@@ -54,7 +58,7 @@ def resolve(
     if head != "classifier":
         msg = f"unknown head {head!r}; there is classifier"
         raise InputError(msg)
-    found = _from_run(text) or _from_catalog(text)
+    found = _from_run(text) or _from_training(text) or _from_catalog(text)
     if classes is not None:
         found = replace(found, head=Classifier(classes=classes))
     return found if size is None else replace(found, architecture=found.architecture.at(size))
@@ -95,3 +99,15 @@ def _from_run(text: str) -> Found | None:
     from pocketnas.runs import trial_of
 
     return trial_of(Path(folder), which)
+
+
+def _from_training(text: str) -> Found | None:
+    from pocketnas.training_plan import is_training, read_plan
+
+    folder = Path(text)
+    if not is_training(folder):
+        return None
+    from training.task import create
+
+    plan = read_plan(folder)
+    return Found(architecture=plan.architecture, head=create(plan.dataset).head, training=folder)

@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketnas import fleet_view
 from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further
-from workspace.errors import InputError, OperationError
-from workspace.files import write_whole
+from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2733; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #d8dee6; }
-th:first-child, td:first-child { text-align: left; }
-table.blocks td { font-size: .85em; } table.blocks td:nth-child(4) { width: 30%; }
-.bar { background: #1f6f43; height: .8rem; }
-tr.best { background: #e8f3ec; font-weight: 600; }
-.stand-in { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #d99a00; }
-dl { display: grid; grid-template-columns: 14rem 1fr; gap: .2rem 1rem; } dd { margin: 0; }
-"""
 
 Run = Mapping[str, Any]
 
@@ -41,30 +25,22 @@ def write_report(run: Run, path: Path) -> None:
         InputError: If the file cannot be written.
         OperationError: If plotly is not installed.
     """
-    if find_spec("plotly") is None:
-        msg = "a report needs plotly, which is not installed: pip install 'pocketnas[train]'"
-        raise OperationError(msg)
-    try:
-        write_whole(path, _page(run).encode())
-    except OSError as error:
-        msg = f"the report {str(path)!r} cannot be written: {error}"
-        raise InputError(msg) from error
-
-
-def _page(run: Run) -> str:
+    require_plotly()
     config = run["config"]
-    title = f"{run['run']}: {config['algorithm']} in {config['space']}"
+    write_page(path, f"{run['run']}: {config['algorithm']} in {config['space']}", _parts(run))
+
+
+def _parts(run: Run) -> list[str]:
     others = [_objective_chart(run, name) for name in further(run["objectives"])]
     charts = [_front_chart(run), *others, _reward_chart(run), _prediction_chart(run)]
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
+    return [
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
         *(f"<p>{html.escape(text)}.</p>" for text in run["warm_start"]),
         *_warnings(run),
         *_order(run),
         *_saving(run),
-        *(_section(heading, chart, i == 0) for i, (heading, chart) in enumerate(charts)),
+        *(section(heading, chart, first=i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
         fleet_view.page(run),
@@ -75,14 +51,8 @@ def _page(run: Run) -> str:
         "<h2>Failures</h2>",
         _failures(run),
         "<h2>Settings</h2>",
-        _definitions(config),
+        definitions(run["config"]),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
-        + "\n".join(parts)
-        + "</body></html>\n"
-    )
 
 
 def _summary(run: Run) -> str:
@@ -94,13 +64,6 @@ def _summary(run: Run) -> str:
         f"{', '.join(run['objectives'])}. Hypervolume {run['hypervolume']:.4f} of "
         f"{run['hypervolume_box']}."
     )
-
-
-def _section(heading: str, figure: Figure, first: bool) -> str:  # noqa: FBT001 - of a list
-    chart = figure.to_html(
-        full_html=False, include_plotlyjs=first, config={"displaylogo": False, "responsive": True}
-    )
-    return f"<h2>{html.escape(heading)}</h2>{chart}"
 
 
 def _evaluated(run: Run) -> list[Mapping[str, Any]]:
@@ -148,7 +111,7 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
 
     trials, front, unit = _evaluated(run), run["front"], unit_of(run["config"])
     latency = "load" if unit.key == "load" else "latency_ms"
-    figure = graph_objects.Figure(layout=_layout(unit.axis, "accuracy"))
+    figure = graph_objects.Figure(layout=layout(unit.axis, "accuracy"))
     figure.add_scatter(
         x=[trial["latency"][latency] for trial in trials],
         y=[trial["accuracy"] for trial in trials],
@@ -186,7 +149,7 @@ def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
     """Accuracy against an objective that is no latency."""
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout=_layout(name, "accuracy"))
+    figure = graph_objects.Figure(layout=layout(name, "accuracy"))
     found = (
         ("evaluated", "#8fa3b8", _evaluated(run)),
         ("front", "#1f6f43", run["front"]),
@@ -212,7 +175,7 @@ def _reward_chart(run: Run) -> tuple[str, Figure]:
         so_far = max(so_far, trial["reward"])
         best.append(so_far)
     indices = [trial["index"] for trial in trials]
-    figure = graph_objects.Figure(layout=_layout("trial", "reward"))
+    figure = graph_objects.Figure(layout=layout("trial", "reward"))
     figure.add_scatter(
         x=indices,
         y=[trial["reward"] for trial in trials],
@@ -233,9 +196,7 @@ def _prediction_chart(run: Run) -> tuple[str, Figure]:
     predicted_key, measured_key = f"predicted_{unit.key}", f"measured_{unit.key}"
     pairs = [member for member in run["front"] if member[measured_key] is not None]
     figure = graph_objects.Figure(
-        layout=_layout(
-            f"predicted in the search, {unit.name}", f"measured at the end, {unit.name}"
-        )
+        layout=layout(f"predicted in the search, {unit.name}", f"measured at the end, {unit.name}")
     )
     if pairs:
         measured = [member[measured_key] for member in pairs]
@@ -264,16 +225,6 @@ def _error_bars(pairs: Sequence[Mapping[str, Any]], unit: str) -> dict[str, Any]
         "symmetric": False,
         "array": [member["latency"][high] - member[middle] for member in pairs],
         "arrayminus": [member[middle] - member["latency"][low] for member in pairs],
-    }
-
-
-def _layout(x: str, y: str) -> dict[str, Any]:
-    return {
-        "template": "plotly_white",
-        "height": 420,
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
-        "xaxis": {"title": {"text": x}},
-        "yaxis": {"title": {"text": y}},
     }
 
 
@@ -366,7 +317,7 @@ def _conditions(run: Run) -> str:
 def _conditions_on(conditions: Mapping[str, Any] | None, source: str) -> str:
     if conditions is None:
         return f"<p>From {html.escape(source)}: no device was timed.</p>"
-    return _definitions(conditions)
+    return definitions(conditions)
 
 
 def _failures(run: Run) -> str:
@@ -377,11 +328,3 @@ def _failures(run: Run) -> str:
         for failure in run["failures"]
     )
     return f"<ul>{''.join(items)}</ul>"
-
-
-def _definitions(values: Mapping[str, Any]) -> str:
-    rows = (
-        f"<dt>{html.escape(str(name))}</dt><dd>{html.escape(str(value))}</dd>"
-        for name, value in values.items()
-    )
-    return f"<dl>{''.join(rows)}</dl>"

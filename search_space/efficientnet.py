@@ -1,7 +1,7 @@
 """EfficientNet, EfficientNet-Lite and EfficientNet-EdgeTPU by name.
 
 Tan and Le, ICML 2019 (arXiv 1905.11946), and their published code. Coefficients are those of the
-code: they are rounded by hand, and no powers of 1.2, 1.1 and 1.15.
+code: they are rounded by hand, and no powers of 1.2, 1.1 and 1.15 (``scaling.EFFICIENTNET``).
 """
 
 from __future__ import annotations
@@ -11,14 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
-from search_space.multipliers import Rounding, multiplied
-
-ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
-"""What depth, width and resolution are multiplied by at a compound coefficient of 1 (equation 3).
-
->>> round(ALPHA * BETA**2 * GAMMA**2, 5)
-1.92027
-"""
+from search_space.scaling import Factors, TableRule, scaled
 
 STOCHASTIC_DEPTH = 0.2
 """Of all of them: the last layer survives with a chance of 0.8, nearly."""
@@ -139,15 +132,26 @@ COEFFICIENTS: Mapping[str, Coefficients] = MappingProxyType(
 """Of every published network, by its name in the catalog."""
 
 
+RELEASED = TableRule(
+    name="released",
+    rows=tuple(
+        (one.depth, one.width, one.size)
+        for one in (COEFFICIENTS[f"efficientnet-b{number}"] for number in range(1, 9))
+    ),
+    size=B0.size,
+)
+"""The factors of B1 to B8 as a rule for any network: whole compound coefficients."""
+
+
 def create(name: str) -> ChainArchitecture:
     """The published network called ``name``, one of ``COEFFICIENTS``."""
     chosen = COEFFICIENTS[name]
-    base, rounding = _family(name)
-    made = multiplied(base, width=chosen.width, depth=chosen.depth, rounding=rounding)
+    factors = Factors(depth=chosen.depth, width=chosen.width)
+    made = scaled(_baseline(name), factors, fixed_ends="-lite" in name)
     return replace(made, size=chosen.size, dropout=chosen.dropout)
 
 
-def _family(name: str) -> tuple[ChainArchitecture, Rounding]:
+def _baseline(name: str) -> ChainArchitecture:
     if "-lite" in name:
-        return LITE0, Rounding.LITE
-    return EDGETPU_S if "-edgetpu" in name else B0, Rounding.EFFICIENTNET
+        return LITE0
+    return EDGETPU_S if "-edgetpu" in name else B0

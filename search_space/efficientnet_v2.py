@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from search_space.chain import Activation, ChainArchitecture, Op, Stage, Stem
-from search_space.multipliers import Rounding, multiplied
+from search_space.scaling import Factors, Rounding, scaled
 
 Row = tuple[Op, int, int, int, int]
 """Stages: op, repeats, stride, expansion, filters; kernels are 3.
@@ -116,9 +116,8 @@ def create(name: str) -> ChainArchitecture:
         dropout=variant.dropout,
         stochastic_depth=STOCHASTIC_DEPTH,
     )
-    return multiplied(
-        base, width=variant.width, depth=variant.depth, rounding=Rounding.EFFICIENTNET_V2
-    )
+    factors = Factors(depth=variant.depth, width=variant.width)
+    return scaled(base, factors, Rounding.EFFICIENTNETV2)
 
 
 def _stage(row: Row) -> Stage:

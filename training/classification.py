@@ -87,23 +87,25 @@ SMALL_IMAGES = {
 """Options of a space for grey images of 28 to 64 pixels: networks of some 0.1 M parameters."""
 
 
-class TenKindsInGrey:
-    """What the tasks of ten classes of small grey images have in common."""
+class ImageClassification:
+    """What the tasks of images with one label each have in common; not a task by itself."""
+
+    classes = 10
+    """How many."""
+
+    channels = 1
+    """1 for grey, 3 for red, green and blue."""
 
     @property
     def head(self) -> Head:
-        """Ten classes."""
-        return Classifier(classes=10)
-
-    @property
-    def channels(self) -> int:
-        """One: grey."""
-        return 1
+        """A score for each class."""
+        return Classifier(classes=self.classes)
 
     @property
     def preprocessing(self) -> Preprocessing:
         """Pixels in `[-1, 1]`, as ``LabelledImages`` makes them."""
-        return Preprocessing(channels=1, mean=(0.5,), std=(0.5,))
+        halves = (0.5,) * self.channels
+        return Preprocessing(channels=self.channels, mean=halves, std=halves)
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
         """See ``Task.loss``."""
@@ -115,7 +117,10 @@ class TenKindsInGrey:
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-    """The mean over the batch of scores `[N, classes]` and labels `[N]`."""
+    """The mean over the batch of scores `[N, classes]`.
+
+    Targets are labels `[N]` int64, or shares of each class `[N, classes]` float32.
+    """
     from torch.nn import functional
 
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from training.classification import (
     SMALL_IMAGES,
+    ImageClassification,
     LabelledImages,
-    TenKindsInGrey,
     split_by_label,
 )
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
 
@@ -23,7 +23,7 @@ VALIDATION, TEST = 300, 300
 """Images held out, out of 1,797."""
 
 
-class Digits(TenKindsInGrey):
+class Digits(ImageClassification):
     """Ten digits; a ``Task``. Images are made larger from 8 x 8, so they have no finer detail."""
 
     name = "digits"

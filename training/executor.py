@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from search_space.architecture import Architecture
+from training.evaluation import Evaluation
+from training.schedule import Schedule
 from workspace.errors import OperationError
 
 
@@ -19,39 +20,6 @@ class TrainingError(OperationError):
 
 class TrainingTimeoutError(TrainingError):
     """A training that ran past its deadline and was killed."""
-
-
-class Arithmetic(StrEnum):
-    """Number format of the forward and backward pass."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How much and how to train.
-
-    Attributes:
-        samples: Training images seen in all, with repetition: the proxy budget.
-        batch: Images a step.
-        learning_rate: Peak; warmed up linearly over the first tenth, then cosine to 0.
-        weight_decay: Decoupled, not on batch norms and biases.
-        label_smoothing: Share of the target spread over all classes.
-        arithmetic: Of the forward and backward pass.
-    """
-
-    samples: int
-    batch: int = 64
-    learning_rate: float = 0.01
-    weight_decay: float = 1e-4
-    label_smoothing: float = 0.0
-    arithmetic: Arithmetic = Arithmetic.FP32
-
-    def __post_init__(self) -> None:
-        if self.samples < 1 or self.batch < 1:
-            msg = f"need at least 1 sample and a batch of 1, got {self}"
-            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +92,8 @@ class TrainingResult:
         stand_in: Empty for a real training, else a sentence that says what stood in for it.
         looks: What rungs showed, in order.
         stopped: Whether it ended at the last of them, below what that asked for.
+        evaluation: What the trained network is worth on the validation split; None where nobody
+            says.
     """
 
     accuracy: float
@@ -133,6 +103,7 @@ class TrainingResult:
     stand_in: str = ""
     looks: tuple[Look, ...] = ()
     stopped: bool = False
+    evaluation: Evaluation | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.accuracy) and 0 <= self.accuracy <= 1):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from training.classification import (
     SMALL_IMAGES,
+    ImageClassification,
     LabelledImages,
-    TenKindsInGrey,
     split_by_label,
 )
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
 from workspace.errors import OperationError
 from workspace.home import home
@@ -32,7 +32,7 @@ VALIDATION = 10_000
 _FILES = {True: "train-{}-idx{}-ubyte.gz", False: "t10k-{}-idx{}-ubyte.gz"}
 
 
-class FashionMnist(TenKindsInGrey):
+class FashionMnist(ImageClassification):
     """Ten kinds of clothes; a ``Task``."""
 
     name = "fashion-mnist"
@@ -60,12 +60,22 @@ class FashionMnist(TenKindsInGrey):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
-        images, labels = _data(train=split != Split.TEST)
-        if split != Split.TEST:
-            held, rest = split_by_label(labels, (VALIDATION,), seed=20260102)
-            chosen = held if split == Split.VALIDATION else rest
-            images, labels = images[chosen], labels[chosen]
+        images, labels = split_images(split)
         return LabelledImages(images, labels, size, shift=0.07, flip=True)
+
+
+def split_images(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images `[N, 28, 28]` and labels `[N]` of a split.
+
+    Raises:
+        OperationError: If the data is not there; the text says how to get it.
+    """
+    images, labels = _data(train=split != Split.TEST)
+    if split == Split.TEST:
+        return images, labels
+    held, rest = split_by_label(labels, (VALIDATION,), seed=20260102)
+    chosen = held if split == Split.VALIDATION else rest
+    return images[chosen], labels[chosen]
 
 
 def folder() -> Path | None:

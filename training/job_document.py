@@ -6,31 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_space.architecture import from_json
-from training.executor import (
-    Arithmetic,
-    Look,
-    Rung,
-    Schedule,
-    TrainingJob,
-    TrainingResult,
-)
+from training.evaluation import Evaluation
+from training.executor import Look, Rung, TrainingJob, TrainingResult
+from training.schedule_document import schedule_from_json, schedule_to_json
 
 
 def job_to_json(job: TrainingJob) -> dict[str, Any]:
     """A document from which ``job_from_json`` makes an equal job."""
-    schedule = job.schedule
     return {
         "id": job.id,
         "architecture": job.architecture.to_json(),
         "task": job.task,
-        "schedule": {
-            "samples": schedule.samples,
-            "batch": schedule.batch,
-            "learning_rate": schedule.learning_rate,
-            "weight_decay": schedule.weight_decay,
-            "label_smoothing": schedule.label_smoothing,
-            "arithmetic": schedule.arithmetic.value,
-        },
+        "schedule": schedule_to_json(job.schedule),
         "seed": job.seed,
         "deadline_s": job.deadline_s,
         "checkpoint": job.checkpoint,
@@ -40,13 +27,11 @@ def job_to_json(job: TrainingJob) -> dict[str, Any]:
 
 def job_from_json(document: Mapping[str, Any]) -> TrainingJob:
     """What ``job_to_json`` was given."""
-    schedule = dict(document["schedule"])
-    schedule["arithmetic"] = Arithmetic(schedule["arithmetic"])
     return TrainingJob(
         id=document["id"],
         architecture=from_json(document["architecture"]),
         task=document["task"],
-        schedule=Schedule(**schedule),
+        schedule=schedule_from_json(document["schedule"]),
         seed=document["seed"],
         deadline_s=document["deadline_s"],
         checkpoint=document["checkpoint"],
@@ -64,6 +49,7 @@ def result_to_json(result: TrainingResult) -> dict[str, Any]:
         "stand_in": result.stand_in,
         "looks": looks_to_json(result.looks),
         "stopped": result.stopped,
+        **({} if result.evaluation is None else {"evaluation": result.evaluation.to_json()}),
     }
 
 
@@ -78,6 +64,7 @@ def result_from_json(document: Mapping[str, Any]) -> TrainingResult:
         str(name): tuple(float(value) for value in values)
         for name, values in dict(document.get("feedback", {})).items()
     }
+    judged = document.get("evaluation")
     return TrainingResult(
         accuracy=float(document["accuracy"]),
         samples=int(document["samples"]),
@@ -86,6 +73,7 @@ def result_from_json(document: Mapping[str, Any]) -> TrainingResult:
         stand_in=str(document.get("stand_in", "")),
         looks=looks_from_json(document.get("looks", [])),
         stopped=bool(document.get("stopped", False)),
+        evaluation=None if judged is None else Evaluation.from_json(judged),
     )
 
 

@@ -43,6 +43,11 @@ class Regularization:
                 msg = f"alpha of {name} must be a finite number of at least 0, got {alpha!r}"
                 raise InputError(msg)
 
+    @property
+    def changes_images(self) -> bool:
+        """Whether it distorts or mixes images."""
+        return max(self.randaugment, self.mixup, self.cutmix) > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStage:

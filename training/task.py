@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from search_space.architecture import Head
-from training.executor import Schedule
+from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -46,23 +47,31 @@ class Preprocessing:
         channels: 1 for grey, 3 for red, green and blue.
         mean: Subtracted from each channel, pixels being 0 to 1.
         std: By which it is divided then.
+        crop: Side of the square in the middle that is taken before anything else, as a share of
+            the shorter side, in `(0, 1]`; None for the whole image, whatever its proportions.
     """
 
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop: float | None = None
 
     def words(self, size: int) -> str:
         """A sentence for people."""
         kind = "grey" if self.channels == 1 else "red, green, blue"
+        cut = "" if self.crop is None else f", the middle {self.crop:g} of the shorter side"
         return (
-            f"{size} x {size} pixels, {kind}, resized bilinearly with antialiasing; each byte "
-            f"divided by 255, minus {list(self.mean)}, divided by {list(self.std)}"
+            f"{size} x {size} pixels, {kind}{cut}, resized bilinearly with antialiasing; each "
+            f"byte divided by 255, minus {list(self.mean)}, divided by {list(self.std)}"
         )
 
 
 class Examples(Protocol):
-    """One split of a task at one size."""
+    """One split of a task at one size.
+
+    Where it reads files it may also have ``expect(indices)``: it is told which examples `[N]` will
+    be asked for next, so that it can begin to read them. That changes no batch.
+    """
 
     def __len__(self) -> int:
         """How many there are."""
@@ -87,7 +96,8 @@ class Task(Protocol):
     they go into bundles.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
-    in every process; nothing but ``indices`` and ``generator`` decides a batch.
+    in every process; nothing but ``indices`` and ``generator`` decides a batch; the loss of a
+    classifier takes labels `[N]` int64 and shares of each class `[N, classes]` float32 alike.
     """
 
     @property
@@ -119,7 +129,14 @@ class Task(Protocol):
         ...
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """A number to minimise, the mean over the batch."""
+        """A number to minimise, the mean over the batch.
+
+        Args:
+            outputs: Of the network.
+            targets: As ``Examples.batch`` gives them; for a classifier, whose images may have
+                been mixed, the share of each class too, `[N, classes]` float32.
+            label_smoothing: Share of the target spread over all classes.
+        """
         ...
 
     def metric(self, outputs: Tensor, targets: Tensor) -> float:
@@ -127,21 +144,51 @@ class Task(Protocol):
         ...
 
 
+FOLDER = "folder:"
+"""How the name of a task out of a folder of images begins; its path follows."""
+
+
 class TaskName(StrEnum):
     """Tasks that ship with the project, as the command line names them."""
 
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
+    FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
+    CIFAR10 = "cifar10"
+
+
+FORMS = (
+    f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), and package.module:NAME for "
+    "one of yours"
+)
+"""Of a data set as text."""
+
+
+def full_name(name: str) -> str:
+    """What a task is called from any folder: the path of one of images is whole.
+
+    >>> full_name("digits"), full_name("folder:/data/../photos")
+    ('digits', 'folder:/photos')
+    """
+    if not name.startswith(FOLDER):
+        return name
+    return f"{FOLDER}{Path(name.removeprefix(FOLDER)).expanduser().resolve()}"
 
 
 def create(name: str) -> Task:
-    """The task called ``name``, or the user's own at ``package.module:NAME``.
+    """The task called ``name``, of images at ``folder:PATH``, or the user's own.
 
-    A user's NAME is a ``Task``, or a callable without arguments that returns one.
+    That is ``package.module:NAME``, where NAME is a ``Task``, or a callable without arguments that
+    returns one.
 
     Raises:
-        InputError: If there is no such task.
+        InputError: If there is no such task, or the folder is no data set.
+        OperationError: If what it needs is not installed.
     """
+    if name.startswith(FOLDER):
+        from training.image_folder import open_image_folder
+
+        return open_image_folder(full_name(name))
     if plugin.is_reference(name):
         return _of_the_user(name)
     match name:
@@ -153,10 +200,15 @@ def create(name: str) -> Task:
             from training.fashion_mnist import FashionMnist
 
             return FashionMnist()
-    msg = (
-        f"unknown dataset {name!r}; there are {', '.join(TaskName)}, and package.module:NAME for "
-        "one of yours"
-    )
+        case TaskName.FASHION_SCENE_CLASSES:
+            from training.fashion_scene_classes import FashionSceneClasses
+
+            return FashionSceneClasses()
+        case TaskName.CIFAR10:
+            from training.cifar10 import Cifar10
+
+            return Cifar10()
+    msg = f"unknown dataset {name!r}; there are {FORMS}"
     raise InputError(msg)
 
 

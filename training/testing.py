@@ -77,6 +77,32 @@ class TaskContract:
         losses = [task.loss(scores, targets, label_smoothing=0.0) for scores in (right, wrong)]
         assert losses[0] < losses[1]
 
+    @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+    def test_the_loss_takes_shares_of_classes_too(
+        self, task: Task, label_smoothing: float
+    ) -> None:
+        """For classifiers: whole shares are labels, and mixed ones cost the mean of both."""
+        import torch
+        from torch.nn import functional
+
+        _, targets = task.examples(Split.VALIDATION, self.size).batch(torch.arange(8), None)
+        generator = torch.Generator().manual_seed(0)
+        scores = torch.randn(8, task.head.classes, generator=generator)
+        others = targets.roll(1)
+        first, second = (
+            task.loss(scores, labels, label_smoothing=label_smoothing)
+            for labels in (targets, others)
+        )
+        shares, other_shares = (
+            functional.one_hot(labels, task.head.classes).float() for labels in (targets, others)
+        )
+        whole = task.loss(scores, shares, label_smoothing=label_smoothing)
+        assert torch.allclose(whole, first)
+        mixed = task.loss(
+            scores, 0.75 * shares + 0.25 * other_shares, label_smoothing=label_smoothing
+        )
+        assert torch.allclose(mixed, 0.75 * first + 0.25 * second)
+
 
 class ExecutorContract:
     """The laws of ``Executor``; needs a fixture ``job``, a short training that succeeds."""

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from training.executor import TrainingJob, TrainingResult
 from training.job_document import job_from_json, result_to_json
+from training.progressive import check_sizes
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _run(trainer: Trainer, line: str) -> dict[str, Any]:
 def _fit(trainer: Trainer, job: TrainingJob) -> TrainingResult:
     from training.task import create
 
+    check_sizes(job.schedule.stages, job.architecture)
     task = create(job.task)
     (spec,) = job.architecture.inputs
     return trainer.fit(

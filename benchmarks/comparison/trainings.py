@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 from benchmarks.comparison.log import Log, key_of
 from benchmarks.comparison.networks import Network
 from search_space.architecture import Classifier, Json
-from training.executor import Schedule, TrainingError
+from training.executor import TrainingError
+from training.schedule import Schedule
 from workspace.code import digest_of
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from training.progress import TrainingObserver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +97,13 @@ class Trained:
         return cls(validation=validation, test=test, seconds=seconds, failure=failure)
 
 
-def fitted(job: Job) -> Trained:
-    """Train, on one thread of the CPU; a training that diverges is a result too."""
+def fitted(job: Job, observer: TrainingObserver | None = None) -> Trained:
+    """Train, on one thread of the CPU; a training that diverges is a result too.
+
+    Args:
+        job: What to train.
+        observer: Is told of it; None for nobody.
+    """
     import torch
 
     from training.task import Split, create
@@ -115,6 +123,7 @@ def fitted(job: Job) -> Trained:
             seed=job.seed,
             channels=1,
             checkpoint=job.checkpoint,
+            observer=observer,
         )
         test = trainer.evaluate(module, task, size=job.size, split=Split.TEST)
     except TrainingError as error:

@@ -31,7 +31,7 @@ from search_space.architecture import Classifier
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import Choice, Decisions, DecisionSpace
 from search_space.layers import layers
-from training.executor import Schedule
+from training.schedule import Schedule
 
 DATA = Path(__file__).resolve().parent
 LOG = DATA / "fashion_mbconv_trainings.jsonl"

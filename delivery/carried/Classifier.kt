@@ -31,7 +31,7 @@ class Classifier(context: Context) : AutoCloseable {
 
     /** SIZE x SIZE x CHANNELS numbers, row by row, the channels of a pixel side by side. */
     private fun prepare(picture: Bitmap): FloatArray {
-        val scaled = Bitmap.createScaledBitmap(picture, SIZE, SIZE, true)
+        val scaled = Bitmap.createScaledBitmap(@PICTURE@, SIZE, SIZE, true)
         val pixels = IntArray(SIZE * SIZE)
         scaled.getPixels(pixels, 0, SIZE, 0, 0, SIZE, SIZE)
         return FloatArray(SIZE * SIZE * CHANNELS) { index ->
@@ -40,7 +40,7 @@ class Classifier(context: Context) : AutoCloseable {
         }
     }
 
-@ROUNDED@@RESTORED@    private fun intensity(pixel: Int, colour: Int): Float = when {
+@MIDDLE@@ROUNDED@@RESTORED@    private fun intensity(pixel: Int, colour: Int): Float = when {
         COLOURS == 1 -> 0.299f * Color.red(pixel) + 0.587f * Color.green(pixel) + 0.114f * Color.blue(pixel)
         colour == 0 -> Color.red(pixel).toFloat()
         colour == 1 -> Color.green(pixel).toFloat()
@@ -58,6 +58,6 @@ class Classifier(context: Context) : AutoCloseable {
         const val CHANNELS = @CHANNELS@
         const val COLOURS = @COLOURS@
         val MEAN = floatArrayOf(@MEAN@)
-        val STD = floatArrayOf(@STD@)@INPUT@@OUTPUT@
+        val STD = floatArrayOf(@STD@)@CROP@@INPUT@@OUTPUT@
     }
 }

@@ -84,8 +84,9 @@ def prepare(picture: Any, settings: Any) -> Any:  # noqa: ANN401 - numpy is not 
     if pixels.shape[2] != settings["colours"]:
         wanted = "grey" if settings["colours"] == 1 else "RGB"
         sys.exit(f"a {wanted} picture is needed, got {list(picture.shape)}")
-    size = settings["size"]
-    rows, columns = shares(pixels.shape[0], size), shares(pixels.shape[1], size)
+    size, (height, width) = settings["size"], pixels.shape[:2]
+    top, left, kept = middle(height, width, settings.get("crop"))
+    rows, columns = shares(height, size, top, kept[0]), shares(width, size, left, kept[1])
     pixels = np.einsum("yh,xw,hwc->yxc", rows, columns, pixels) * settings["scale"]
     pixels = (pixels - np.array(settings["mean"])) / np.array(settings["std"])
     if pixels.shape[2] != settings["channels"]:
@@ -93,11 +94,22 @@ def prepare(picture: Any, settings: Any) -> Any:  # noqa: ANN401 - numpy is not 
     return pixels[np.newaxis].astype(np.float32)
 
 
-def shares(before: int, after: int) -> Any:  # noqa: ANN401 - numpy is not typed everywhere
-    """`[after, before]`: what each old pixel gives to each new one, bilinear and antialiased."""
-    step = before / after
+def middle(height: int, width: int, crop: float | None) -> tuple[float, float, Any]:
+    """First row and column of what is kept of a picture, and its sides; None for all of it."""
+    if crop is None:
+        return 0.0, 0.0, (height, width)
+    side = crop * min(height, width)
+    return (height - side) / 2, (width - side) / 2, (side, side)
+
+
+def shares(before: int, after: int, first: float, kept: float) -> Any:  # noqa: ANN401 - as above
+    """`[after, before]`: what each old pixel gives to each new one, bilinear and antialiased.
+
+    The new ones divide ``kept`` of the old ones, from ``first`` on.
+    """
+    step = kept / after
     reach = max(step, 1.0)
-    centers = (np.arange(after) + 0.5) * step
+    centers = first + (np.arange(after) + 0.5) * step
     distance = np.abs(np.arange(before) + 0.5 - centers[:, np.newaxis]) / reach
     weights = np.maximum(1 - distance, 0)
     return weights / weights.sum(1, keepdims=True)
@@ -119,12 +131,13 @@ def read_picture(path: Path) -> Any:  # noqa: ANN401 - numpy is not typed everyw
 
 def _by_pillow(path: Path) -> Any:  # noqa: ANN401 - numpy is not typed everywhere
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ModuleNotFoundError:
         sys.exit(f"{path} is no .npy, PGM or PPM file; Pillow reads others")
     settings = json.loads((BUNDLE / "preprocessing.json").read_text(encoding="utf-8"))
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("L" if settings["colours"] == 1 else "RGB"))
+        upright = ImageOps.exif_transpose(picture)
+        return np.asarray(upright.convert("L" if settings["colours"] == 1 else "RGB"))
 
 
 if __name__ == "__main__":

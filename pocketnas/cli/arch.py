@@ -16,7 +16,8 @@ Architectures = Annotated[
     typer.Argument(
         metavar="ARCH",
         help="A catalog name (mnasnet-a1, efficientnet-b0, mobilenet-v2@1.4), a run's network "
-        "(RUN:best, RUN:12), a JSON file, or a space's decisions (mnasnet:[0,1,…]).",
+        "(RUN:best, RUN:12), a training's folder, a JSON file, or a space's decisions "
+        "(mnasnet:[0,1,…]).",
         show_default=False,
     ),
 ]

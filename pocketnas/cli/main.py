@@ -26,9 +26,11 @@ from pocketnas.cli import (
     replay,
     report,
     resume,
+    scale,
     search,
     show,
     table,
+    train,
     verify,
 )
 from workspace.errors import InputError, OperationError
@@ -36,7 +38,16 @@ from workspace.errors import InputError, OperationError
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "flatbuffers"), "export"),
     **dict.fromkeys(
-        ("matplotlib", "optuna", "safetensors", "sklearn", "timm", "torchvision"), "train"
+        (
+            "matplotlib",
+            "optuna",
+            "safetensors",
+            "sklearn",
+            "tensorboard",
+            "timm",
+            "torchvision",
+        ),
+        "train",
     ),
 }
 """What the core does without, and the extra that brings it."""
@@ -84,6 +95,8 @@ for command in (
     report.report,
     replay.replay,
     arch.arch,
+    scale.scale,
+    train.train,
     measure.measure,
     export.export,
     verify.verify,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
+from training.task import FORMS
 
 if TYPE_CHECKING:
     from controller.proxy_check import Agreement, ProxyCheck
@@ -21,7 +22,10 @@ app = typer.Typer(
 @app.command()
 def check(
     *,
-    dataset: Annotated[str, typer.Option(help="digits, fashion-mnist or package.module:NAME.")],
+    dataset: Annotated[
+        str,
+        typer.Option(help=f"What it is trained on: {FORMS}."),
+    ],
     proxy: Annotated[
         list[str],
         typer.Option(
@@ -35,12 +39,9 @@ def check(
             help="Training images of the full training.", show_default="the data set's", min=1
         ),
     ] = None,
-    space: Annotated[
-        str,
-        typer.Option(
-            help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."
-        ),
-    ] = ("mnasnet"),
+    space: Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")] = (
+        "mnasnet"
+    ),
     space_option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),

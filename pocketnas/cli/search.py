@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pocketnas.cli.output import AsJson
+from training.task import FORMS
 
 Text = str | None
 
@@ -65,8 +66,8 @@ def search(
     dataset: Annotated[
         Text,
         typer.Option(
-            help="What they are trained on: digits, fashion-mnist, package.module:NAME, or "
-            "analytic-standin (a formula, no training).",
+            help=f"What they are trained on: {FORMS}; or analytic-standin (a formula, no "
+            "training).",
             show_default="digits",
         ),
     ] = None,

@@ -21,10 +21,17 @@ LONGEST_FRONT = 12
 
 
 def show(run: Run, *, as_json: AsJson = False) -> None:
-    """Show what a run has found: its front, its best network, its failures.
+    """Show what a run has found (its front, its best network, its failures) or a training gave.
 
     With --json: every trial with its conditions and sessions.
     """
+    from pocketnas.training_plan import is_training
+
+    if is_training(run):
+        from pocketnas.cli.train import print_training
+
+        print_training(run, as_json=as_json)
+        return
     print_run(run, as_json=as_json)
 
 

@@ -20,7 +20,8 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import Choice, DecisionSpace
 from search_space.layers import macs
-from training.executor import Look, Schedule, TrainingError, TrainingResult
+from training.executor import Look, TrainingError, TrainingResult
+from training.schedule import Schedule
 from workspace.errors import InputError
 
 HEAD = Classifier(classes=10)

@@ -11,7 +11,8 @@ from controller.reward import training_aware_reward
 from latency.source import Decides, Origin
 from search_space.architecture import Classifier
 from search_space.layers import params
-from training.executor import Schedule, TrainingTimeoutError
+from training.executor import TrainingTimeoutError
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 POINT = (0, 0, 1)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from controller.proxy_check import ProxyPlan, ProxyTask, check, narrowed
+from controller.proxy_check import ProxyPlan, ProxyTask, check
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
-from training.executor import Schedule, TrainingError, TrainingJob, TrainingResult
+from training.executor import TrainingError, TrainingJob, TrainingResult
+from training.schedule import Schedule
 from workspace.errors import InputError, OperationError
 
 HEAD = Classifier(classes=10)
@@ -89,6 +90,7 @@ def test_the_cheapest_proxy_that_keeps_the_order_is_found(tmp_path):
     assert luck.spearman < 0.8
     assert found.cheapest == half
     assert len(said) == 2 * 3 * len(NETWORKS)
+    assert said[-1].startswith("36 of 36: proxy-5-")
 
 
 def test_costs_are_shares_of_the_full_training(tmp_path):
@@ -150,20 +152,14 @@ def test_a_file_that_is_no_log_is_refused_and_kept(tmp_path):
 
 
 def test_a_narrower_network_has_its_channels_multiplied(tmp_path):
-    half = narrowed(network(32), 0.5)
+    half = ProxyTask(samples=500, width=0.5).network(network(32))
+    assert isinstance(half, ChainArchitecture)
     assert (half.stem.filters, half.stages[0].filters, half.head_filters) == (8, 16, 16)
     plan = replace(PLAN, proxies=(ProxyTask(samples=500, width=0.5),))
     executor = MadeUpTraining()
     found, _ = checked(tmp_path, executor, plan=plan)
     assert found.proxies[0].cost < 0.5
     assert any(chain(job).head_filters == 16 for job in executor.jobs)
-
-
-def test_a_narrower_network_expands_narrower_channels_too():
-    whole = network(32)
-    stage = replace(whole.stages[0], expands=24)
-    half = narrowed(replace(whole, stages=(stage,)), 0.5)
-    assert half.stages[0].expands == 16
 
 
 @pytest.mark.parametrize(

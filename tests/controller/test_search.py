@@ -28,7 +28,8 @@ from controller.study import StudyError
 from latency.measurement import Verdict
 from search_space.architecture import Classifier
 from search_space.layers import params
-from training.executor import Schedule, TrainingError, TrainingTimeoutError
+from training.executor import TrainingError, TrainingTimeoutError
+from training.schedule import Schedule
 from workspace.errors import InputError
 
 

@@ -14,7 +14,7 @@ from latency.table_source import TableSource
 from search_space.architecture import Classifier
 from search_space.proxyless import ProxylessSpace
 from training.analytic import AnalyticExecutor
-from training.executor import Schedule
+from training.schedule import Schedule
 
 
 @pytest.mark.parametrize(("target_ms", "trials"), [(75.0, 300), (60.0, 300), (45.0, 1000)])

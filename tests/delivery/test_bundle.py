@@ -13,6 +13,8 @@ from delivery.bundle import make, verify
 from delivery.export import Plan
 from delivery.gates import GateName
 from exporters.quantize import Quantization
+from training.digits import Digits
+from training.task import Preprocessing
 from workspace.errors import InputError
 
 PLAN = Plan(
@@ -110,6 +112,23 @@ def test_kotlin_names_the_file_and_the_numbers_of_the_preprocessing(bundle):
     text = (bundle / "snippets/Classifier.kt").read_text()
     assert "network-fp32.tflite" in text
     assert "16" in text
+
+
+class Middle(Digits):
+    @property
+    def preprocessing(self):
+        return Preprocessing(channels=1, mean=(0.5,), std=(0.5,), crop=0.875)
+
+
+def test_snippets_take_the_middle_of_a_picture_where_the_training_did(network, tmp_path):
+    make(replace(network, task=Middle()), Plan(), tmp_path / "bundle")
+    text = (tmp_path / "bundle/snippets/Classifier.kt").read_text()
+    assert "createScaledBitmap(middle(picture), SIZE" in text
+    assert "private fun middle(picture: Bitmap): Bitmap {" in text
+    assert "const val CROP = 0.875f" in text
+    assert "@" not in text.replace("@file", "")
+    said = json.loads((tmp_path / "bundle/preprocessing.json").read_text())
+    assert said["crop"] == 0.875
 
 
 def test_its_own_program_needs_neither_us_nor_the_folder_it_was_made_in(bundle, tmp_path):

@@ -12,6 +12,8 @@ import torch
 from delivery.carried import classify, verify
 from delivery.preprocessing import preparation_of
 from training.classification import LabelledImages
+from training.image_folder import CROP
+from training.pictures import central_square
 
 CARRIED = Path(verify.__file__).parent
 ALLOWED = {"numpy", "ai_edge_litert", "onnxruntime", "tensorflow", "torch", "PIL"}
@@ -41,6 +43,21 @@ def test_colours_are_prepared_as_in_training():
     }  # fmt: skip
     made = classify.prepare(pictures[0], settings)
     np.testing.assert_allclose(np.moveaxis(made[0], -1, 0), wanted[0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40), (7, 9)])
+def test_the_middle_of_a_picture_is_prepared_as_in_evaluation(height, width, tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    pillow.fromarray(picture).save(tmp_path / "picture.png")
+    made = central_square(tmp_path / "picture.png", 12, CROP)
+    settings = {
+        "is_known": True, "size": 12, "channels": 3, "colours": 3, "scale": 1 / 255,
+        "mean": [0.0] * 3, "std": [1.0] * 3, "crop": CROP,
+    }  # fmt: skip
+    prepared = classify.prepare(picture, settings)[0]
+    np.testing.assert_allclose(prepared, made / 255, atol=1.01 / 255)  # Pillow rounds twice
 
 
 @pytest.mark.parametrize("kind", ["npy", "pgm", "ppm", "png"])

@@ -39,6 +39,9 @@ def test_numbers_that_make_no_sense_are_refused():
     grey = Preprocessing(channels=1, mean=(0.5,), std=(0.0,))
     with pytest.raises(InputError, match="need a mean and a deviation"):
         Preparation(size=8, channels=1, pixels=grey)
+    cut = Preprocessing(channels=1, mean=(0.5,), std=(1.0,), crop=1.5)
+    with pytest.raises(InputError, match=r"share in .0, 1., got 1.5"):
+        Preparation(size=8, channels=1, pixels=cut)
     colours = Preprocessing(channels=3, mean=(0.5,) * 3, std=(1.0,) * 3)
     with pytest.raises(InputError, match="takes 1 channels"):
         Preparation(size=8, channels=1, pixels=colours)
@@ -49,3 +52,10 @@ def test_a_grey_picture_for_a_network_of_colours_is_repeated():
     made = Preparation(size=8, channels=3, pixels=grey)
     assert "repeated 3 times" in made.words()
     assert made.to_json()["colours"] == 1
+
+
+def test_the_middle_of_a_picture_is_said_to_people_and_programs():
+    pixels = Preprocessing(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3, crop=0.875)
+    made = Preparation(size=8, channels=3, pixels=pixels)
+    assert "the middle 0.875 of the shorter side, resized" in made.words()
+    assert made.to_json()["crop"] == 0.875

@@ -17,7 +17,7 @@ from exporters.testing import SmallNetwork, random_inputs, randomize
 from search_space import catalog
 from search_space.architecture import Classifier
 from search_space.blocks import StochasticDepth
-from search_space.multipliers import Rounding, multiplied
+from search_space.scaling import Factors, Rounding, scaled
 from search_space.space import create as create_space
 
 PROGRAM = """
@@ -87,7 +87,7 @@ def test_a_networks_file_computes_what_it_does_in_a_fresh_process(tmp_path):
 
 def test_so_does_an_efficientnetv2_and_its_stochastic_depth_is_kept_for_training(tmp_path):
     whole = catalog.create("efficientnetv2-b0", size=32)
-    architecture = multiplied(whole, width=0.25, depth=0.5, rounding=Rounding.EFFICIENTNET_V2)
+    architecture = scaled(whole, Factors(width=0.25, depth=0.5), Rounding.EFFICIENTNETV2)
     module, inputs = architecture.build(Classifier(classes=10)), random_inputs((2, 3, 32, 32))
     randomize(module, inputs)
     written(module, tmp_path, image=(3, 32, 32))

@@ -25,7 +25,7 @@ from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import Choice, DecisionSpace
 from training.digits import Digits
-from training.executor import Schedule
+from training.schedule import Schedule
 from training.task import Proxy
 from workspace.errors import InputError
 

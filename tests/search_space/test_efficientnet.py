@@ -137,11 +137,6 @@ def test_every_network_has_its_published_size_and_regularization():
     assert {network.stochastic_depth for network in made.values()} == {0.2}
 
 
-def test_the_published_constants_double_the_cost_but_for_4_percent():
-    product = efficientnet.ALPHA * efficientnet.BETA**2 * efficientnet.GAMMA**2
-    assert product == pytest.approx(1.92027, abs=5e-6)
-
-
 def test_edgetpu_expands_24_scaled_channels_of_its_stem_and_adds_nothing_there():
     for name, stem, expanded in (("s", 32, 24), ("m", 32, 24), ("l", 40, 32)):
         network = catalog.create(f"efficientnet-edgetpu-{name}")

@@ -1,7 +1,8 @@
 import pytest
 
 from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
-from training.executor import Schedule, TrainingJob
+from training.executor import TrainingJob
+from training.schedule import Schedule
 
 
 @pytest.fixture

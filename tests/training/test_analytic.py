@@ -14,7 +14,8 @@ from search_space.layers import layers
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
 from training.analytic import STAND_IN, AnalyticExecutor, analytic_accuracy, receptive_field
-from training.executor import Schedule, TrainingError, TrainingJob
+from training.executor import TrainingError, TrainingJob
+from training.schedule import Schedule
 
 PUBLISHED = {  # ImageNet top-1: MnasNet, tables 1 and 4
     "mobilenet-v2@0.35": 0.603,

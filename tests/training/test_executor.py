@@ -4,7 +4,8 @@ import pytest
 
 from training.analytic import AnalyticExecutor
 from training.command_executor import CommandExecutor
-from training.executor import ExecutorSettings, Look, Rung, Schedule, TrainingResult, create
+from training.evaluation import Evaluation
+from training.executor import ExecutorSettings, Look, Rung, TrainingResult, create
 from training.job_document import job_from_json, job_to_json, result_from_json, result_to_json
 from training.local_executor import LocalExecutor
 from training.testing import ExecutorContract
@@ -42,6 +43,7 @@ def test_jobs_and_results_survive_json(job):
         feedback={"gates": (0.1, 0.2)},
         looks=(Look(samples=3, accuracy=1 / 3),),
         stopped=True,
+        evaluation=Evaluation(split="test", examples=9, accuracy=1 / 3, loss=2.5, top5=0.75),
     )
     assert result_from_json(json.loads(json.dumps(result_to_json(result)))) == result
 
@@ -50,11 +52,6 @@ def test_jobs_and_results_survive_json(job):
 def test_an_impossible_accuracy_is_refused(accuracy):
     with pytest.raises(ValueError, match="accuracy must be in"):
         TrainingResult(accuracy=accuracy, samples=1, seconds=1.0)
-
-
-def test_a_schedule_needs_samples():
-    with pytest.raises(ValueError, match="at least 1 sample"):
-        Schedule(samples=0)
 
 
 @pytest.mark.parametrize(("samples", "least"), [(0, 0.5), (10, float("nan"))])

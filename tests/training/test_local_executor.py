@@ -9,6 +9,7 @@ import pytest
 
 from training.executor import TrainingError, TrainingTimeoutError
 from training.local_executor import LocalExecutor
+from training.stages import TrainingStage
 from training.testing import ExecutorContract
 from workspace.errors import InputError
 
@@ -94,3 +95,10 @@ def test_this_process_does_not_import_torch_for_it():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_stage_smaller_than_the_network_can_take_is_refused_before_training(executor, job):
+    stages = (TrainingStage(until=0.5, size=3), TrainingStage(until=1, size=16))
+    staged = replace(job, schedule=replace(job.schedule, stages=stages))
+    with pytest.raises(InputError, match="stage 1 of 2 trains at 3 pixels"):
+        executor.submit(staged).result(timeout=60)

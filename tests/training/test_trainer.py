@@ -4,9 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.executor import Arithmetic, Rung, TrainingError
+from search_space.architecture import Detector
+from training.digits import Digits
+from training.executor import Rung, TrainingError
+from training.schedule import Arithmetic, Decay, OptimizerName
+from training.stages import Regularization, TrainingStage
 from training.task import Split, create
 from training.trainer import Trainer
+from workspace.errors import InputError
 
 
 def fit(job, **changes):
@@ -114,3 +119,148 @@ def test_a_look_sees_more_than_chance_long_before_the_end(job):
     longer = replace(job, schedule=replace(job.schedule, samples=6400))
     _, result = looked_at(longer, Rung(samples=2133))
     assert 0.3 < result.looks[0].accuracy <= 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": OptimizerName.RMSPROP_TF, "decay": Decay.STAIRCASE, "learning_rate": 0.01},
+        {"optimizer": OptimizerName.SGD, "learning_rate": 0.2, "clip": 5.0},
+        {"ema": 0.99},
+    ],
+)
+def test_other_recipes_learn_the_digits_too(job, changes):
+    _, result = fit(job, samples=6400, **changes)
+    assert result.accuracy > 0.6
+
+
+def test_the_averaged_weights_are_evaluated_and_kept(job):
+    plain, _ = fit(job)
+    averaged, result = fit(job, ema=0.999)
+    assert not torch.equal(plain.classifier.weight, averaged.classifier.weight)
+    again = Trainer("cpu").evaluate(averaged, create("digits"), size=16, split=Split.VALIDATION)
+    assert again == result.accuracy
+
+
+def test_half_precision_without_a_gpu_is_refused(job):
+    with pytest.raises(InputError, match="fp16 needs a GPU"):
+        fit(job, arithmetic=Arithmetic.FP16)
+
+
+def test_the_result_says_all_that_the_network_is_worth(job):
+    _, result = fit(job)
+    found = result.evaluation
+    assert (found.split, found.examples, found.accuracy) == ("validation", 300, result.accuracy)
+    assert found.accuracy <= found.top5 <= 1
+    assert found.loss > 0
+    assert 0 <= found.calibration_error <= 1
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_as_one_that_is_not(job):
+    _, plain = fit(job)
+    module, compiled = fit(job, compiled=True)
+    assert compiled.accuracy == pytest.approx(plain.accuracy, abs=0.1)
+    assert list(module.state_dict()) == list(
+        job.architecture.build(create("digits").head).state_dict()
+    )
+
+
+TWO_SIZES = (
+    TrainingStage(until=0.5, size=8, regularization=Regularization(dropout=0.5)),
+    TrainingStage(until=1, size=16, batch=16),
+)
+
+
+class Watching:
+    """Notes what it is told."""
+
+    def __init__(self, module=None):
+        self.module, self.stages, self.steps, self.evaluations, self.dropouts = (
+            module,
+            [],
+            [],
+            [],
+            [],
+        )
+
+    def on_stage(self, stage, part, seen):
+        self.stages.append((stage, part.size, seen))
+
+    def on_step(self, step):
+        self.steps.append(step)
+        self.dropouts.append(self.module.dropout.p)
+
+    def on_evaluation(self, evaluation, seen):
+        self.evaluations.append((seen, evaluation.accuracy))
+
+
+def watched(job, evaluate_every=0, **changes):
+    task = create("digits")
+    module = job.architecture.build(task.head)
+    watching = Watching(module)
+    result = Trainer("cpu").fit(
+        module,
+        task,
+        replace(job.schedule, **changes),
+        size=16,
+        seed=0,
+        observer=watching,
+        evaluate_every=evaluate_every,
+    )
+    return module, result, watching
+
+
+def test_stages_change_size_batch_and_dropout_while_all_else_goes_on(job):
+    module, result, watching = watched(job, stages=TWO_SIZES, ema=0.9)
+    assert watching.stages == [(0, 8, 0), (1, 16, 320)]
+    assert [step.images for step in watching.steps] == [32] * 10 + [16] * 20
+    assert [step.number for step in watching.steps] == list(range(1, 31))
+    assert {step.steps for step in watching.steps} == {30}
+    assert watching.dropouts == [0.5] * 10 + [0.0] * 20
+    assert module.dropout.p == 0.0
+    rates = [step.learning_rate for step in watching.steps]
+    assert max(rates) == 0.02
+    assert sorted(rates[5:], reverse=True) == rates[5:]  # no new warm-up
+    assert result.samples == 640
+
+
+def test_a_step_is_of_one_stage_and_the_last_one_takes_what_is_left(job):
+    thirds = (TrainingStage(until=0.33, size=8), TrainingStage(until=1, size=16, batch=50))
+    _, result, watching = watched(job, stages=thirds)
+    assert [step.images for step in watching.steps] == [32] * 7 + [50] * 8 + [16]
+    assert {step.steps for step in watching.steps} == {16}
+    assert result.samples == 640
+
+
+def test_one_stage_of_the_whole_is_a_training_without_stages(job):
+    (_, plain), (_, staged) = fit(job), fit(job, stages=(TrainingStage(until=1, size=16),))
+    assert staged.evaluation == plain.evaluation
+
+
+def test_evaluations_on_the_way_change_nothing_of_what_comes_after(job):
+    _, plain = fit(job)
+    _, result, watching = watched(job, evaluate_every=200)
+    assert [seen for seen, _ in watching.evaluations] == [224, 416, 608]
+    assert result.evaluation == plain.evaluation
+
+
+def test_strong_stages_make_the_loss_on_training_images_larger(job):
+    strong = Regularization(randaugment=10, mixup=0.4, cutmix=1.0)
+    losses = []
+    for strength in (Regularization(), strong):
+        stage = TrainingStage(until=1, size=16, regularization=strength)
+        _, _, watching = watched(job, samples=3200, stages=(stage,))
+        losses.append(sum(step.loss for step in watching.steps[-20:]))
+    assert losses[1] > losses[0]
+
+
+def test_what_is_no_batch_of_labelled_images_is_not_mixed(job):
+    class Boxes(Digits):
+        head = Detector(classes=10)
+
+    stage = TrainingStage(until=1, size=16, regularization=Regularization(mixup=0.1))
+    schedule = replace(job.schedule, stages=(stage,))
+    module = job.architecture.build(create("digits").head)
+    with pytest.raises(InputError, match="are for images with one label each"):
+        Trainer("cpu").fit(module, Boxes(), schedule, size=16, seed=0)

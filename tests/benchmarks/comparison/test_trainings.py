@@ -7,7 +7,7 @@ from benchmarks.comparison.networks import Own
 from benchmarks.comparison.trainings import Job, Trained, fitted, loaded, require_trained, train
 from search_space.mnasnet import MnasNetSpace
 from training.classification import SMALL_IMAGES
-from training.executor import Schedule
+from training.schedule import Schedule
 from workspace.errors import OperationError
 
 torch = pytest.importorskip("torch")

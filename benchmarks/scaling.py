@@ -1,0 +1,489 @@
+"""Is it better to scale depth, width and size together? One small network, to four times its cost.
+
+EfficientNet's Tables 3 and 7 (arXiv 1905.11946) in small, and beyond them under measured latency.
+Images are ``generated-fashion-scene-classes``, whose detail is at 96 pixels, 40 for the baseline;
+networks are for one grey image in fp32. In this order, each stage from where a run that was
+stopped left it (``--log``):
+
+1. ``search``: the constants of compound scaling for this baseline by ``controller/
+   scaling_search.py``: a grid of networks of twice its multiply-adds, and one of networks of twice
+   its latency on this computer; the best by mean validation accuracy.
+2. ``scale``: by depth, width, size alone and by those constants to four times the multiply-adds,
+   and to four times the latency. Whole layers, channels and pixels are coarse steps, so of
+   compound networks that one is taken which has the multiply-adds that the constants promise, and
+   of all that have them is nearest to the constants; it costs no more than the three others on
+   average.
+3. ``rate``: one learning rate for all, by the mean validation accuracy of the four networks of
+   equal multiply-adds with a seed of its own.
+4. ``train``: the baseline and all eight, with the same seeds; accuracies are of the test split.
+5. ``time``: all of them as our TFLite files, in one batch of interleaved sessions.
+
+``differences`` are of the compound network less each other of the same cost, in points, with 95 %
+intervals of paired seeds (Student's t): ``above`` or ``below`` where they exclude 0, else ``not
+separated``. They are about this baseline and these images, and one search of constants each.
+
+Needs the extra ``train``. Run: ``python benchmarks/scaling.py [--quick] [--log FOLDER]`` on a
+computer with nothing else to do; one JSON object comes last on stdout. It takes two to three hours
+on two cores. Times are of this x86 computer: they test the method, no phone's speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample, timing_s
+from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.networks import Own
+from benchmarks.comparison.reported import Logs, Reported, reported
+from benchmarks.comparison.resampling import paired_difference
+from benchmarks.comparison.trainings import Job, require_trained, train
+from controller.scaling_search import CostAxis, Grid, ScalingFound, ScalingPlan, points, search
+from controller.scaling_target import Scaled, to_target
+from pocketnas.scaling import Asked, timing
+from search_space.architecture import Classifier
+from search_space.chain import ChainArchitecture, Op, Stage, Stem
+from search_space.layers import macs
+from search_space.scaling import CompoundRule, Factors, RuleName, ScalingRule, rule, scaled
+from training.local_executor import LocalExecutor
+from training.schedule import Schedule
+from workspace.errors import InputError, OperationError
+
+DATASET = "generated-fashion-scene-classes"
+HEAD = Classifier(classes=10)
+LANES = 2
+RATE_SEED = 100
+"""Of the trainings that choose the learning rate; those that are reported have others."""
+
+ALONE = (RuleName.DEPTH, RuleName.WIDTH, RuleName.RESOLUTION)
+BASE_NAME = "baseline"
+PROMISED = 0.97
+"""Share of the multiply-adds that factors promise, in a network that is made as they do."""
+
+
+def _stage(filters: int, repeats: int, stride: int, expansion: int) -> Stage:
+    return Stage(
+        op=Op.MBCONV,
+        kernel=3,
+        stride=stride,
+        expansion=expansion,
+        filters=filters,
+        repeats=repeats,
+    )
+
+
+BASE = ChainArchitecture(
+    size=40,
+    channels=1,
+    stem=Stem(filters=16),
+    stages=(_stage(16, 1, 1, 1), _stage(24, 2, 2, 3), _stage(40, 3, 2, 3), _stage(64, 3, 2, 3)),
+    head_filters=128,
+)
+"""What is scaled: 2.5 million multiply-adds."""
+
+
+class Axis(StrEnum):
+    """What the compared networks cost alike in."""
+
+    MACS = "macs"
+    LATENCY = "latency"
+
+    @property
+    def compound(self) -> str:
+        """The name of the compound network in the figures."""
+        return "compound" if self is Axis.MACS else "compound_latency"
+
+
+Cost = Callable[[ChainArchitecture], float]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of everything.
+
+    Attributes:
+        grid: Of the constants.
+        search_samples: Training images of a network of the grid.
+        search_seeds: Trainings of each.
+        growth: By what the baseline's cost is multiplied in the end.
+        samples: Training images of what is reported.
+        seeds: Trainings of each.
+        rates: Learning rates to choose from.
+        preset: How hard a latency is tried on the way.
+        final_preset: How hard what is reported is timed.
+    """
+
+    grid: Grid
+    search_samples: int
+    search_seeds: int
+    growth: float
+    samples: int
+    seeds: int
+    rates: tuple[float, ...]
+    preset: str
+    final_preset: str
+
+    def schedule(self, rate: float, samples: int) -> Schedule:
+        """The one recipe."""
+        return Schedule(samples=samples, batch=64, learning_rate=rate)
+
+    def search_plan(self, axis: Axis) -> ScalingPlan:
+        """Of the constants."""
+        return ScalingPlan(
+            base=BASE,
+            head=HEAD,
+            task=DATASET,
+            schedule=self.schedule(self.rates[0], self.search_samples),
+            seeds=self.search_seeds,
+            grid=self.grid,
+            axis=CostAxis(axis),
+        )
+
+    def job(self, name: str, network: ChainArchitecture, rate: float, seed: int) -> Job:
+        """A training of what is reported, or of what chooses the rate."""
+        return Job(
+            network=Own(name=name, architecture=network),
+            seed=seed,
+            schedule=self.schedule(rate, self.samples),
+            size=network.size,
+            task=DATASET,
+        )
+
+
+FULL = Plan(
+    grid=Grid(step=0.1, tolerance=0.12),
+    search_samples=30_000,
+    search_seeds=3,
+    growth=4.0,
+    samples=100_000,
+    seeds=8,
+    rates=(0.01, 0.02),
+    preset="search",
+    final_preset="search/12",
+)
+
+QUICK = Plan(
+    grid=Grid(step=0.4, most=1.8, tolerance=0.3),
+    search_samples=320,
+    search_seeds=1,
+    growth=2.0,
+    samples=640,
+    seeds=2,
+    rates=(0.01,),
+    preset="quick",
+    final_preset="quick/3",
+)
+
+
+def constants(plan: Plan, axis: Axis, folder: Path, cost_ms: Timed, say: Say) -> ScalingFound:
+    """The search of stage 1."""
+    say(f"search for constants at {plan.grid.growth:g} times the {axis}")
+    executor = LocalExecutor(lanes=LANES)
+    try:
+        return search(
+            plan.search_plan(axis), executor, folder / f"search-{axis}.jsonl", say, cost_ms.all_ms
+        )
+    finally:
+        executor.close()
+
+
+class Timed:
+    """Latencies of untrained networks, kept in a log.
+
+    Args:
+        plan: Says how hard one is tried.
+        log: Where they are kept.
+    """
+
+    def __init__(self, plan: Plan, log: Log) -> None:
+        self._asked = Asked(source="host", preset=plan.preset)
+        self._log = log
+
+    def one_ms(self, network: ChainArchitecture) -> float:
+        """Of a network.
+
+        Raises:
+            OperationError: If it cannot be timed.
+        """
+        (found,) = self.all_ms([network])
+        if found is None:
+            msg = f"{network.key} could not be timed"
+            raise OperationError(msg)
+        return found
+
+    def all_ms(self, networks: Sequence[ChainArchitecture]) -> list[float | None]:
+        """Of networks, those that are new timed in turns; None for what could not be timed."""
+        names = [f"{network.key} {self._asked.preset}" for network in networks]
+        new = [one for one, name in zip(networks, names, strict=True) if not self._log.find(name)]
+        if new:
+            with timing(self._asked, HEAD) as source:
+                for network, found in zip(new, source.all_ms(new), strict=True):
+                    self._log.add(f"{network.key} {self._asked.preset}", {"ms": found})
+        facts = [self._log.find(name) or {} for name in names]
+        return [None if one.get("ms") is None else float(str(one["ms"])) for one in facts]
+
+
+def networks_of(
+    plan: Plan, axis: Axis, compound: ScalingRule, cost: Cost
+) -> dict[str, ChainArchitecture]:
+    """The baseline scaled in four ways to about the same cost.
+
+    Args:
+        plan: Says how much.
+        axis: Names the compound one.
+        compound: Its rule.
+        cost: What is to be alike.
+    """
+    target = plan.growth * cost(BASE)
+
+    def grown(chosen: ScalingRule, make: Scaled, limit: float) -> ChainArchitecture:
+        return to_target(chosen, make, cost, limit).network
+
+    def rounded(factors: Factors) -> ChainArchitecture:
+        return scaled(BASE, factors)
+
+    made = {name.value: grown(rule(name), rounded, target) for name in ALONE}
+    allowed = statistics.fmean(cost(network) for network in made.values())
+    made[axis.compound] = grown(compound, as_promised, allowed)
+    return made
+
+
+@cache
+def as_promised(factors: Factors) -> ChainArchitecture:
+    """The baseline with the multiply-adds that factors promise, in proportions nearest to theirs.
+
+    Of networks with at least ``PROMISED`` of them; how far one is from the factors is told by the
+    layers, channels and pixels that it really has, each by what it does to the cost.
+    """
+    promised = factors.cost * macs(BASE, HEAD)
+    around = [0.7 + 0.02 * place for place in range(31)]
+    best, least = scaled(BASE, Factors()), math.inf
+    shapes = {
+        one.weights_key: one
+        for deeper, wider in product(around, around)
+        for one in [
+            scaled(BASE, Factors(depth=factors.depth * deeper, width=factors.width * wider))
+        ]
+    }
+    for shape, more in product(shapes.values(), around):
+        network = shape.at(max(8, round(BASE.size * factors.resolution * more)))
+        if PROMISED * promised <= macs(network, HEAD) <= promised:
+            distance = _distance(network, factors)
+            if distance < least:
+                best, least = network, distance
+    if least == math.inf:
+        return scaled(BASE, factors)
+    return best
+
+
+def _distance(network: ChainArchitecture, factors: Factors) -> float:
+    layers = sum(one.repeats for one in network.stages) / sum(one.repeats for one in BASE.stages)
+    width = sum(one.filters for one in network.stages) / sum(one.filters for one in BASE.stages)
+    return math.hypot(
+        math.log(layers / factors.depth),
+        2 * math.log(width / factors.width),
+        2 * math.log(network.size / BASE.size / factors.resolution),
+    )
+
+
+def labelled(axis: Axis, name: str) -> str:
+    """A network's name among those of both costs."""
+    return name if name == axis.compound else f"{name}@{axis}"
+
+
+def names_of(axis: Axis) -> list[str]:
+    """Of the four networks that cost the same."""
+    return [labelled(axis, name) for name in (*ALONE, axis.compound)]
+
+
+def chosen_rate(
+    plan: Plan, networks: Mapping[str, ChainArchitecture], log: Log, say: Say
+) -> float:
+    """The learning rate with the best mean validation accuracy.
+
+    Raises:
+        OperationError: If trainings diverged at every rate.
+    """
+    if len(plan.rates) == 1:
+        return plan.rates[0]
+    jobs = {
+        rate: [plan.job(name, one, rate, RATE_SEED) for name, one in networks.items()]
+        for rate in plan.rates
+    }
+    every = [job for own in jobs.values() for job in own]
+    results = dict(zip(every, train(every, log, say, processes=LANES), strict=True))
+    means = {
+        rate: statistics.fmean(results[job].validation for job in own)
+        for rate, own in jobs.items()
+        if not any(results[job].failure for job in own)
+    }
+    if not means:
+        msg = f"a training diverged at each of the rates {plan.rates}"
+        raise OperationError(msg)
+    for rate, mean in means.items():
+        say(f"learning rate {rate:g}: {mean:.2%} of the validation split")
+    return max(means, key=means.__getitem__)
+
+
+def differences(rows: Mapping[str, Reported], axis: Axis) -> dict[str, object]:
+    """Of the compound network less each other of the same cost, in points, with verdicts."""
+    ours = [100 * one for one in rows[axis.compound].test]
+    found: dict[str, object] = {}
+    for name in ALONE:
+        other = paired_difference(ours, [100 * one for one in rows[labelled(axis, name)].test])
+        found[name] = {**asdict(other), "verdict": other.above(0.0)}
+    return found
+
+
+def compared(rows: Sequence[Reported]) -> dict[str, object]:
+    """All that is printed of the networks."""
+    by_name = {row.name: row for row in rows}
+
+    def accuracies(axis: Axis) -> dict[str, float]:
+        names = [*(name.value for name in ALONE), axis.compound]
+        return {name: statistics.fmean(by_name[labelled(axis, name)].test) for name in names}
+
+    under_macs, under_latency = accuracies(Axis.MACS), accuracies(Axis.LATENCY)
+    compound_latency = under_latency[Axis.LATENCY.compound]
+    return {
+        "accuracy": {**under_macs, Axis.LATENCY.compound: compound_latency},
+        "accuracy_at_latency": under_latency,
+        "differences": {axis.value: differences(by_name, axis) for axis in Axis},
+        "networks": [row.to_json() for row in rows],
+    }
+
+
+def found_to_json(found: ScalingFound) -> dict[str, object]:
+    """The constants, and how sure they are."""
+    best = found.best
+    return {
+        "alpha": best.point.rule.alpha,
+        "beta": best.point.rule.beta,
+        "gamma": best.point.rule.gamma,
+        "points": len(found.points),
+        "accuracy": best.accuracy,
+        "noise": found.noise,
+        "tied": [one.point.name for one in found.tied],
+    }
+
+
+def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
+    """All stages.
+
+    Raises:
+        InputError: If the folder holds something else.
+        OperationError: If a stage cannot be done; what was done is kept.
+    """
+    logs = Logs.within(folder)
+    cost_ms = Timed(plan, Log(folder / "latencies.jsonl"))
+    costs: dict[Axis, Cost] = {
+        Axis.MACS: lambda network: float(macs(network, HEAD)),
+        Axis.LATENCY: cost_ms.one_ms,
+    }
+    found = {axis: constants(plan, axis, folder, cost_ms, say) for axis in Axis}
+    made: dict[str, ChainArchitecture] = {BASE_NAME: BASE}
+    for axis, searched in found.items():
+        say(f"constants under {axis}: {searched.best.point.name}")
+        scaled_up = networks_of(plan, axis, searched.best.point.rule, costs[axis])
+        made |= {labelled(axis, name): network for name, network in scaled_up.items()}
+    alike = {name: one for name, one in made.items() if not name.endswith(Axis.LATENCY)}
+    rate = chosen_rate(
+        plan, {n: o for n, o in alike.items() if n != BASE_NAME}, logs.trainings, say
+    )
+    jobs = []
+    for seed in range(plan.seeds):
+        for name, network in made.items():
+            job = plan.job(name, network, rate, seed)
+            if seed == 0:
+                job = replace(job, checkpoint=folder / "weights" / f"{name}.safetensors")
+            jobs.append(job)
+    require_trained(jobs, train(jobs, logs.trainings, say, processes=LANES))
+    rows = reported(jobs, plan.final_preset, logs, say, processes=LANES)
+    return {
+        **compared(rows),
+        "constants": {axis.value: found_to_json(one) for axis, one in found.items()},
+        "dataset": DATASET,
+        "growth": plan.growth,
+        "learning_rate": rate,
+        "samples": plan.samples,
+        "seeds": plan.seeds,
+    }
+
+
+def planned(plan: Plan, say: Say) -> float:
+    """Say what each stage takes, from a few training steps; hours in all."""
+    say("training steps are timed for the plan")
+
+    def seconds(network: ChainArchitecture) -> float:
+        return seconds_a_sample(network.build(HEAD), network.size)
+
+    _, grid = points(plan.search_plan(Axis.MACS))
+    each = statistics.fmean(seconds(point.network) for point in grid[:3])
+    macs_of: Cost = lambda network: float(macs(network, HEAD))  # noqa: E731
+    guess = CompoundRule(alpha=1.2, beta=1.1, gamma=1.15)
+    large = networks_of(plan, Axis.MACS, guess, macs_of)
+    all_four = sum(seconds(network) for network in large.values())
+    short, whole = plan.search_samples + EVALUATED / 2, plan.samples + EVALUATED
+    rates = len(plan.rates) if len(plan.rates) > 1 else 0
+    hours = {
+        "search": 2 * len(grid) * plan.search_seeds * each * short / LANES / 3600,
+        "rate": rates * all_four * whole / LANES / 3600,
+        "train": plan.seeds * 2.2 * all_four * whole / LANES / 3600,
+        "time": (60 * timing_s(plan.preset) + 9 * timing_s(plan.final_preset)) / 3600,
+    }
+    for stage, value in hours.items():
+        say(f"plan: {stage} {value:.2f} hours")
+    total = sum(hours.values())
+    say(f"plan: {total:.2f} hours in all if nothing is in the log yet")
+    return total
+
+
+def told(text: str) -> None:
+    """Say something to people."""
+    sys.stderr.write(f"{text}\n")
+
+
+def main() -> None:
+    """Run it as the command line says."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
+    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
+    parser.add_argument("--plan", action="store_true", help="only say what it would take")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
+    try:
+        expected = planned(plan, told)
+        if arguments.plan:
+            print(json.dumps({"planned_hours": expected}))
+            return
+        with log_folder("scaling", arguments.log, quick=arguments.quick) as folder:
+            told(f"the log is {folder}")
+            hours = Hours(Log(folder / "hours.jsonl"))
+
+            def say(text: str) -> None:
+                hours.note()
+                told(f"{hours.here:.2f} h: {text}")
+
+            found = benchmark(plan, folder, say)
+            whole = hours.total
+    except InputError as error:
+        parser.error(str(error))
+    except OperationError as error:
+        sys.exit(str(error))
+    form = "quick: tiny numbers that compare nothing" if arguments.quick else "whole"
+    times = "of this x86 computer: they test the method, no phone's speed"
+    print(json.dumps({**found, "form": form, "hours": round(whole, 3), "times": times}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""What ``pocketnas scale`` does: a network by a rule, and the rule that a text names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.scaling_target import to_target
+from latency.measurement import Verdict
+from latency.presets import preset
+from latency.source import (
+    LatencyEstimate,
+    LatencyRequest,
+    LatencySource,
+    NetworkSubject,
+    SourceSettings,
+)
+from latency.source import create as create_source
+from pocketnas.latency_text import require_estimate
+from pocketnas.networks import Found
+from search_space.architecture import Classifier
+from search_space.chain import ChainArchitecture
+from search_space.document import Fields
+from search_space.layers import macs, params
+from search_space.memory import needed_bytes
+from search_space.scaling import (
+    CompoundRule,
+    Factors,
+    Rounding,
+    RuleName,
+    ScalingRule,
+    ShareRule,
+    rule,
+    scaled,
+)
+from workspace.errors import InputError
+
+RESULT = "scaling.json"
+"""The file of a search for constants that a rule is read from."""
+
+_FAST = "fast@"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HowToScale:
+    """How factors become a network.
+
+    Attributes:
+        rounding: Of layers, channels and pixels.
+        fixed_ends: See ``search_space.scaling.scaled``.
+    """
+
+    rounding: Rounding = Rounding.EFFICIENTNET
+    fixed_ends: bool = False
+
+    def network(self, base: Found, factors: Factors) -> ChainArchitecture:
+        """A network made deeper, wider and finer, which this computer's memory can hold.
+
+        Raises:
+            InputError: If there is none, or it needs more memory than there is.
+        """
+        made = scaled(base.architecture, factors, self.rounding, fixed_ends=self.fixed_ends)
+        needed, there = needed_bytes(made, classifier_of(base)), memory_bytes()
+        if needed > there:
+            msg = (
+                f"a network {factors.depth:.3g} times as deep, {factors.width:.3g} times as wide "
+                f"and {factors.resolution:.3g} times as fine needs at least {needed / 2**30:.1f} "
+                f"GiB for one image, and this computer has {there / 2**30:.1f}: take a smaller "
+                "coefficient"
+            )
+            raise InputError(msg)
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """A network and what it was scaled from.
+
+    Attributes:
+        base: That.
+        network: The network.
+        head: What both end in.
+        factors: By what.
+        phi: The compound coefficient.
+        estimate: What it takes; None where nobody asked.
+    """
+
+    base: ChainArchitecture
+    network: ChainArchitecture
+    head: Classifier
+    factors: Factors
+    phi: float
+    estimate: LatencyEstimate | None = None
+
+    @property
+    def costs(self) -> dict[str, tuple[int, int]]:
+        """Parameters and multiply-adds of the base and the network."""
+        both = (self.base, self.network)
+        return {
+            "params": (params(both[0], self.head), params(both[1], self.head)),
+            "macs": (macs(both[0], self.head), macs(both[1], self.head)),
+        }
+
+
+def rule_named(text: str) -> ScalingRule:
+    """The rule that ``text`` names.
+
+    Args:
+        text: One of ``RuleName``, ``fast@ALPHA``, or what ``pocketnas scale --search`` made: its
+            folder or the file in it.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    if text.startswith(_FAST):
+        try:
+            return ShareRule.fast(float(text.removeprefix(_FAST)))
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            msg = f"fast@ALPHA takes a number from 0 to 1, got {text!r}"
+            raise InputError(msg) from error
+    if text in set(RuleName):
+        return rule(RuleName(text))
+    path = Path(text)
+    path = path / RESULT if path.is_dir() else path
+    if path.is_file():
+        return _rule_of(path)
+    msg = (
+        f"unknown rule {text!r}; there are {', '.join(RuleName)}, fast@ALPHA, and the folder of a "
+        "'pocketnas scale --search'"
+    )
+    raise InputError(msg)
+
+
+def by_coefficient(base: Found, rule: ScalingRule, how: HowToScale, phi: float) -> Grown:
+    """The network of a compound coefficient.
+
+    Raises:
+        InputError: If there is none, or this computer's memory cannot hold it.
+    """
+    factors = rule.factors(phi)
+    return Grown(
+        base=chain_of(base),
+        network=how.network(base, factors),
+        head=classifier_of(base),
+        factors=factors,
+        phi=phi,
+    )
+
+
+def to_ms(base: Found, rule: ScalingRule, how: HowToScale, target_ms: float, on: Asked) -> Grown:
+    """The largest network of a rule that takes no more than ``target_ms``.
+
+    Args:
+        base: What is scaled.
+        rule: By what.
+        how: To whole numbers.
+        target_ms: What it may take.
+        on: What tells.
+
+    Raises:
+        InputError: If there is no such source, or no network of the rule takes so little.
+        OperationError: If a device does not answer.
+    """
+    known: dict[str, LatencyEstimate] = {}
+    with timing(on, classifier_of(base)) as source:
+
+        def cost(network: ChainArchitecture) -> float:
+            known[network.key] = source.one(network)
+            return known[network.key].latency_ms
+
+        found = to_target(rule, lambda factors: how.network(base, factors), cost, target_ms)
+    return Grown(
+        base=chain_of(base),
+        network=found.network,
+        head=classifier_of(base),
+        factors=rule.factors(found.phi),
+        phi=found.phi,
+        estimate=known[found.network.key],
+    )
+
+
+def to_macs(base: Found, rule: ScalingRule, how: HowToScale, target: float) -> Grown:
+    """The largest network of a rule with no more than ``target`` multiply-adds.
+
+    Raises:
+        InputError: If no network of the rule has so few.
+    """
+    head = classifier_of(base)
+    found = to_target(
+        rule,
+        lambda factors: how.network(base, factors),
+        lambda network: float(macs(network, head)),
+        target,
+    )
+    return Grown(
+        base=chain_of(base),
+        network=found.network,
+        head=head,
+        factors=rule.factors(found.phi),
+        phi=found.phi,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who is asked for latencies, and how hard it tries.
+
+    Attributes:
+        source: As text.
+        preset: ``quick``, ``search`` or ``final``.
+    """
+
+    source: str
+    preset: str = "search"
+
+    def __post_init__(self) -> None:
+        preset(self.preset)
+
+
+@contextmanager
+def timing(on: Asked, head: Classifier) -> Iterator[Timing]:
+    """A latency source while it is needed.
+
+    Raises:
+        InputError: If there is no such source.
+        OperationError: If a device does not answer.
+    """
+    source = create_source(on.source, SourceSettings())
+    try:
+        yield Timing(source, head, on.preset)
+    finally:
+        source.close()
+
+
+class Timing:
+    """Asks a source what networks take."""
+
+    def __init__(self, source: LatencySource, head: Classifier, preset: str) -> None:
+        self._source = source
+        self._head = head
+        self._preset = preset
+
+    def one(self, network: ChainArchitecture) -> LatencyEstimate:
+        """What a network takes.
+
+        Raises:
+            InputError: If the source can never answer for it.
+            OperationError: If it failed.
+        """
+        (answer,) = self._source.estimate([self._request(0, network)])
+        return require_estimate(answer)
+
+    def all_ms(self, networks: Sequence[ChainArchitecture]) -> list[float | None]:
+        """What networks take, in milliseconds, timed in turns; None for those that failed.
+
+        Raises:
+            InputError: If the source can never answer for one of them.
+        """
+        requests = [self._request(place, network) for place, network in enumerate(networks)]
+        found: list[float | None] = [None for _ in networks]
+        for answer in self._source.estimate(requests):
+            if isinstance(answer, LatencyEstimate) and answer.verdict is not Verdict.REJECTED:
+                found[int(answer.request_id)] = answer.latency_ms
+        return found
+
+    def _request(self, place: int, network: ChainArchitecture) -> LatencyRequest:
+        subject = NetworkSubject(architecture=network, head=self._head)
+        return LatencyRequest(id=str(place), subject=subject, preset=self._preset)
+
+
+def chain_of(found: Found) -> ChainArchitecture:
+    """The network, if it can be scaled by factors.
+
+    Raises:
+        InputError: If it is of another family.
+    """
+    if not isinstance(found.architecture, ChainArchitecture):
+        msg = f"only chains of stages are scaled by factors, got a {found.architecture.family}"
+        raise InputError(msg)
+    return found.architecture
+
+
+def classifier_of(found: Found) -> Classifier:
+    """The head, if it is a classifier.
+
+    Raises:
+        InputError: If it is another.
+    """
+    if not isinstance(found.head, Classifier):
+        msg = f"only classifiers are scaled by factors, got {found.head}"
+        raise InputError(msg)
+    return found.head
+
+
+def memory_bytes() -> int:
+    """Of this computer."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _rule_of(path: Path) -> CompoundRule:
+    """The constants that a search found."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{str(path)!r} is no result of a search for scaling constants: {error}"
+        raise InputError(msg) from error
+    best = document.get("best") if isinstance(document, dict) else None
+    if not isinstance(best, dict):
+        msg = f"{str(path)!r} is no result of a search for scaling constants: it has no 'best'"
+        raise InputError(msg)
+    names = ("alpha", "beta", "gamma")
+    fields = Fields({name: best[name] for name in names if name in best}, f"the best of {path}")
+    alpha, beta, gamma = (fields.number(name) for name in names)
+    return CompoundRule(alpha=alpha, beta=beta, gamma=gamma)

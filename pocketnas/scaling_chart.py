@@ -1,0 +1,94 @@
+"""The report of a search for scaling constants: accuracy against what networks cost, one page."""
+
+from __future__ import annotations
+
+import html
+import math
+from pathlib import Path
+
+from controller.scaling_search import CostAxis, ScalingFound, ScalingPlan, TrainedPoint
+from pocketnas.report_page import GREEN, GREY, RED, layout, section, table, write_page
+
+
+def write_chart(path: Path, plan: ScalingPlan, found: ScalingFound, on: str) -> None:
+    """Write the page; its table has what the chart shows.
+
+    Args:
+        path: Of the HTML file.
+        plan: Of the search.
+        found: By it.
+        on: The latency source, where latency is the axis.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    from plotly import graph_objects
+
+    is_timed = plan.axis is CostAxis.LATENCY
+    axis = f"latency on {on}, ms" if is_timed else "multiply-adds, millions"
+    chart = layout(axis, "validation accuracy, mean over seeds")
+    chart["xaxis"]["rangemode"] = "tozero"
+    figure = graph_objects.Figure(layout=chart)
+    tied = found.tied
+    groups = (
+        ("baseline", RED, (found.base,)),
+        ("best", GREEN, (found.best,)),
+        ("not separated from the best", GREY, tied),
+        ("other points", "#d5dde5", tuple(p for p in found.points[1:] if p not in tied)),
+    )
+    for name, colour, shown in groups:
+        figure.add_scatter(
+            x=[_cost(one, is_timed) for one in shown],
+            y=[one.accuracy for one in shown],
+            text=[f"alpha/beta/gamma {one.point.name}" for one in shown],
+            error_y={"array": [_error(one, found.noise) for one in shown], "color": colour},
+            mode="markers",
+            marker={"color": colour, "size": 9},
+            name=name,
+        )
+    parts = [
+        f"<p>{html.escape(_told(plan, found))}</p>",
+        section("Accuracy against cost", figure, first=True),
+        "<h2>The grid</h2>",
+        _table(plan, found, axis),
+    ]
+    write_page(path, f"Scaling constants for {plan.task}", parts)
+
+
+def _cost(one: TrainedPoint, is_timed: bool) -> float:  # noqa: FBT001 - one of two axes
+    if is_timed and one.point.latency_ms is not None:
+        return one.point.latency_ms
+    return one.point.macs / 1e6
+
+
+def _error(one: TrainedPoint, noise: float | None) -> float:
+    """Standard error of its mean; 0 where nothing tells it."""
+    return 0.0 if noise is None else noise / math.sqrt(len(one.accuracies))
+
+
+def _told(plan: ScalingPlan, found: ScalingFound) -> str:
+    noise = "" if found.noise is None else f"; trainings differ by {100 * found.noise:.2g} points"
+    return (
+        f"{len(found.points)} networks of {plan.grid.growth:g} times the baseline's "
+        f"{plan.axis}, each trained {plan.seeds} times on {plan.schedule.samples:,} images of "
+        f"{plan.task}{noise}."
+    )
+
+
+def _table(plan: ScalingPlan, found: ScalingFound, axis: str) -> str:
+    is_timed = plan.axis is CostAxis.LATENCY
+    rows = (
+        (
+            f"{one.point.rule.alpha:g}",
+            f"{one.point.rule.beta:g}",
+            f"{one.point.rule.gamma:g}",
+            str(one.point.network.size),
+            f"{one.point.growth:.2f}",
+            f"{_cost(one, is_timed):.4g}",
+            f"{one.accuracy:.2%}",
+            str(len(one.accuracies)),
+        )
+        for one in (found.base, *found.points)
+    )
+    header = ("alpha", "beta", "gamma", "pixels", "growth", axis, "accuracy", "trainings")
+    return table(header, rows, best=1)
