@@ -12,7 +12,6 @@ from controller.candidate import Candidate, evaluated, objectives_of, stopped
 from controller.early_stopping import StoppingRule, costs_among
 from controller.found_latency import FoundLatency
 from controller.front_box import FrontBox
-from controller.network_figures import Figure, figures_of
 from controller.objectives import (
     DEFAULT,
     OF_SESSIONS,
@@ -28,6 +27,7 @@ from controller.pareto import front_limit
 from controller.progress import front_point
 from controller.reward import SearchReward
 from controller.study import Study
+from controller.told_figures import ToldFigures
 from controller.turns import Turns, Work
 from exporters.artifact import Precision
 from latency.measurement import Verdict
@@ -45,7 +45,6 @@ from search_space.architecture import Architecture, Head
 from training.executor import (
     Executor,
     Rung,
-    TrainingError,
     TrainingJob,
     TrainingResult,
     TrainingTimeoutError,
@@ -116,6 +115,13 @@ class Evaluation:
         self._executor = executor
         self._reward = reward
         self._study = study
+        self._figures = ToldFigures(
+            asked=frozenset({*settings.objectives, *reward.weighs}),
+            head=settings.head,
+            precision=settings.precision,
+            timed_size=settings.timed_size,
+            batch=settings.schedule.batch,
+        )
         self._turns = Turns(exclusive=source.on_this_computer and executor.on_this_computer)
 
     @property
@@ -193,7 +199,7 @@ class Evaluation:
             StudyError: If the accuracy cannot be kept.
         """
         result = known.training if known else None
-        figures = self._figures(architecture)
+        figures = self._figures.of_network(architecture)
         if result is None:
             rungs = () if rule is None else self._rungs(rule, found, figures)
             trained = self._training(proposal, architecture, rungs)
@@ -206,7 +212,7 @@ class Evaluation:
             reward = self._rated(expected.accuracy, found, figures)
             return stopped(proposal, expected, found, reward, self.objectives, figures)
         try:
-            figures = {**figures, **self._of_training(result)}
+            figures = {**figures, **self._figures.of_training(result)}
         except OperationError as error:
             return Failed(proposal=proposal, kind=FailureKind.TRAINING, text=str(error))
         found = self._settled(proposal, architecture, found, result.accuracy, figures)
@@ -216,23 +222,6 @@ class Evaluation:
     def _rated(self, accuracy: float, found: FoundLatency, figures: Mapping[str, float]) -> float:
         """The reward by all that is told."""
         return self._reward.rated(accuracy, {**figures, ObjectiveName.LATENCY: found.latency_ms})
-
-    def _of_training(self, result: TrainingResult) -> Mapping[str, float]:
-        """Those figures that only a training tells, where they are asked for.
-
-        Raises:
-            TrainingError: If it did not tell them.
-        """
-        if ObjectiveName.TRAIN_STEP_MS not in self._asked:
-            return {}
-        if result.samples < 1 or not result.seconds > 0:
-            msg = (
-                f"the training told no time of its steps: {result.samples} samples in "
-                f"{result.seconds:g} s"
-            )
-            raise TrainingError(msg)
-        steps = result.samples / self._settings.schedule.batch
-        return {ObjectiveName.TRAIN_STEP_MS: 1000 * result.seconds / steps}
 
     def _rungs(
         self, rule: StoppingRule, found: FoundLatency, figures: Mapping[str, float]
@@ -385,19 +374,6 @@ class Evaluation:
             self._study.measured_latency(proposal.index, better)
             return better
         return found
-
-    def _figures(self, architecture: Architecture) -> Mapping[str, float]:
-        """Those that are asked for and that the network itself tells."""
-        settings = self._settings
-        if set(Figure).isdisjoint(self._asked):
-            return {}
-        timed = _at(architecture, settings.timed_size)
-        return figures_of(timed, settings.head, settings.precision, self._asked)
-
-    @property
-    def _asked(self) -> frozenset[str]:
-        """What is an objective, or weighed by the reward."""
-        return frozenset({*self.objectives, *self._reward.weighs})
 
     def _latency(
         self,

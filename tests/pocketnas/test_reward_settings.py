@@ -7,6 +7,7 @@ import pytest
 from controller.objectives import parse
 from pocketnas.config import SearchConfig
 from pocketnas.reward_settings import checked, objectives_of_reward
+from training.task import create as create_task
 from workspace.errors import InputError
 
 TABLE = (
@@ -14,7 +15,7 @@ TABLE = (
     "--run=run",
 )  # fmt: skip
 MACS = ("--reward=macs", "--target-macs=3e8")
-BATCH = 32  # of the digits
+BATCH = create_task("digits").proxy.schedule.batch
 
 
 def test_a_reward_of_latency_needs_what_it_always_did():
