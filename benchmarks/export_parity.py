@@ -1,6 +1,7 @@
 """Does an exported file compute what the network does, and how long does an export take?
 
-Random networks of the spaces, all of the catalog and nine of timm's, with weights and batch-norm
+Random networks of the spaces, the catalog up to 31 million parameters (at 224 pixels at most), and
+nine of timm's, with weights and batch-norm
 statistics like trained ones (``exporters.testing.randomize``), are exported, run in LiteRT,
 compared with torch: ``max_error`` is the worst of all, as a share of a network's largest output.
 ``min_sensitivity`` is the least that any network's outputs change with the input, likewise, so
@@ -46,6 +47,7 @@ from exporters.testing import (
 from exporters.verify import TOLERANCE, layout_operators, parity
 from search_space import catalog
 from search_space.architecture import Architecture, Classifier
+from search_space.layers import params
 from search_space.space import create as create_space
 
 HEAD = Classifier(classes=1000)
@@ -57,6 +59,8 @@ SPACES: tuple[tuple[str, dict[str, str]], ...] = (
     ("mnasnet", {"definition": "public", "base": "mnasnet_a1"}),
     ("mnasnet", {"strides": "small", "size": "28", "channels": "1", "width": "0.35"}),
     ("proxyless", {}),
+    ("efficientnet", {}),
+    ("efficientnetv2", {}),
 )
 SCALED = ("mnasnet-a1@0.35", "mnasnet-b1@0.75", "mobilenet-v2@1.4")
 STARTS = 5
@@ -76,8 +80,13 @@ TIMM = (
 )
 
 
-def networks(count: int) -> Iterator[Architecture]:
-    """``count`` random ones, equally many of each space, then the catalog's."""
+def networks(count: int, largest: int) -> Iterator[Architecture]:
+    """``count`` random ones, equally many of each space, then the catalog's.
+
+    Args:
+        count: Of the random ones.
+        largest: Parameters of the largest network of the catalog that is taken.
+    """
     rng = random.Random(0)
     for index in range(count):
         name, options = SPACES[index % len(SPACES)]
@@ -85,12 +94,14 @@ def networks(count: int) -> Iterator[Architecture]:
         found = space.decode(space.points.sample(rng))
         yield found if options.get("strides") == "small" else found.at(rng.choice(SIZES))
     for name in (*catalog.names(), *SCALED):
-        yield catalog.create(name)
+        published = catalog.create(name)
+        if params(published, HEAD) <= largest:
+            yield published.at(min(published.size, SIZES[-1]))
 
 
-def modules(count: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]:
+def modules(count: int, largest: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]:
     """Name, network and inputs of ``networks``, then of timm's."""
-    for index, architecture in enumerate(networks(count)):
+    for index, architecture in enumerate(networks(count, largest)):
         shape = (1, *architecture.inputs[0].shape)
         yield "", architecture.build(HEAD), random_inputs(shape, seed=index)
     import timm
@@ -99,12 +110,15 @@ def modules(count: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]
         yield name, timm.create_model(name), random_inputs((1, 3, 224, 224), seed=index)
 
 
-def compared(count: int, folder: Path, *, onnx: int) -> dict[str, object]:
-    """The keys of the result that are about outputs; of ``onnx`` networks in that format too."""
+def compared(count: int, folder: Path, *, onnx: int, largest: int) -> dict[str, object]:
+    """The keys of the result that are about outputs; of ``onnx`` networks in that format too.
+
+    See ``networks``.
+    """
     errors, sensitivities, layout, delegated = [], [], 0, 0
     onnx_errors: list[float] = []
     by_timm: dict[str, list[float]] = {}
-    for index, (name, network, inputs) in enumerate(modules(count)):
+    for index, (name, network, inputs) in enumerate(modules(count, largest)):
         randomize(network, inputs, seed=index)
         sensitivities.append(sensitivity(network, inputs))
         artifact = create("tflite").export(network, inputs, folder)
@@ -183,7 +197,9 @@ def main() -> None:
             return
         torch.set_num_threads(1)
         count, onnx = (12, 4) if arguments.quick else (300, 300)
-        print(json.dumps({**timed(), **compared(count, Path(folder), onnx=onnx)}))
+        largest = 6_000_000 if arguments.quick else 31_000_000
+        found = compared(count, Path(folder), onnx=onnx, largest=largest)
+        print(json.dumps({**timed(), **found, "largest_of_the_catalog": largest}))
 
 
 if __name__ == "__main__":
