@@ -122,7 +122,7 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     Raises:
         InputError: If not.
     """
-    from training.loop import require_shares
+    from training.possible import require_shares
     from training.progressive import check_sizes
     from training.task import create
     from training.trainer import Trainer

@@ -28,7 +28,8 @@ def train(
         str,
         typer.Option(
             help="Where settings come from that are not given: proxy (the data set's own, as in a "
-            "search), efficientnet, efficientnetv2 (as published)."
+            "search); as published: efficientnet, efficientnetv2, and for boxes spinenet-a, "
+            "spinenet-b, spinenet-c, spinenet-mobile."
         ),
     ] = "proxy",
     progressive: Annotated[
