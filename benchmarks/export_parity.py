@@ -85,7 +85,7 @@ def networks(count: int) -> Iterator[Architecture]:
         found = space.decode(space.points.sample(rng))
         yield found if options.get("strides") == "small" else found.at(rng.choice(SIZES))
     for name in (*catalog.names(), *SCALED):
-        yield catalog.create(name)
+        yield catalog.resolve(name)
 
 
 def modules(count: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]:
