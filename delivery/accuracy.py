@@ -78,10 +78,15 @@ def check_accuracy(
         specs: Inputs of the network.
         task: Whose test split; None for none.
         artifact: The file.
-        of_torch: Of ``accuracy_of_torch``; None where there is no task.
+        of_torch: Of ``accuracy_of_torch``; None where there is no task, or one whose outputs are
+            no scores.
     """
     if task is None or of_torch is None:
         why = "no dataset was given: --dataset names one"
+        if task is not None:
+            why = (
+                f"{task.name} has boxes, and AP is taken of networks in torch alone, not of files"
+            )
         return NotRun(name=GateName.ACCURACY, file=artifact.path.name, why=why)
     try:
         metric, count = accuracy_of_file(specs, task, artifact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 
 from controller import algorithm
@@ -22,6 +23,7 @@ from latency.load import FleetRule
 from latency.presets import preset
 from latency.source import LatencySource
 from pocketnas.config import ANALYTIC, PREDICTS, SearchConfig
+from pocketnas.heads import require_head
 from pocketnas.objectives import (
     algorithm_options,
     objectives_of,
@@ -109,6 +111,8 @@ def assemble(
     reward = reward_of(config)
     searcher = algorithm_of(config, space, earlier)
     if check_target:
+        example = space.decode(space.points.sample(random.Random("head")))
+        require_head(example, head, config.dataset)
         require_objectives(config, space, head)
     for name in (config.preset, config.final_preset):
         preset(name)
@@ -267,7 +271,7 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
         msg = f"{error}; {ANALYTIC} for a formula instead of training"
         raise InputError(msg) from error
     if config.classes is not None:
-        return task.proxy, Classifier(classes=config.classes)
+        return task.proxy, replace(task.head, classes=config.classes)
     return task.proxy, task.head
 
 
@@ -325,8 +329,6 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
         return config.train_size
     if not _predicts(config):
         return config.size
-    import random
-
     example = space.decode(space.points.sample(random.Random(0)))
     try:
         example.at(proxy.size)

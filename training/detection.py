@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from search_space.architecture import Detector, Head
 from training.framing import drawn, framed, moved, whole
-from training.task import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,12 +124,6 @@ class ObjectDetection:
     def head(self) -> Head:
         """Boxes with scores of each class, on five levels."""
         return Detector(classes=self.classes)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Pixels in `[-1, 1]`, as ``BoxedImages`` makes them."""
-        halves = (0.5,) * self.channels
-        return Preprocessing(channels=self.channels, mean=halves, std=halves)
 
     def loss(
         self, outputs: tuple[Tensor, ...], targets: Tensor, *, label_smoothing: float

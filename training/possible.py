@@ -36,6 +36,9 @@ def require_fitting(task: Task, schedule: Schedule, parts: Sequence[TrainingStag
         )
         raise InputError(msg)
 
+    if schedule.jitter and isinstance(task.head, Classifier):
+        raise _nothing_to_scale(task.name)
+
 
 def jittered(examples: Examples, factors: tuple[float, ...], name: str) -> Examples:
     """The same examples, scaled by other factors in training.
@@ -50,12 +53,15 @@ def jittered(examples: Examples, factors: tuple[float, ...], name: str) -> Examp
     """
     scaled: Callable[..., Examples] | None = getattr(examples, "jittered", None)
     if scaled is None:
-        msg = (
-            f"scale jitter is for images with boxes, and the data set {name!r} has others: leave "
-            "it out of the schedule"
-        )
-        raise InputError(msg)
+        raise _nothing_to_scale(name)
     return scaled(*factors)
+
+
+def _nothing_to_scale(name: str) -> InputError:
+    return InputError(
+        f"scale jitter is for images with boxes, and the data set {name!r} has others: leave it "
+        "out of the schedule"
+    )
 
 
 def require_shares(parts: Sequence[TrainingStage], processes: int) -> None:

@@ -56,6 +56,23 @@ def require_outputs(outputs: object, classes: int) -> None:
         raise InputError(msg)
 
 
+def require_levels(outputs: tuple[Tensor, ...], *, classes: int, size: int) -> None:
+    """Do nothing if they are of a detector's five levels for images of ``size`` pixels a side.
+
+    Raises:
+        InputError: If not.
+    """
+    require_outputs(outputs, classes)
+    expected = [(-(-size // 2**level),) * 2 for level in LEVELS]
+    found = [(part.shape[2], part.shape[3]) for part in outputs]
+    if found != expected * 2:
+        msg = (
+            f"a detector's levels for {size} pixels have {expected} places, got "
+            f"{found[: len(LEVELS)]}"
+        )
+        raise InputError(msg)
+
+
 def detection_loss(
     outputs: tuple[Tensor, ...], targets: Tensor, *, classes: int, base: float
 ) -> Tensor:
@@ -107,7 +124,7 @@ def detections(
         size: Pixels a side of the image, to which boxes are cut.
         count: Boxes of an image.
     """
-    require_outputs(outputs, classes)
+    require_levels(outputs, classes=classes, size=size)
     levels = zip(
         outputs[: len(LEVELS)], outputs[len(LEVELS) :], _anchors(outputs, base), strict=True
     )

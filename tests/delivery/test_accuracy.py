@@ -11,6 +11,7 @@ from delivery.network import batches
 from exporters.artifact import Precision
 from exporters.exporter import create
 from training.task import Split
+from training.task import create as create_task
 
 
 @pytest.fixture
@@ -61,3 +62,10 @@ def test_without_a_dataset_it_is_not_run(network, artifact):
     found = check_accuracy(network.architecture.inputs, None, artifact, None)
     assert isinstance(found, NotRun)
     assert "--dataset" in found.why
+
+
+def test_ap_is_not_taken_of_files(network, artifact):
+    task = create_task("generated-fashion-scenes")
+    found = check_accuracy(network.architecture.inputs, task, artifact, None)
+    assert isinstance(found, NotRun)
+    assert "generated-fashion-scenes has boxes, and AP is taken of networks in torch" in found.why

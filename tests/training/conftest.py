@@ -48,10 +48,12 @@ def tiny_detector():
                 nn.Sequential(conv(24, 24, 1), nn.Conv2d(24, 9 * width, 3, 1, 1))
                 for width in (classes, 4)
             )
-            last = self.scores.get_submodule("1")
-            assert isinstance(last, nn.Conv2d)
-            assert last.bias is not None
-            nn.init.constant_(last.bias, -math.log(99))  # one in a hundred, at first
+            for net, bias in ((self.scores, -math.log(99)), (self.boxes, 0.0)):
+                last = net.get_submodule("1")
+                assert isinstance(last, nn.Conv2d)
+                assert last.bias is not None
+                nn.init.normal_(last.weight, std=0.01)
+                nn.init.constant_(last.bias, bias)  # one in a hundred is a thing, at first
 
         def forward(self, image):
             maps, each = [], self.stem(image)

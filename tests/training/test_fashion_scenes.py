@@ -9,8 +9,10 @@ from training.anchors import LEVELS, anchors_of
 from training.fashion_mnist import folder, split_images
 from training.framing import PAD
 from training.matching import overlaps
+from training.schedule import Schedule
 from training.task import Split, create
 from training.testing import DetectionTaskContract
+from training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
     folder() is None, reason="Fashion-MNIST is not there: apt-get install dataset-fashion-mnist"
@@ -80,3 +82,14 @@ def test_a_split_is_made_of_its_own_images_and_has_scenes_of_its_own(monkeypatch
     digests = {fashion_scenes.scenes(split)[0].tobytes() for split in Split}
     assert asked == list(Split)
     assert len(digests) == 3
+
+
+def test_a_tiny_detector_learns_a_few_scenes_by_heart(monkeypatch, tiny_detector):
+    monkeypatch.setattr(fashion_scenes, "COUNTS", dict.fromkeys(Split, 24))
+    task, module, trainer = create("generated-fashion-scenes"), tiny_detector(10), Trainer("cpu")
+    schedule = Schedule(samples=1200, batch=8, learning_rate=0.01)
+    aps = [trainer.evaluate(module, task, size=128, split=Split.TRAIN)]
+    trainer.fit(module, task, schedule, size=128, seed=0)
+    aps.append(trainer.evaluate(module, task, size=128, split=Split.TRAIN))
+    assert aps[0] < 0.01
+    assert aps[1] > 0.15
