@@ -19,7 +19,7 @@ from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import ExporterName, ExportError, NotWrittenError, create
 from exporters.quantize import LEAST_SAMPLES, Quantization, quantize
 from latency.source import SourceSettings
-from training.task import Predicting, Split
+from training.task import Split
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
@@ -375,7 +375,7 @@ def _quantized(
 
 def _accuracies(network: Network, files: list[Delivered], say: Say) -> Iterator[Checked]:
     of_torch = None
-    if network.task is not None and not isinstance(network.task, Predicting):
+    if network.task is not None:
         say(f"accuracy on the test split of {network.task.name}")
         of_torch = accuracy_of_torch(network, network.task)
     for each in files:

@@ -80,7 +80,7 @@ class FashionScenes(ObjectDetection):
 def scenes(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Scenes `[N, 128, 128]` and their boxes `[N, 6, 5]`: class, then shares of the side.
 
-    They take a minute or two to make, once.
+    They take about half a minute to make, once.
     """
     import numpy as np
 
