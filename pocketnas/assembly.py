@@ -46,6 +46,10 @@ _SPACE_DEFAULTS = {
     SpaceName.PROXYLESS: ("strides", "stem_filters", "head_filters", "channels"),
     SpaceName.EFFICIENTNET: ("strides", "width", "stem_filters", "head_filters", "channels"),
     SpaceName.EFFICIENTNET_V2: ("strides", "width", "stem_filters", "head_filters", "channels"),
+    SpaceName.SPINENET: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
 }
 """What each space takes of a data set's recommendations."""
 

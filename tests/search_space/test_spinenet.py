@@ -6,6 +6,7 @@ import pytest
 
 from search_space.architecture import Classifier, Detector, Family, VideoClassifier, from_json
 from search_space.permuted_blocks import Block, BlockKind, canonical, connected
+from search_space.space import create as create_space
 from search_space.spinenet import MobileBlocks, PermutedStem, ScalePermutedArchitecture
 from search_space.spinenet_networks import SCALES, create
 from workspace.errors import InputError
@@ -45,6 +46,18 @@ def test_blocks_in_another_order_are_the_same_network(name):
         assert other == network
         assert other.key == network.key
         assert from_json(json.loads(json.dumps(other.to_json()))) == network
+
+
+@pytest.mark.parametrize("name", ["spinenet", "spinenet_v2", "spinenet_mbconv"])
+def test_random_networks_are_the_same_in_every_order(name):
+    space, rng = create_space(name, {}), random.Random(1)
+    for _ in range(100):
+        network = space.decode(space.points.sample(rng))
+        assert isinstance(network, ScalePermutedArchitecture)
+        for _ in range(3):
+            other = replace(network, blocks=shuffled(network.blocks, rng))
+            assert other == network
+            assert other.key == network.key
 
 
 def test_blocks_that_are_alike_are_told_apart_by_what_reads_them():
