@@ -103,3 +103,33 @@ def test_a_detector_is_trained_and_its_folder_says_its_ap(pocketnas, detector, b
     bundle = pocketnas("export", "run", "--bundle", "-o", "bundle")
     assert bundle.code == 2
     assert "a bundle's snippets are for classifiers, and run ends in Detector" in bundle.err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_device")
+def test_detectors_are_searched_and_the_best_can_be_exported_and_checked(
+    pocketnas, boxes, tmp_path
+):
+    small = ("filter_scale=0.25", "endpoint_filters=8", "head_filters=8", "head_convs=1")
+    done = pocketnas(
+        "search",
+        "--space=spinenet_mbconv",
+        *(f"--space-option={option}" for option in small),
+        f"--dataset={boxes}",
+        "--size=128",
+        "--samples=16",
+        "--latency=made_up:DEVICE",
+        "--target-ms=50",
+        "--trials=2",
+        "--algorithm=random",
+        "--run=run",
+        "--json",
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert 0 <= found["best"]["accuracy"] <= 1
+    exported = pocketnas("export", "run:best", "--warn=delegation", "-o", "out")
+    assert exported.code == 0, exported.err
+    assert "output_9 [1, 1, 1, 36] float32" in exported.out
+    assert "ok       accuracy " in exported.out
+    assert list((tmp_path / "out").glob("*.tflite"))

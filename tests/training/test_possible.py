@@ -5,6 +5,9 @@ from training.possible import jittered
 from training.task import Split
 from workspace.errors import InputError
 
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
 
 def test_images_without_boxes_are_not_scaled():
     examples = Digits().examples(Split.TRAIN, 16)
