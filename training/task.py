@@ -136,7 +136,7 @@ class Task(Protocol):
         ...
 
     def loss(self, outputs: Outputs, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """A number to minimise, the mean over the batch.
+        """A number to minimise, the mean over the batch, or over what is to be found in it.
 
         Args:
             outputs: Of the network.
