@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from workspace.errors import OperationError
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 NAMES = ("accuracy", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 """Of the figures, in pycocotools' order: AP over IoU .50 to .95 first."""
+
+
+def require_pycocotools() -> None:
+    """Do nothing if AP can be taken: a training finds out before it begins.
+
+    Raises:
+        OperationError: If pycocotools is not installed.
+    """
+    if find_spec("pycocotools") is None:
+        msg = "AP needs pycocotools: pip install 'pocketnas[train]'"
+        raise OperationError(msg)
 
 
 def average_precision(predictions: Tensor, targets: Tensor, classes: int) -> Mapping[str, float]:
@@ -32,12 +44,9 @@ def average_precision(predictions: Tensor, targets: Tensor, classes: int) -> Map
     Raises:
         OperationError: If pycocotools is not installed.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError as error:
-        msg = "AP needs pycocotools: pip install 'pocketnas[train]'"
-        raise OperationError(msg) from error
+    require_pycocotools()
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
 
     def told(annotations: Iterator[dict[str, Any]]) -> COCO:
         made = COCO()

@@ -7,6 +7,7 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.average_precision import require_pycocotools
 from training.coco_listing import BoxedListing, list_boxed
 from training.detection import JITTER, BoxedImages, ObjectDetection, crowd_of
 from training.framing import PAD
@@ -60,6 +61,7 @@ class CocoDetection(ObjectDetection):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
+        require_pycocotools()
         return self._kept(split, size)
 
     def _made(self, split: Split, size: int) -> BoxedImages:

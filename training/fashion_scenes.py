@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from training.average_precision import require_pycocotools
 from training.detection import BoxedImages, ObjectDetection
 from training.fashion_mnist import FashionMnist, split_images
 from training.framing import PAD
@@ -72,6 +73,7 @@ class FashionScenes(ObjectDetection):
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
+        require_pycocotools()
         images, boxes = scenes(split)
         return BoxedImages(lambda numbers: [images[number] for number in numbers], boxes, size)
 

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from training.average_precision import average_precision
+from training import average_precision as module
+from training.average_precision import average_precision, require_pycocotools
+from workspace.errors import OperationError
 
 PADDING = [-1.0, 0, 0, 0, 0]
 THING, OTHER = [0.0, 10, 10, 30, 30], [1.0, 40, 10, 80, 60]
@@ -60,3 +62,10 @@ def test_what_is_found_in_a_crowd_counts_for_nothing():
 def test_nothing_is_printed(capsys):
     average_precision(told((0.9, THING)), torch.tensor([[THING]]), 1)
     assert capsys.readouterr().out == ""
+
+
+def test_without_pycocotools_it_is_said_what_to_install(monkeypatch):
+    require_pycocotools()
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(OperationError, match=r"pip install 'pocketnas\[train\]'"):
+        require_pycocotools()
