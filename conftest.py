@@ -31,6 +31,7 @@ EXTRAS = frozenset(
         "onnxscript",
         "optuna",
         "plotly",
+        "pycocotools",
         "safetensors",
         "sklearn",
         "tensorboard",

@@ -47,7 +47,6 @@ from exporters.testing import (
 from exporters.verify import TOLERANCE, layout_operators, parity
 from search_space import catalog
 from search_space.architecture import Architecture, Classifier
-from search_space.layers import params
 from search_space.space import create as create_space
 
 HEAD = Classifier(classes=1000)
@@ -94,9 +93,11 @@ def networks(count: int, largest: int) -> Iterator[Architecture]:
         found = space.decode(space.points.sample(rng))
         yield found if options.get("strides") == "small" else found.at(rng.choice(SIZES))
     for name in (*catalog.names(), *SCALED):
-        published = catalog.create(name)
-        if params(published, HEAD) <= largest:
-            yield published.at(min(published.size, SIZES[-1]))
+        published = catalog.resolve(name)
+        with torch.device("meta"):  # which draws no weights
+            weights = sum(each.numel() for each in published.build(HEAD).parameters())
+        if weights <= largest:
+            yield published.at(min(published.inputs[0].shape[-1], SIZES[-1]))
 
 
 def modules(count: int, largest: int) -> Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]:

@@ -8,15 +8,20 @@ import numpy as np
 
 from delivery.file_gates import runtime_of, said
 from delivery.gates import Checked, Gate, GateName, NotRun
-from delivery.network import batches, one_by_one, outputs_of
+from delivery.network import BATCH, as_torch, batches, one_by_one, outputs_of
 from exporters.artifact import Artifact, Precision
-from training.task import Split
+from training.task import Predicting, Split
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from delivery.network import Network
     from search_space.architecture import InputSpec
     from training.task import Task
+
+MAPS_AT_ONCE = 10
+"""Examples of a detector."""
 
 DROPS = {
     Precision.FP32: 0.001,
@@ -36,12 +41,12 @@ def accuracy_of_torch(network: Network, task: Task) -> float:
     import torch
 
     specs = network.architecture.inputs
-    scores, targets = [], []
-    for inputs, target in batches(specs, task, Split.TEST):
+    found, targets = [], []
+    for inputs, target in batches(specs, task, Split.TEST, batch=_at_once(task)):
         given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
-        scores.append(next(iter(outputs_of(network, given).values())))
+        found.append(_kept(task, tuple(outputs_of(network, given).values()), specs))
         targets.append(target)
-    return task.metric(torch.cat(scores), torch.cat(targets))
+    return task.metric(torch.cat(found), torch.cat(targets))
 
 
 def accuracy_of_file(
@@ -59,14 +64,32 @@ def accuracy_of_file(
     """
     import torch
 
-    run, output = runtime_of(artifact), artifact.outputs[0].name
-    scores, targets = [], []
-    for inputs, target in batches(specs, task, Split.TEST):
+    run, kind, names = runtime_of(artifact), artifact.format, _names(artifact)
+    found, targets = [], []
+    for inputs, target in batches(specs, task, Split.TEST, batch=_at_once(task)):
         given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
-        scores += [run(feed)[output].astype(np.float32) for feed in one_by_one(artifact, given)]
+        for feed in one_by_one(artifact, given):
+            answer = run(feed)
+            outputs = tuple(as_torch(kind, answer[name].astype(np.float32)) for name in names)
+            found.append(_kept(task, outputs, specs))
         targets.append(target)
-    metric = task.metric(torch.from_numpy(np.concatenate(scores)), torch.cat(targets))
-    return metric, len(scores)
+    return task.metric(torch.cat(found), torch.cat(targets)), len(found)
+
+
+def _names(artifact: Artifact) -> list[str]:
+    return [spec.name for spec in artifact.outputs]
+
+
+def _at_once(task: Task) -> int:
+    """Examples: maps of many would not fit."""
+    return MAPS_AT_ONCE if isinstance(task, Predicting) else BATCH
+
+
+def _kept(task: Task, outputs: tuple[Tensor, ...], specs: tuple[InputSpec, ...]) -> Tensor:
+    """What the metric takes: a classifier's scores, a detector's predictions."""
+    if isinstance(task, Predicting):
+        return task.predictions(outputs, specs[0].shape[-1])
+    return outputs[0]
 
 
 def check_accuracy(
@@ -82,6 +105,10 @@ def check_accuracy(
     """
     if task is None or of_torch is None:
         why = "no dataset was given: --dataset names one"
+        if task is not None:
+            why = (
+                f"{task.name} has boxes, and AP is taken of networks in torch alone, not of files"
+            )
         return NotRun(name=GateName.ACCURACY, file=artifact.path.name, why=why)
     try:
         metric, count = accuracy_of_file(specs, task, artifact)

@@ -26,6 +26,7 @@ from delivery.preprocessing import UNKNOWN, labels_of, preparation_of
 from delivery.work_folder import put, work_folder
 from exporters.artifact import ModelFormat
 from exporters.exporter import ExporterName, ExportError
+from search_space.architecture import Classifier
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of
 
@@ -61,11 +62,13 @@ def make(network: Network, plan: Plan, folder: Path, say: Say = lambda _: None) 
         What is in it, the files at their places.
 
     Raises:
-        InputError: If the plan or the folder cannot be used; nothing was made.
+        InputError: If the network is no classifier, or the plan or the folder cannot be used;
+            nothing was made.
         ExportError: If the network cannot be expressed in a format, or as one Python file.
         GateError: If a gate fails.
         OperationError: If something is not there, the disk is full, or the bundle does not verify.
     """
+    _require_classifier(network)
     _require_free(folder)
     _require_distinct(plan)
     preparation, labels = preparation_of(network), labels_of(network)
@@ -149,6 +152,16 @@ def _moved(delivery: Delivery, folder: Path) -> Delivery:
         for each in delivery.timed
     )
     return replace(delivery, files=files, timed=timed)
+
+
+def _require_classifier(network: Network) -> None:
+    """Refuse what the snippets of a bundle cannot use."""
+    if not isinstance(network.head, Classifier):
+        msg = (
+            f"a bundle's snippets are for classifiers, and {network.name} ends in {network.head}: "
+            "export its files alone, without --bundle"
+        )
+        raise InputError(msg)
 
 
 def _require_free(folder: Path) -> None:

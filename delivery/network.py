@@ -124,6 +124,7 @@ def batches(
     *,
     count: int | None = None,
     seed: int | None = None,
+    batch: int = BATCH,
 ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
     """Inputs of a network, each `[N, *shape]`, and targets, without augmentation.
 
@@ -133,6 +134,7 @@ def batches(
         split: Of it.
         count: So many examples; None for all.
         seed: Of a random choice of them; None for the first ones, in order.
+        batch: Examples at once.
 
     Raises:
         InputError: If the task has another number of inputs than the network.
@@ -144,7 +146,7 @@ def batches(
     order = torch.arange(len(found))
     if seed is not None:
         order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
-    for indices in order[:count].split(BATCH):
+    for indices in order[:count].split(batch):
         inputs, targets = _read(task, partial(found.batch, indices, None))
         if len(inputs) != len(specs):
             msg = f"{task.name} has {len(inputs)} inputs, the network takes {len(specs)}"
@@ -184,6 +186,14 @@ def laid_out(kind: ModelFormat, value: Tensor) -> NDArray[Any]:
     """`[N, C, H, W]` as the format has it: channels last but for ONNX; others as they are."""
     array: NDArray[Any] = np.asarray(value.numpy())
     return array if kind is ModelFormat.ONNX else channels_last(array)
+
+
+def as_torch(kind: ModelFormat, array: NDArray[Any]) -> Tensor:
+    """What ``laid_out`` was given, of what a file gives."""
+    import torch
+
+    is_last = kind is not ModelFormat.ONNX and array.ndim >= 4
+    return torch.from_numpy(np.moveaxis(array, -1, 1) if is_last else array)
 
 
 def one_by_one(

@@ -219,7 +219,7 @@ def lower_layer(
         case nn.AvgPool2d():
             return lower_average_pool(build, source, layer, name, tf_same=same)
         case nn.MaxPool2d():
-            return lower_max_pool(build, source, layer, name)
+            return lower_max_pool(build, source, layer, name, tf_same=same)
         case nn.Flatten():
             return lower_flatten(build, source, layer.start_dim, layer.end_dim, name)
         case nn.ZeroPad2d():

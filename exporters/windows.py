@@ -107,13 +107,19 @@ def lower_average_pool(
 
 
 def lower_max_pool(
-    build: GraphBuilder, source: TensorNumber, layer: nn.MaxPool2d, name: str
+    build: GraphBuilder,
+    source: TensorNumber,
+    layer: nn.MaxPool2d,
+    name: str,
+    *,
+    tf_same: bool = False,
 ) -> TensorNumber:
     """Maximum pooling, without dilation."""
     if pair(layer.dilation) != (1, 1) or layer.ceil_mode or layer.return_indices:
         msg = "maximum pooling with dilation, ceil mode or indices has no counterpart in TFLite"
         raise ExportError(msg)
-    return _pool(build, source, PoolKind.MAX, _window(layer, amounts=pair(layer.padding)), name)
+    window = _window(layer, amounts=None if tf_same else pair(layer.padding))
+    return _pool(build, source, PoolKind.MAX, window, name)
 
 
 def lower_pad(

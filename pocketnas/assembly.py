@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 
 from controller import algorithm
@@ -22,6 +23,7 @@ from latency.load import FleetRule
 from latency.presets import preset
 from latency.source import LatencySource
 from pocketnas.config import ANALYTIC, PREDICTS, SearchConfig
+from pocketnas.heads import require_head
 from pocketnas.objectives import (
     algorithm_options,
     objectives_of,
@@ -44,6 +46,10 @@ _SPACE_DEFAULTS = {
     SpaceName.PROXYLESS: ("strides", "stem_filters", "head_filters", "channels"),
     SpaceName.EFFICIENTNET: ("strides", "width", "stem_filters", "head_filters", "channels"),
     SpaceName.EFFICIENTNET_V2: ("strides", "width", "stem_filters", "head_filters", "channels"),
+    SpaceName.SPINENET: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
+    SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
 }
 """What each space takes of a data set's recommendations."""
 
@@ -109,6 +115,8 @@ def assemble(
     reward = reward_of(config)
     searcher = algorithm_of(config, space, earlier)
     if check_target:
+        example = space.decode(space.points.sample(random.Random("head")))
+        require_head(example, head, config.dataset)
         require_objectives(config, space, head)
     for name in (config.preset, config.final_preset):
         preset(name)
@@ -267,7 +275,7 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
         msg = f"{error}; {ANALYTIC} for a formula instead of training"
         raise InputError(msg) from error
     if config.classes is not None:
-        return task.proxy, Classifier(classes=config.classes)
+        return task.proxy, replace(task.head, classes=config.classes)
     return task.proxy, task.head
 
 
@@ -325,8 +333,6 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
         return config.train_size
     if not _predicts(config):
         return config.size
-    import random
-
     example = space.decode(space.points.sample(random.Random(0)))
     try:
         example.at(proxy.size)

@@ -57,6 +57,7 @@ _TRAIN = (
     "matplotlib",
     "pillow",
     "plotly",
+    "pycocotools",
     "safetensors",
     "scikit-learn",
     "tensorboard",

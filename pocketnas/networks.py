@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from search_space.architecture import Architecture, Classifier, Head
+from search_space.architecture import Architecture, Classifier, Detector, Head
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
 
 
 _FOR_DEVICE = ":best@"
+
+
+class HeadName(StrEnum):
+    """Kinds of head, as the command line names them."""
+
+    CLASSIFIER = "classifier"
+    DETECTOR = "detector"
+
+    def made(self, classes: int | None) -> Classifier | Detector:
+        """The head, of as many classes as published networks have where None: ImageNet's, COCO's.
+
+        RetinaNet as published counts the background, and numbers that COCO leaves out.
+        """
+        match self:
+            case HeadName.CLASSIFIER:
+                return Classifier(classes=1000 if classes is None else classes)
+            case HeadName.DETECTOR:
+                return Detector(classes=91 if classes is None else classes)
+        assert_never(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +58,7 @@ class Found:
 
 
 def resolve(
-    text: str, *, size: int | None = None, classes: int | None = None, head: str = "classifier"
+    text: str, *, size: int | None = None, classes: int | None = None, head: str | None = None
 ) -> Found:
     """The network that ``text`` means: a run's, a training's, or what the catalog resolves.
 
@@ -49,18 +69,20 @@ def resolve(
     Args:
         text: ARCH, as every command takes it.
         size: Input size in pixels; its own where None.
-        classes: Of the head; the run's where there is one, else 1000, where None.
-        head: Kind of head; only ``classifier`` exists for the families of today.
+        classes: Of the head; where None the run's where there is one, else as published.
+        head: Kind of head, one of ``HeadName``; where None the run's, else a classifier.
 
     Raises:
-        InputError: If there is no such network, or it cannot run at that size.
+        InputError: If there is no such network or head, or it cannot run at that size.
     """
-    if head != "classifier":
-        msg = f"unknown head {head!r}; there is classifier"
+    if head is not None and head not in list(HeadName):
+        msg = f"unknown head {head!r}; there are {', '.join(HeadName)}"
         raise InputError(msg)
     found = _from_run(text) or _from_training(text) or _from_catalog(text)
-    if classes is not None:
-        found = replace(found, head=Classifier(classes=classes))
+    if head is not None and head != type(found.head).__name__.lower():
+        found = replace(found, head=HeadName(head).made(classes))
+    elif classes is not None:
+        found = replace(found, head=replace(found.head, classes=classes))
     return found if size is None else replace(found, architecture=found.architecture.at(size))
 
 
@@ -86,7 +108,7 @@ def example_inputs(architecture: Architecture) -> tuple[NamedInput, ...]:
 def _from_catalog(text: str) -> Found:
     from search_space import catalog
 
-    return Found(architecture=catalog.resolve(text), head=Classifier(classes=1000))
+    return Found(architecture=catalog.resolve(text), head=HeadName.CLASSIFIER.made(None))
 
 
 def _from_run(text: str) -> Found | None:

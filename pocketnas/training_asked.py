@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from pocketnas.heads import require_head
 from pocketnas.networks import resolve
 from pocketnas.training_plan import TrainingPlan
 from training.recipes import Length, RecipeName, schedule_of
@@ -79,6 +80,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
     from training.task import Split, create, full_name
 
     task = create(asked.dataset)
+    require_head(architecture, task.head, asked.dataset)
     epoch = len(task.examples(Split.TRAIN, (stages or [_whole(architecture)])[0].size))
     schedule = schedule_of(recipe, task.proxy.schedule, asked.length, epoch=epoch)
     schedule = replace(_changed(schedule, chosen), stages=stages)

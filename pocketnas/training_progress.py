@@ -66,6 +66,12 @@ def step_in_words(step: Step, loss: float, left_s: float) -> str:
     )
 
 
+def evaluation_in_words(evaluation: Evaluation, seen: int) -> str:
+    """What an evaluation on the way found."""
+    metric = "" if evaluation.ap50 is None else "AP "
+    return f"{evaluation.split} {metric}{evaluation.accuracy:.2%} after {seen:,} images"
+
+
 class _Pace:
     """The latest loss, and the time that is left if pixels take as long as in this sitting."""
 
@@ -107,7 +113,7 @@ class _Lines:
             self.on_text(step_in_words(step, self._pace.loss, left_s))
 
     def on_evaluation(self, evaluation: Evaluation, seen: int) -> None:
-        self.on_text(f"{evaluation.split} {evaluation.accuracy:.2%} after {seen:,} images")
+        self.on_text(evaluation_in_words(evaluation, seen))
 
     def on_text(self, text: str) -> None:
         typer.echo(text, err=True)
@@ -128,7 +134,7 @@ class _Bar:
         self._bar.update(self._task, completed=step.seen, total=step.samples, description=text)
 
     def on_evaluation(self, evaluation: Evaluation, seen: int) -> None:
-        text = f"{evaluation.split} {evaluation.accuracy:.2%} after {seen:,} images"
+        text = evaluation_in_words(evaluation, seen)
         self._bar.console.print(text, markup=False)
 
     def on_text(self, text: str) -> None:

@@ -122,7 +122,7 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     Raises:
         InputError: If not.
     """
-    from training.loop import require_shares
+    from training.possible import require_fitting, require_shares
     from training.progressive import check_sizes
     from training.task import create
     from training.trainer import Trainer
@@ -130,7 +130,9 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     task = create(plan.dataset)
     check_sizes(plan.schedule.stages, plan.architecture)
     Trainer().require_possible(plan.schedule)
-    require_shares(plan.schedule.parts(plan.size), processes)
+    parts = plan.schedule.parts(plan.size)
+    require_fitting(task, plan.schedule, parts)
+    require_shares(parts, processes)
     _require_channels(plan.architecture, task)
 
 

@@ -1,7 +1,8 @@
 """What a network is, as a value: hashable, printable, free of torch.
 
 Three families share this contract: a chain of stages (``search_space.chain``), a scale-permuted
-backbone and a multi-stream graph. ``from_json`` is the one place that names them.
+backbone (``search_space.spinenet``) and a multi-stream graph. ``from_json`` is the one place that
+names them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Family(StrEnum):
     """The kinds of network, as JSON documents name them."""
 
     CHAIN = "chain"
+    SCALE_PERMUTED = "scale_permuted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,11 @@ class Detector:
     """
 
     classes: int
+
+    def __post_init__(self) -> None:
+        if self.classes < 1:
+            msg = f"a detector needs at least 1 class, got {self.classes}"
+            raise InputError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +149,10 @@ def from_json(document: Mapping[str, Json]) -> Architecture:
             from search_space.chain import ChainArchitecture
 
             return ChainArchitecture.from_json(document)
+        case Family.SCALE_PERMUTED:
+            from search_space.spinenet import ScalePermutedArchitecture
+
+            return ScalePermutedArchitecture.from_json(document)
     known = ", ".join(Family)
     msg = f"no architecture: family is {family!r}, known are: {known}"
     raise InputError(msg)

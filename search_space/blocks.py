@@ -190,8 +190,11 @@ def draw_weights(network: nn.Module, key: str) -> None:
 
     Convolutions normal with variance 2 / (kernel height * width * output channels per group),
     dense layers uniform within 1 / sqrt(outputs), biases 0. NumPy draws, not torch, whose normal
-    numbers differ between processors; no global random state is read or changed.
+    numbers differ between processors; no global random state is read or changed. Modules on the
+    meta device have no numbers to draw.
     """
+    if any(weight.is_meta for weight in network.parameters()):
+        return
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
     rng = np.random.Generator(np.random.PCG64(seed))
     for module in network.modules():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from search_space import efficientnet, efficientnet_v2
+from search_space import efficientnet, efficientnet_v2, spinenet_networks
 from search_space.architecture import Architecture, from_json
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import point_from_json
@@ -178,13 +178,16 @@ def names() -> tuple[str, ...]:
 
 
 def _of_fixed_width() -> tuple[str, ...]:
-    return (*_DEEPER, *efficientnet.COEFFICIENTS, *efficientnet_v2.VARIANTS)
+    chains = (*_DEEPER, *efficientnet.COEFFICIENTS, *efficientnet_v2.VARIANTS)
+    return (*chains, *spinenet_networks.SCALES)
 
 
 def create(
     name: str, *, size: int | None = None, channels: int | None = None
 ) -> ChainArchitecture:
-    """The published network called ``name``; MnasNet's and MobileNetV2 may end in ``@W``.
+    """The published chain of stages called ``name``; MnasNet's and MobileNetV2 may end in ``@W``.
+
+    ``resolve`` knows networks of other families too.
 
     Args:
         name: E.g. ``"mnasnet-a1"``, ``"mobilenet-v2@0.35"`` or ``"efficientnet-b0"``.
@@ -192,7 +195,7 @@ def create(
         channels: Of the input; 3 by default.
 
     Raises:
-        InputError: If there is no such network, or it cannot run at that size.
+        InputError: If there is no such chain, or it cannot run at that size.
     """
     base, at, multiplier = name.partition("@")
     if base in _SCALABLE:
@@ -203,6 +206,9 @@ def create(
         found = efficientnet.create(name)
     elif name in efficientnet_v2.VARIANTS:
         found = efficientnet_v2.create(name)
+    elif name in spinenet_networks.SCALES:
+        msg = f"{name!r} is a scale-permuted network, not a chain of stages"
+        raise InputError(msg)
     else:
         raise _unknown(name, base)
     return replace(
@@ -234,9 +240,9 @@ def resolve(text: str) -> Architecture:
     """The network that ``text`` names, for the command line.
 
     Args:
-        text: A name as for ``create``; the path of a JSON file with what ``Architecture.to_json``
-            gave; or a space, a colon and a JSON list, e.g. ``"mnasnet:[0, 1, …]"``: that point of
-            the space with its default options.
+        text: One of ``names``, or as for ``create``; the path of a JSON file with what
+            ``Architecture.to_json`` gave; or a space, a colon and a JSON list, e.g.
+            ``"mnasnet:[0, 1, …]"``: that point of the space with its default options.
 
     Raises:
         InputError: If it is none of these, or what it names is not valid.
@@ -246,6 +252,8 @@ def resolve(text: str) -> Architecture:
         return _from_decisions(space, text[len(space) + 1 :])
     if text.endswith(".json") or Path(text).is_file():
         return _from_file(Path(text))
+    if text in spinenet_networks.SCALES:
+        return spinenet_networks.create(text)
     return create(text)
 
 

@@ -42,6 +42,13 @@ class Fields:
             raise self._wrong(name, "a number", value)
         return value
 
+    def truth(self, name: str) -> bool:
+        """True or false."""
+        value = self._take(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false", value)
+        return value
+
     def member(self, name: str, options: type[Member]) -> Member:
         """One of a closed set."""
         value = self._take(name)
@@ -75,6 +82,10 @@ class Fields:
     def inner(self, name: str) -> Fields:
         """A JSON object inside."""
         return Fields(self._take(name), f"{name!r} of {self._what}")
+
+    def optional_inner(self, name: str) -> Fields | None:
+        """A JSON object inside, or null."""
+        return None if self._is_null(name) else self.inner(name)
 
     def expect(self, name: str, value: str | int) -> None:
         """Do nothing if the field has this very value."""

@@ -51,6 +51,18 @@ class OptionReader:
             return int(given)
         raise self._wrong(name, f"a whole number from {low} to {high}")
 
+    def number(self, name: str, default: float, *, low: float, high: float) -> float:
+        """A number from ``low`` to ``high``."""
+        if name not in self._options:
+            return default
+        try:
+            value = float(self._options[name])
+        except ValueError:
+            value = math.nan
+        if low <= value <= high:
+            return value
+        raise self._wrong(name, f"a number from {low:g} to {high:g}")
+
     def rate(self, name: str, default: float) -> float:
         """A number from 0 to below 1."""
         if name not in self._options:

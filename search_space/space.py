@@ -61,6 +61,10 @@ class SpaceName(StrEnum):
     PROXYLESS = "proxyless"
     EFFICIENTNET = "efficientnet"
     EFFICIENTNET_V2 = "efficientnetv2"
+    SPINENET = "spinenet"
+    SPINENET_V2 = "spinenet_v2"
+    SPINENET_MBCONV = "spinenet_mbconv"
+    SPINENET_SCALING = "spinenet_scaling"
 
 
 def create(name: str, options: Options) -> SearchSpace:
@@ -108,6 +112,22 @@ def create(name: str, options: Options) -> SearchSpace:
             from search_space.efficientnet_v2_space import EfficientNetV2Space
 
             return EfficientNetV2Space.from_options(options)
+        case SpaceName.SPINENET:
+            from search_space.spinenet_spaces import spinenet
+
+            return spinenet(options)
+        case SpaceName.SPINENET_V2:
+            from search_space.spinenet_spaces import spinenet_v2
+
+            return spinenet_v2(options)
+        case SpaceName.SPINENET_MBCONV:
+            from search_space.spinenet_spaces import spinenet_mbconv
+
+            return spinenet_mbconv(options)
+        case SpaceName.SPINENET_SCALING:
+            from search_space.spinenet_scaling import SpineNetScalingSpace
+
+            return SpineNetScalingSpace.from_options(options)
     assert_never(known)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from search_space.architecture import Json
-    from training.task import Split, Task
+    from training.task import Predicting, Split, Task
 
 BINS = 15
 """Of confidence, for the calibration error (Guo et al. 2017, arXiv 1706.04599, section 5)."""
@@ -28,11 +28,16 @@ class Evaluation:
     Attributes:
         split: Its name.
         examples: How many there were.
-        accuracy: The task's metric, of classifiers top-1, in `[0, 1]`.
+        accuracy: The task's metric, in `[0, 1]`: of classifiers top-1, of detectors AP.
         loss: The task's, without label smoothing.
         top5: Share of labels among the five best scores; None below six classes.
         calibration_error: Expected difference of confidence and accuracy, in `[0, 1]`; None for
             what is no classifier.
+        ap50: AP at an overlap of one half alone; None for what is no detector, as of the next.
+        ap75: At three quarters.
+        ap_small: AP of things below 32^2 pixels of the network's input; None where there is none.
+        ap_medium: Below 96^2 pixels.
+        ap_large: The others.
     """
 
     split: str
@@ -41,6 +46,11 @@ class Evaluation:
     loss: float
     top5: float | None = None
     calibration_error: float | None = None
+    ap50: float | None = None
+    ap75: float | None = None
+    ap_small: float | None = None
+    ap_medium: float | None = None
+    ap_large: float | None = None
 
     def to_json(self) -> dict[str, Json]:
         """What is known, by name; ``from_json`` makes an equal value of it."""
@@ -76,6 +86,22 @@ def judged(scores: Tensor, targets: Tensor, task: Task, split: Split) -> Evaluat
         top5=top_accuracy(scores, targets, TOP) if has_top else None,
         calibration_error=calibration_error(scores, targets) if is_classified else None,
     )
+
+
+def judged_predictions(
+    predictions: Tensor, targets: Tensor, task: Predicting, split: Split, *, loss: float
+) -> Evaluation:
+    """What predictions for a split, or a part of it, are worth.
+
+    Args:
+        predictions: As the task makes them.
+        targets: As the task gives them.
+        task: Whose.
+        split: They are of.
+        loss: The mean over its images.
+    """
+    figures = task.figures(predictions, targets)
+    return Evaluation(split=split.value, examples=len(targets), loss=loss, **figures)
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, count: int) -> float:

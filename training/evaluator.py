@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
-from training.evaluation import Evaluation, judged
+from training.evaluation import Evaluation, judged, judged_predictions
 from training.executor import TrainingError
 from training.feed import Feed
-from training.task import Split, Task
+from training.task import Examples, Outputs, Predicting, Split, Task
 
 BATCH = 250
+
+BATCH_PIXELS = 64 * 128**2
+"""Of a batch of images whose outputs are maps."""
 
 LEAST_LOOKED_AT = 500
 """Validation images of the cheapest look at a training under way."""
@@ -57,16 +61,49 @@ class Evaluator:
         if some is not None:
             chosen = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
         module.eval()
+        task = self._task
+        if isinstance(task, Predicting):
+            return self._predicted(module, examples, chosen[:some], split, task)
         outputs, targets = list[Tensor](), list[Tensor]()
-        parts = chosen[:some].split(BATCH)
+        for output, target in self._batches(module, examples, chosen[:some], BATCH):
+            outputs.append(output.float())
+            targets.append(target)
+        scores = torch.cat(outputs).cpu()
+        _require_finite((scores,), split)
+        return judged(scores, torch.cat(targets).cpu(), self._task, split)
+
+    def _predicted(
+        self,
+        module: nn.Module,
+        examples: Examples,
+        chosen: Tensor,
+        split: Split,
+        task: Predicting,
+    ) -> Evaluation:
+        """By predictions that are made of each batch, and the mean of the batches' losses."""
+        found, targets, loss = list[Tensor](), list[Tensor](), 0.0
+        batch = max(1, min(BATCH, BATCH_PIXELS // self._size**2))
+        for output, target in self._batches(module, examples, chosen, batch):
+            _require_finite(output if isinstance(output, tuple) else (output,), split)
+            found.append(task.predictions(output, self._size).cpu())
+            targets.append(target.cpu())
+            cost = self._task.loss(output, target, label_smoothing=0.0)
+            loss += float(cost) * len(target) / len(chosen)
+        return judged_predictions(torch.cat(found), torch.cat(targets), task, split, loss=loss)
+
+    def _batches(
+        self, module: nn.Module, examples: Examples, chosen: Tensor, batch: int
+    ) -> Iterator[tuple[Outputs, Tensor]]:
+        """Outputs and targets, on the network's device."""
+        parts = chosen.split(batch)
         for indices, coming in zip_longest(parts, parts[1:]):
             inputs, target = self._feed.batch(examples, indices, None)
             if coming is not None:
                 self._feed.expect(examples, coming)
-            outputs.append(module(*inputs).float())
-            targets.append(target)
-        scores = torch.cat(outputs).cpu()
-        if not scores.isfinite().all():
-            msg = f"outputs on the {split} split are not finite: the training diverged"
-            raise TrainingError(msg)
-        return judged(scores, torch.cat(targets).cpu(), self._task, split)
+            yield module(*inputs), target
+
+
+def _require_finite(outputs: tuple[Tensor, ...], split: Split) -> None:
+    if not all(bool(output.isfinite().all()) for output in outputs):
+        msg = f"outputs on the {split} split are not finite: the training diverged"
+        raise TrainingError(msg)

@@ -6,18 +6,15 @@ knows less. They are no photographs, and the name of the data set says that they
 
 from __future__ import annotations
 
-from contextlib import suppress
-from functools import cache
-from io import BytesIO
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from training.classification import ImageClassification, LabelledImages
 from training.fashion_mnist import FashionMnist, split_images
+from training.kept_arrays import kept
 from training.scenes import compose
 from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
-from workspace.files import write_whole
-from workspace.home import home
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,25 +59,15 @@ class FashionSceneClasses(ImageClassification):
 
 @cache
 def _scenes(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Scenes `[N, 96, 96]` and the labels `[N]` of what is in them.
-
-    They are kept on disk, since making them takes a minute: what is no such file is made anew.
-    """
+    """Scenes `[N, 96, 96]` and the labels `[N]` of what is in them; making them takes a minute."""
     import numpy as np
 
-    folder = home() / "datasets" / f"{FashionSceneClasses.name}-{VERSION}"
-    kept = folder / f"{split}-{COUNTS[split]}.npy"
-    try:
-        packed = np.load(kept, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        packed = None
-    if packed is None or packed.shape != (COUNTS[split], SIZE * SIZE + 1):
-        packed = _made(split)
-        with suppress(OSError):  # on a full disk they are made again next time
-            folder.mkdir(parents=True, exist_ok=True)
-            file = BytesIO()
-            np.save(file, packed, allow_pickle=False)
-            write_whole(kept, file.getvalue())
+    packed = kept(
+        f"{FashionSceneClasses.name}-{VERSION}",
+        f"{split}-{COUNTS[split]}.npy",
+        (COUNTS[split], SIZE * SIZE + 1),
+        partial(_made, split),
+    )
     return packed[:, 1:].reshape(-1, SIZE, SIZE), packed[:, 0].astype(np.int64)
 
 

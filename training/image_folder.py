@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from training.classification import SMALL_IMAGES, ImageClassification
 from training.image_listing import Listing, Picture, list_images
 from training.pictures import Box, central_box, central_square, cropped, random_boxes, shrunken
-from training.prefetch import AHEAD, Budget, Prefetch
+from training.prefetch import AHEAD, Budget, Prefetch, threads
 from training.schedule import Schedule
 from training.task import FOLDER, Examples, Preprocessing, Proxy, Split
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 CROP = 0.875
 """Side of the square in the middle that is evaluated, as a share of the shorter side: 224 of 256
 pixels, as in EfficientNet's code."""
-
-LARGEST_CACHE_BYTES = 8 << 30
 
 KEPT = 4
 """Splits at a size whose decoded images are kept for when they are asked for again."""
@@ -91,17 +89,15 @@ class ImageFolder(ImageClassification):
 
     @cached_property
     def _decoding(self) -> ThreadPoolExecutor:
-        return _pool("decoding")
+        return threads("decoding")
 
     @cached_property
     def _cropping(self) -> ThreadPoolExecutor:
-        return _pool("cropping")  # of its own: what is decoded ahead would stand in its way
+        return threads("cropping")  # of its own: what is decoded ahead would stand in its way
 
     @cached_property
     def _budget(self) -> Budget:
-        import psutil
-
-        return Budget(min(psutil.virtual_memory().available // 4, LARGEST_CACHE_BYTES))
+        return Budget.of_free_memory()
 
 
 class _Pictures:
@@ -157,12 +153,6 @@ class _Pictures:
 
     def _square(self, array: NDArray[np.uint8], box: Box, turned: object) -> NDArray[np.uint8]:
         return cropped(array, box, self._size, mirrored=bool(turned))
-
-
-def _pool(name: str) -> ThreadPoolExecutor:
-    import torch
-
-    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix=name)
 
 
 @cache

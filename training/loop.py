@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from search_space.architecture import Classifier
 from training.augmentation import augmented
 from training.averages import WeightAverage
 from training.distributed import ALONE, World
 from training.executor import TrainingError
 from training.feed import Feed
 from training.order import Order
+from training.possible import jittered, require_fitting, require_shares
 from training.progress import Step
 from training.rates import rate
 from training.saved import Saved
@@ -23,7 +23,6 @@ from training.schedule import Schedule
 from training.stages import Regularization, TrainingStage
 from training.stepper import Stepper
 from training.task import Examples, Split, Task
-from workspace.errors import InputError
 
 AHEAD = 4
 """Batches that examples may read ahead."""
@@ -50,7 +49,8 @@ class Loop:
 
     Raises:
         InputError: If a stage would mix or distort what is no batch of labelled images, or has
-            fewer images in a batch than there are processes.
+            fewer images in a batch than there are processes, or labels of boxes would be smoothed,
+            or images scaled that the task does not scale.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Loop:
         self._module, self._task, self.schedule = module, task, schedule
         self.feed, self.world, self._seed = feed, world, seed
         self._parts = schedule.parts(size)
-        _require_images(task, self._parts)
+        require_fitting(task, schedule, self._parts)
         require_shares(self._parts, world.size)
-        self._stage, self._examples = -1, task.examples(Split.TRAIN, self._parts[0].size)
+        self._stage, self._examples = -1, self._made_examples(self._parts[0].size)
         self._size, self._others = self._parts[0].size, dict[int, Examples]()
         self._stepper = Stepper(module, task, schedule, world)
         self._generator = torch.Generator().manual_seed(seed)
@@ -106,8 +106,15 @@ class Loop:
         if size == self._size:
             return self._examples
         if size not in self._others:
-            self._others = {size: self._task.examples(Split.TRAIN, size)}
+            self._others = {size: self._made_examples(size)}
         return self._others[size]
+
+    def _made_examples(self, size: int) -> Examples:
+        """The training split, scaled as the schedule says where it says anything."""
+        examples = self._task.examples(Split.TRAIN, size)
+        if not self.schedule.jitter:
+            return examples
+        return jittered(examples, self.schedule.jitter, self._task.name)
 
     def run(self) -> Iterator[Step]:
         """Train to the end, one step at a time.
@@ -269,25 +276,3 @@ class Loop:
                 msg = f"the loss is {loss} at step {step} of {self.steps}: it diverged"
                 raise TrainingError(msg)
         return math.fsum(losses) / len(losses)
-
-
-def _require_images(task: Task, parts: Sequence[TrainingStage]) -> None:
-    is_classified = isinstance(task.head, Classifier)
-    if not is_classified and any(part.regularization.changes_images for part in parts):
-        msg = (
-            "RandAugment, mixup and CutMix are for images with one label each, and the data set "
-            f"{task.name!r} has others: leave them out of the stages"
-        )
-        raise InputError(msg)
-
-
-def require_shares(parts: Sequence[TrainingStage], processes: int) -> None:
-    """Do nothing if each process has a part of every batch.
-
-    Raises:
-        InputError: If not.
-    """
-    fewest = min(part.batch or 1 for part in parts)
-    if fewest < processes:
-        msg = f"a batch of {fewest} cannot be shared by {processes} processes"
-        raise InputError(msg)

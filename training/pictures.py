@@ -67,6 +67,25 @@ def shrunken(path: Path, size: int) -> Array:
     return _bytes(image)
 
 
+def fitted(path: Path, stated: tuple[int, int], longest: int) -> Array:
+    """`[H, W, 3]` of a whole image whose longer side is at most ``longest``.
+
+    It is as it lies in the file, or upright where that is what it is stated to be.
+
+    Args:
+        path: Of the file.
+        stated: Width and height that are known of it.
+        longest: In pixels.
+
+    Raises:
+        OperationError: If it cannot be read, or is of another size than is stated.
+    """
+    scale = min(1.0, longest / max(stated))
+    width, height = (max(1, round(scale * length)) for length in stated)
+    image = _opened(path, least=min(width, height) if scale < 1 else 0, stated=stated)
+    return _bytes(image.resize((width, height), _bilinear()) if scale < 1 else image)
+
+
 def cropped(pixels: Array, box: Box, size: int, *, mirrored: bool) -> Array:
     """`[size, size, 3]` of a box of `[H, W, 3]`, or its mirror image."""
     from PIL import Image
@@ -100,21 +119,43 @@ def random_boxes(shapes: list[tuple[int, ...]], generator: Generator) -> list[Bo
     return [(a, b, c, d) for a, b, c, d in corners]
 
 
-def _opened(path: Path, least: int = 0) -> Pillow.Image:
-    """Decoded, upright, in red, green and blue; a JPEG not larger than needed for ``least``."""
+def _opened(path: Path, least: int = 0, stated: tuple[int, int] | None = None) -> Pillow.Image:
+    """Decoded, upright, in red, green and blue; a JPEG not larger than needed for ``least``.
+
+    One that lies in its file as is ``stated`` of it is left so.
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as file:
+            lies = file.size
             if least:
                 file.draft("RGB", (least, least))
-            image = ImageOps.exif_transpose(file)
+            image = file if lies == stated else ImageOps.exif_transpose(file)
+            if stated is not None:
+                _require_stated(path, stated, lies, image)
             if image.mode.startswith("I"):  # 16 bits, of which Pillow would keep the lower ones
                 image = image.point(lambda value: value / 256).convert("L")
             return image.convert("RGB")
+    except OperationError:
+        raise
     except Exception as error:  # Pillow raises what its many formats raise
         msg = f"the image {str(path)!r} could be read before and cannot be any more: {error}"
         raise OperationError(msg) from error
+
+
+def _require_stated(
+    path: Path, stated: tuple[int, int], lies: tuple[int, int], image: Pillow.Image
+) -> None:
+    """Do nothing if an image is of the size that is stated of it, or was put upright to be."""
+    is_turned = (image.width > image.height) != (lies[0] > lies[1])
+    if stated == lies or (is_turned and stated == lies[::-1]):
+        return
+    msg = (
+        f"the image {str(path)!r} is of {lies[0]} x {lies[1]} pixels, its annotations are for "
+        f"{stated[0]} x {stated[1]}"
+    )
+    raise OperationError(msg)
 
 
 def _bytes(image: Pillow.Image) -> Array:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 AHEAD = 512
 """Examples at most that are made before they are asked for."""
 
+LARGEST_BYTES = 8 << 30
+"""Of what is kept, however much memory is free."""
+
 
 class Budget:
     """Bytes that several stores share.
@@ -29,6 +32,13 @@ class Budget:
     def __init__(self, limit_bytes: int) -> None:
         self._left = limit_bytes
         self._lock = threading.Lock()
+
+    @classmethod
+    def of_free_memory(cls) -> Budget:
+        """A quarter of what is free now."""
+        import psutil
+
+        return cls(min(psutil.virtual_memory().available // 4, LARGEST_BYTES))
 
     def take(self, count: int) -> bool:
         """Whether there were as many bytes left; they are taken then."""
@@ -102,6 +112,13 @@ class Prefetch:
             self._taken[0] += array.nbytes
             self._kept[number] = array
         return array
+
+
+def threads(name: str) -> ThreadPoolExecutor:
+    """A pool of as many threads as torch takes, called ``name``."""
+    import torch
+
+    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix=name)
 
 
 def _give_back(budget: Budget, taken: list[int]) -> None:

@@ -33,6 +33,8 @@ def rate(schedule: Schedule, *, seen: int, batch: int, epoch: int) -> float:
         return min(1.0, (step + 1) / warmup) * _stairs(schedule, seen, epoch)
     if schedule.decay is Decay.STAIRCASE:
         return _stairs(schedule, seen, epoch)
+    if schedule.decay is Decay.DROPS:
+        return math.pow(0.1, sum(seen >= drop * schedule.samples for drop in schedule.drops))
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 

@@ -20,6 +20,10 @@ class RecipeName(StrEnum):
     PROXY = "proxy"
     EFFICIENTNET = "efficientnet"
     EFFICIENTNETV2 = "efficientnetv2"
+    SPINENET_A = "spinenet-a"
+    SPINENET_B = "spinenet-b"
+    SPINENET_C = "spinenet-c"
+    SPINENET_MOBILE = "spinenet-mobile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,33 @@ _TENSORFLOW = Schedule(
     decay_epochs=2.4,
 )
 
+_IMAGES_OF_COCO = 118_287
+
+
+def _spinenet(epochs: float, jitter: tuple[float, float], *, weight_decay: float = 4e-5) -> Recipe:
+    """A protocol of SpineNet (arXiv 1912.05027, section 4.1 and appendix A).
+
+    The rate falls to a tenth 30 and 10 epochs before the end; warm-up of 2,000 steps and clipping
+    are its configurations'. Its momentum is not Nesterov's, as ``sgd`` here is, and its protocol A
+    has DropBlock, which there is none of here.
+    """
+    return Recipe(
+        epochs=epochs,
+        batch=256,
+        rate_per_256=0.28,
+        warmup_epochs=2000 * 256 / _IMAGES_OF_COCO,
+        base=Schedule(
+            samples=1,
+            weight_decay=weight_decay,
+            optimizer=OptimizerName.SGD,
+            decay=Decay.DROPS,
+            drops=(1 - 30 / epochs, 1 - 10 / epochs),
+            clip=10.0,
+            jitter=jitter,
+        ),
+    )
+
+
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         # Section 5.2 of arXiv 1905.11946; batch, warm-up, smoothing, average: its code.
@@ -71,6 +102,11 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         RecipeName.EFFICIENTNETV2: Recipe(
             epochs=350, batch=4096, rate_per_256=0.016, warmup_epochs=5, base=_TENSORFLOW
         ),
+        # For detection. Protocol C is B, longer, for networks with stochastic depth and swish.
+        RecipeName.SPINENET_A: _spinenet(250, (0.8, 1.2)),
+        RecipeName.SPINENET_B: _spinenet(350, (0.5, 2.0)),
+        RecipeName.SPINENET_C: _spinenet(500, (0.5, 2.0)),
+        RecipeName.SPINENET_MOBILE: _spinenet(600, (0.5, 2.0), weight_decay=3e-5),
     }
 )
 

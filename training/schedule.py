@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import ClassVar
 
 from training.stages import TrainingStage, check_covered
@@ -38,11 +39,13 @@ class Decay(StrEnum):
 
     ``cosine``: half a cosine down to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983).
     ``staircase``: times 0.97 every ``Schedule.decay_epochs`` from the first image on, warm-up
-    included (EfficientNet, section 5.2: every 2.4 epochs).
+    included (EfficientNet, section 5.2: every 2.4 epochs). ``drops``: to a tenth at each of
+    ``Schedule.drops`` (SpineNet, arXiv 1912.05027, section 4.1).
     """
 
     COSINE = "cosine"
     STAIRCASE = "staircase"
+    DROPS = "drops"
 
 
 class StageBatch(StrEnum):
@@ -73,12 +76,15 @@ class Schedule:
             weights themselves, in `[0, 1)`; 0 for none.
         decay: How the learning rate falls.
         decay_epochs: Epochs a stair of ``staircase``.
+        drops: Shares of the training at which ``drops`` makes the rate a tenth of what it was.
         warmup: Share of the training over which the learning rate rises linearly.
         clip: Largest norm of all gradients together; 0 for any.
         compiled: Whether ``torch.compile`` makes the network faster first, which takes a minute.
         stages: Sizes and strengths of regularization, one after the other; none for one stage at
             the size that is asked for.
         stage_batch: Of stages that name no batch.
+        jitter: Least and largest factor by which images with boxes are scaled; none for the data
+            set's own.
     """
 
     FIRST_FIELDS: ClassVar[frozenset[str]] = frozenset(
@@ -96,11 +102,13 @@ class Schedule:
     ema: float = 0.0
     decay: Decay = Decay.COSINE
     decay_epochs: float = 2.4
+    drops: tuple[float, ...] = ()
     warmup: float = 0.1
     clip: float = 0.0
     compiled: bool = False
     stages: tuple[TrainingStage, ...] = ()
     stage_batch: StageBatch = StageBatch.CONSTANT
+    jitter: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch < 1:
@@ -112,6 +120,11 @@ class Schedule:
             _check(0 <= getattr(self, name) < math.inf, self, name, "finite and at least 0")
         for name in ("label_smoothing", "ema", "warmup"):
             _check(0 <= getattr(self, name) < 1, self, name, "in [0, 1)")
+        rises = all(before < after for before, after in pairwise((0, *self.drops, 1)))
+        _check(rises, self, "drops", "shares between 0 and 1, each larger than the one before")
+        _check(self.decay is not Decay.DROPS or bool(self.drops), self, "drops", "at least one")
+        fits = not self.jitter or (len(self.jitter) == 2 and 0 < self.jitter[0] <= self.jitter[1])
+        _check(fits, self, "jitter", "two positive factors, the smaller first")
         if self.stages:
             check_covered(self.stages)
 

@@ -17,6 +17,9 @@ _NAMES = {
 }
 """Fields that hold one of several names."""
 
+_FACTORS = frozenset(("drops", "jitter"))
+"""Fields that hold several numbers."""
+
 
 def schedule_to_json(schedule: Schedule) -> dict[str, Any]:
     """A document from which ``schedule_from_json`` makes an equal schedule."""
@@ -27,6 +30,8 @@ def schedule_to_json(schedule: Schedule) -> dict[str, Any]:
     }
     for name in _NAMES.keys() & document.keys():
         document[name] = document[name].value
+    for name in _FACTORS & document.keys():
+        document[name] = list(document[name])
     if schedule.stages:
         document["stages"] = [stage_to_json(stage) for stage in schedule.stages]
     return document
@@ -42,6 +47,8 @@ def schedule_from_json(document: Mapping[str, Any]) -> Schedule:
     values = dict(document)
     for name in _NAMES.keys() & values.keys():
         values[name] = _NAMES[name](values[name])
+    for name in _FACTORS & values.keys():
+        values[name] = tuple(values[name])
     values["stages"] = tuple(stage_from_json(stage) for stage in values.get("stages", ()))
     return Schedule(**values)
 

@@ -14,7 +14,7 @@ from training.distributed import World
 from training.optimizers import clip, optimizer_of, set_rate
 from training.saved import Saved, load_module, load_optimizer, module_tensors, optimizer_tensors
 from training.schedule import Arithmetic, Schedule
-from training.task import Task
+from training.task import Outputs, Task
 
 _DTYPES = {Arithmetic.BF16: torch.bfloat16, Arithmetic.FP16: torch.float16}
 
@@ -95,7 +95,7 @@ class Stepper:
         if isinstance(scaler, dict) and scaler:
             self._scaler.load_state_dict(scaler)
 
-    def _made_forward(self) -> Callable[..., Tensor]:
+    def _made_forward(self) -> Callable[..., Outputs]:
         """The network as steps call it."""
         forward: nn.Module = self._module
         if self._world.size > 1:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
-from search_space.architecture import Head
+from search_space.architecture import Detector, Head
 from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
+    from collections.abc import Mapping
+
     from torch import Generator, Tensor
+
+Outputs: TypeAlias = Any
+"""What a network gives: a tensor, or a tuple of them, as each kind of task takes it."""
 
 
 class Split(StrEnum):
@@ -70,7 +75,9 @@ class Examples(Protocol):
     """One split of a task at one size.
 
     Where it reads files it may also have ``expect(indices)``: it is told which examples `[N]` will
-    be asked for next, so that it can begin to read them. That changes no batch.
+    be asked for next, so that it can begin to read them. That changes no batch. Where its
+    augmentation scales images it may have ``jittered(low, high)``: the same examples, scaled by
+    other factors, for schedules that name some.
     """
 
     def __len__(self) -> int:
@@ -128,8 +135,8 @@ class Task(Protocol):
         """
         ...
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """A number to minimise, the mean over the batch.
+    def loss(self, outputs: Outputs, targets: Tensor, *, label_smoothing: float) -> Tensor:
+        """A number to minimise, the mean over the batch, or over what is to be found in it.
 
         Args:
             outputs: Of the network.
@@ -140,12 +147,46 @@ class Task(Protocol):
         ...
 
     def metric(self, outputs: Tensor, targets: Tensor) -> float:
-        """In `[0, 1]`, larger is better, over the whole split."""
+        """In `[0, 1]`, larger is better, over the whole split.
+
+        Args:
+            outputs: Of the network; of a task that is ``Predicting`` its predictions.
+            targets: As ``Examples.batch`` gives them.
+        """
         ...
 
 
-FOLDER = "folder:"
-"""How the name of a task out of a folder of images begins; its path follows."""
+@runtime_checkable
+class Predicting(Protocol):
+    """A task whose outputs are too large to be kept for a whole split, as a detector's are.
+
+    They become predictions batch by batch, and its metric is of those. Law: what becomes of an
+    image depends on no other one in its batch.
+    """
+
+    def predictions(self, outputs: Outputs, size: int) -> Tensor:
+        """What outputs say of each image, `[N, D, 6]` float32, D always the same.
+
+        Of a detector: left, top, right, bottom in pixels of the input, score, class, the best
+        first; the class of what pads is -1.
+
+        Args:
+            outputs: Of the network.
+            size: Pixels a side of its input.
+        """
+        ...
+
+    def figures(self, predictions: Tensor, targets: Tensor) -> Mapping[str, float]:
+        """What predictions for a whole split are worth, by names of ``Evaluation``'s fields.
+
+        ``accuracy``, the task's metric, is among them.
+        """
+        ...
+
+
+FOLDER, COCO = "folder:", "coco:"
+"""How the names of tasks out of a folder of images begin, with a folder a class or with boxes in
+COCO's format; its path follows."""
 
 
 class TaskName(StrEnum):
@@ -154,29 +195,31 @@ class TaskName(StrEnum):
     DIGITS = "digits"
     FASHION_MNIST = "fashion-mnist"
     FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
+    FASHION_SCENES = "generated-fashion-scenes"
     CIFAR10 = "cifar10"
 
 
 FORMS = (
-    f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), and package.module:NAME for "
-    "one of yours"
+    f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), {COCO}PATH (images and "
+    "boxes in COCO's format), and package.module:NAME for one of yours"
 )
 """Of a data set as text."""
 
 
 def full_name(name: str) -> str:
-    """What a task is called from any folder: the path of one of images is whole.
+    """What a task is called from any folder: the path of one out of files is whole.
 
     >>> full_name("digits"), full_name("folder:/data/../photos")
     ('digits', 'folder:/photos')
     """
-    if not name.startswith(FOLDER):
-        return name
-    return f"{FOLDER}{Path(name.removeprefix(FOLDER)).expanduser().resolve()}"
+    for form in (FOLDER, COCO):
+        if name.startswith(form):
+            return f"{form}{Path(name.removeprefix(form)).expanduser().resolve()}"
+    return name
 
 
 def create(name: str) -> Task:
-    """The task called ``name``, of images at ``folder:PATH``, or the user's own.
+    """The task called ``name``, of images at ``folder:PATH`` or ``coco:PATH``, or the user's own.
 
     That is ``package.module:NAME``, where NAME is a ``Task``, or a callable without arguments that
     returns one.
@@ -189,6 +232,10 @@ def create(name: str) -> Task:
         from training.image_folder import open_image_folder
 
         return open_image_folder(full_name(name))
+    if name.startswith(COCO):
+        from training.coco import open_coco
+
+        return open_coco(full_name(name))
     if plugin.is_reference(name):
         return _of_the_user(name)
     match name:
@@ -204,6 +251,10 @@ def create(name: str) -> Task:
             from training.fashion_scene_classes import FashionSceneClasses
 
             return FashionSceneClasses()
+        case TaskName.FASHION_SCENES:
+            from training.fashion_scenes import FashionScenes
+
+            return FashionScenes()
         case TaskName.CIFAR10:
             from training.cifar10 import Cifar10
 
@@ -219,7 +270,9 @@ def _of_the_user(reference: str) -> Task:
     except Exception as error:  # the user's code may raise anything
         msg = f"the task {reference!r} cannot be made: {type(error).__name__}: {error}"
         raise InputError(msg) from error
-    parts = ("name", "head", "channels", "proxy", "examples", "loss", "metric")
+    parts = ["name", "head", "channels", "proxy", "examples", "loss", "metric"]
+    if isinstance(getattr(made, "head", None), Detector):
+        parts += ["predictions", "figures"]
     missing = [part for part in parts if not hasattr(made, part)]
     if missing:
         msg = f"{reference!r} is no task: it lacks {', '.join(missing)}"

@@ -7,17 +7,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from training.executor import Executor, Rung, TrainingError, TrainingJob, TrainingResult
-from training.task import Split, Task
+from training.task import Predicting, Split, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class TaskContract:
-    """The laws of ``Task``, at one size."""
+class ExamplesContract:
+    """The laws of any ``Task``, at one size: of its examples."""
 
     size = 28
 
@@ -64,6 +69,10 @@ class TaskContract:
         assert images.dtype is torch.float32
         assert len(targets) == 2
 
+
+class TaskContract(ExamplesContract):
+    """The laws of a ``Task`` of labelled images, at one size."""
+
     def test_the_metric_is_1_for_perfect_outputs_and_the_loss_is_smaller(self, task: Task) -> None:
         """For classifiers: one-hot scores of the targets against scores of other classes."""
         import torch
@@ -102,6 +111,88 @@ class TaskContract:
             scores, 0.75 * shares + 0.25 * other_shares, label_smoothing=label_smoothing
         )
         assert torch.allclose(mixed, 0.75 * first + 0.25 * second)
+
+
+class DetectionTaskContract(ExamplesContract):
+    """The laws of a ``Task`` of images with boxes, at one size."""
+
+    size = 64
+
+    def test_targets_are_boxes_within_the_image_or_padding(self, task: Task) -> None:
+        """As many rows for every batch of a split, whatever the augmentation."""
+        import torch
+
+        for generator in (None, torch.Generator().manual_seed(3)):
+            examples = task.examples(Split.TRAIN, self.size)
+            rows = set()
+            for indices in (torch.arange(2), torch.tensor([5])):
+                _, targets = examples.batch(indices, generator)
+                assert targets.dtype is torch.float32
+                assert targets.shape[2] == 5
+                rows.add(targets.shape[1])
+                real = targets[targets[..., 0] >= 0]
+                assert (real[:, 0] < task.head.classes).all()
+                assert (real[:, 1:3] >= 0).all()
+                assert (real[:, 3:] <= self.size).all()
+                assert (real[:, 3:] > real[:, 1:3]).all()
+            assert len(rows) == 1
+
+    def test_the_metric_is_1_for_what_is_there_and_0_for_what_is_not(self, task: Task) -> None:
+        """Every box is told as it is, or has nothing in it."""
+        import torch
+
+        examples = task.examples(Split.VALIDATION, self.size)
+        _, targets = examples.batch(torch.arange(min(8, len(examples))), None)
+        right = torch.cat((targets[..., 1:], targets[..., :1].sign(), targets[..., :1]), dim=2)
+        right[..., 4] = 0.9
+        wrong = right.clone()
+        wrong[..., 2:4] = wrong[..., :2]
+        assert task.metric(right, targets) == pytest.approx(1)
+        assert task.metric(wrong, targets) == 0
+
+    def test_the_loss_falls_along_its_gradient(self, task: Task) -> None:
+        """Outputs that it changes itself come to cost little."""
+        import torch
+
+        outputs = self._outputs(task)
+        _, targets = task.examples(Split.VALIDATION, self.size).batch(torch.arange(2), None)
+        optimizer = torch.optim.Adam(outputs, lr=0.1)
+        losses = []
+        for _ in range(40):
+            loss = task.loss(outputs, targets, label_smoothing=0.0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        assert all(map(math.isfinite, losses))
+        assert losses[-1] < 0.5 * losses[0]
+
+    def test_predictions_of_an_image_depend_on_no_other_one(self, task: Task) -> None:
+        """Both of two at once are as each alone, best first."""
+        import torch
+
+        assert isinstance(task, Predicting)
+        outputs = tuple(value.detach() for value in self._outputs(task))
+        both = task.predictions(outputs, self.size)
+        for image in range(2):
+            alone = task.predictions(
+                tuple(value[image : image + 1] for value in outputs), self.size
+            )
+            assert torch.allclose(alone[0], both[image], atol=1e-4)
+        scores = both[..., 4]
+        assert (scores[:, :-1] >= scores[:, 1:]).all()
+
+    def _outputs(self, task: Task) -> tuple[Tensor, ...]:
+        """Of a detector for two images, at random."""
+        import torch
+
+        generator = torch.Generator().manual_seed(0)
+        sides = [-(-self.size // 2**level) for level in range(3, 8)]
+        return tuple(
+            (torch.randn(2, 9 * width, side, side, generator=generator) - shift).requires_grad_()
+            for width, shift in ((task.head.classes, 3.0), (4, 0.0))
+            for side in sides
+        )
 
 
 class ExecutorContract:

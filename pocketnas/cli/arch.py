@@ -15,7 +15,7 @@ Architectures = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="A catalog name (mnasnet-a1, efficientnet-b0, mobilenet-v2@1.4), a run's network "
+        help="A catalog name (mnasnet-a1, spinenet-49, mobilenet-v2@1.4), a run's network "
         "(RUN:best, RUN:12), a training's folder, a JSON file, or a space's decisions "
         "(mnasnet:[0,1,…]).",
         show_default=False,
@@ -25,9 +25,19 @@ Size = Annotated[
     int | None, typer.Option(help="Input size in pixels.", min=1, show_default="its own")
 ]
 Classes = Annotated[
-    int | None, typer.Option(help="Classes of its head.", min=1, show_default="1000 or the run's")
+    int | None,
+    typer.Option(
+        help="Classes of its head.", min=1, show_default="the run's, else 1000 or a detector's 91"
+    ),
 ]
-HeadName = Annotated[str, typer.Option("--head", help="What it ends in: classifier.")]
+HeadName = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        help="What it ends in: classifier, or detector (RetinaNet's heads, for spinenet-…).",
+        show_default="the run's, else classifier",
+    ),
+]
 
 
 def arch(
@@ -35,7 +45,7 @@ def arch(
     *,
     size: Size = None,
     classes: Classes = None,
-    head: HeadName = "classifier",
+    head: HeadName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a network is: key, input, parameters, multiply-adds, memory.
@@ -71,7 +81,7 @@ def describe(architecture: Architecture, head: Head) -> dict[str, object]:
 
 
 def _cost(architecture: Architecture, head: Head) -> dict[str, int]:
-    """Of a chain by its layers, which need no torch; of another network as it is built."""
+    """Of a chain by its layers, which need no torch; of another network by its shapes in torch."""
     from controller.network_figures import MEGA, Figure, figures_of
     from exporters.artifact import Precision
     from search_space.architecture import Classifier
@@ -86,10 +96,16 @@ def _cost(architecture: Architecture, head: Head) -> dict[str, int]:
             "macs": int(found[Figure.MACS]),
             "peak_activation_bytes": round(MEGA * found[Figure.ACTIVATION_MB]),
         }
-    from exporters.cost import count
     from pocketnas.networks import example_inputs
 
-    cost = count(architecture.build(head), example_inputs(architecture))
+    inputs = example_inputs(architecture)
+    import torch
+
+    from exporters.cost import count
+
+    with torch.device("meta"):  # shapes alone: some of these networks have a gigabyte of weights
+        network = architecture.build(head)
+    cost = count(network, inputs)
     return {
         "params": cost.params,
         "total_params": cost.total_params,

@@ -79,7 +79,7 @@ def export(
     ] = False,
     size: Size = None,
     classes: Classes = None,
-    head: HeadName = "classifier",
+    head: HeadName = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a network as model files, or as a bundle; a file that fails a gate is not delivered.

@@ -41,6 +41,7 @@ _EXTRA_OF = {
         (
             "matplotlib",
             "optuna",
+            "pycocotools",
             "safetensors",
             "sklearn",
             "tensorboard",

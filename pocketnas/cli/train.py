@@ -28,7 +28,8 @@ def train(
         str,
         typer.Option(
             help="Where settings come from that are not given: proxy (the data set's own, as in a "
-            "search), efficientnet, efficientnetv2 (as published)."
+            "search); as published: efficientnet, efficientnetv2, and for boxes spinenet-a, "
+            "spinenet-b, spinenet-c, spinenet-mobile."
         ),
     ] = "proxy",
     progressive: Annotated[
@@ -278,9 +279,22 @@ def print_training(folder: Path, *, as_json: bool) -> None:
     typer.echo(f"Next: pocketnas export {folder} -o exported")
 
 
+_OF_BOXES = {
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "small",
+    "ap_medium": "medium",
+    "ap_large": "large",
+}
+"""Figures of detectors, in words."""
+
+
 def _in_words(evaluation: dict[str, Any]) -> str:
     """One split's line."""
-    text = f"{evaluation['split']:10} {evaluation['accuracy']:.2%}"
+    metric = "AP " if "ap50" in evaluation else ""
+    text = f"{evaluation['split']:10} {metric}{evaluation['accuracy']:.2%}"
+    known = [(name, words) for name, words in _OF_BOXES.items() if name in evaluation]
+    text += "".join(f", {words} {evaluation[name]:.2%}" for name, words in known)
     if "top5" in evaluation:
         text += f", top-5 {evaluation['top5']:.2%}"
     if "calibration_error" in evaluation:

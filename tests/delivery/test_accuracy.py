@@ -7,9 +7,12 @@ import torch
 from delivery import accuracy
 from delivery.accuracy import accuracy_of_torch, check_accuracy
 from delivery.gates import NotRun
-from delivery.network import batches
+from delivery.network import Network, batches
 from exporters.artifact import Precision
 from exporters.exporter import create
+from search_space import spinenet_networks
+from search_space.architecture import Detector
+from training.digits import Digits
 from training.task import Split
 
 
@@ -61,3 +64,62 @@ def test_without_a_dataset_it_is_not_run(network, artifact):
     found = check_accuracy(network.architecture.inputs, None, artifact, None)
     assert isinstance(found, NotRun)
     assert "--dataset" in found.why
+
+
+class Places(Digits):
+    """Of a detector's outputs every number counts, by what it is and where; no real figure."""
+
+    head = Detector(classes=2)
+
+    def predictions(self, outputs, size):
+        assert size == 128
+        assert len(outputs) == 10
+        weighed = [each.flatten(1) * torch.linspace(0, 1, each[0].numel()) for each in outputs]
+        return torch.stack([each.mean(1) for each in weighed], dim=1)
+
+    def figures(self, predictions, targets):
+        return {"accuracy": self.metric(predictions, targets)}
+
+    def metric(self, outputs, targets):
+        assert outputs.shape == (len(targets), 10)
+        return float((outputs @ torch.arange(10.0)).mean().sigmoid())
+
+    def examples(self, split, size):
+        return _Few(super().examples(split, size))
+
+
+class _Few:
+    """The first twelve."""
+
+    def __init__(self, all_):
+        self.batch = all_.batch
+
+    def __len__(self):
+        return 12
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_detectors_outputs_come_in_their_order_and_layout(kind, tmp_path):
+    architecture = replace(
+        spinenet_networks.create("spinenet-mobile-49xs"),
+        size=128,
+        filter_scale=0.25,
+        endpoint_filters=8,
+        head_convs=1,
+        head_filters=8,
+    )
+    task = Places()
+    network = Network(
+        architecture=architecture,
+        head=task.head,
+        module=architecture.build(task.head),
+        name="detector",
+        weights="untrained",
+        task=task,
+    )
+    artifact = create(kind).export(network.module, network.example_inputs, tmp_path)
+    of_torch = accuracy_of_torch(network, task)
+    metric, count = accuracy.accuracy_of_file(architecture.inputs, task, artifact)
+    assert count == 12
+    assert metric == pytest.approx(of_torch, abs=1e-4)
+    assert abs(of_torch - 0.5) > 0.01

@@ -44,7 +44,7 @@ def test_published_counts_hold_to_the_unit(name):
     assert (found.params, found.total_params, found.macs) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("space", SpaceName)
+@pytest.mark.parametrize("space", [name for name in SpaceName if "spinenet" not in name])
 def test_counts_agree_with_arithmetic_on_the_architecture(space):
     rng, space = random.Random(0), create(space, {})
     for _ in range(3):

@@ -30,7 +30,7 @@ from exporters.tflite import TFLiteExporter
 from exporters.tflite_file import operators
 from exporters.verify import file_macs, layout_faults, layout_operators
 from search_space import catalog
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.space import create
 
 
@@ -89,6 +89,39 @@ def test_efficientnets_are_exported_right(space, index, tmp_path):
 )
 def test_published_efficientnets_are_exported_right(name, tmp_path):
     check(catalog.create(name, size=96), tmp_path)
+
+
+SMALL_DETECTOR = {
+    "filter_scale": "0.125", "endpoint_filters": "16", "head_filters": "16", "head_convs": "1",
+    "stem_filters": "8",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("space", ["spinenet", "spinenet_v2", "spinenet_mbconv"])
+@pytest.mark.parametrize(
+    ("head", "size"), [(Detector(classes=3), 256), (Classifier(classes=5), 150)]
+)
+@pytest.mark.parametrize("index", range(2))
+def test_scale_permuted_networks_are_exported_right(space, head, size, index, tmp_path):
+    architecture = sampled(space, SMALL_DETECTOR, size, index)
+    network, inputs = architecture.build(head), random_inputs((1, 3, size, size))
+    randomize(network, inputs)
+    artifact = TFLiteExporter().export(network, inputs, tmp_path)
+    assert tflite_parity(network, artifact, inputs).passed
+    assert layout_operators(artifact.path) == ()
+    assert len(artifact.outputs) == (10 if isinstance(head, Detector) else 1)
+
+
+def test_the_mobile_spinenet_is_exported_right(tmp_path):
+    network = catalog.resolve("spinenet-mobile-49").build(Detector(classes=91))
+    inputs = random_inputs((1, 3, 384, 384))
+    randomize(network, inputs)
+    artifact = TFLiteExporter().export(network, inputs, tmp_path)
+    assert tflite_parity(network, artifact, inputs).passed
+    shapes = [each.shape for each in artifact.outputs]
+    assert shapes == [
+        (1, side, side, channels) for channels in (9 * 91, 9 * 4) for side in (48, 24, 12, 6, 3)
+    ]
 
 
 def test_swish_is_a_gate_and_a_product(efficient, tmp_path):

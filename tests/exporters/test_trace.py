@@ -29,6 +29,7 @@ from exporters.graph import (
 from exporters.testing import random_inputs, randomize, tflite_parity
 from exporters.tflite import write
 from exporters.trace import to_graph, traced
+from search_space.spinenet_layers import SameMaxPool2d
 
 IMAGE = (1, 3, 16, 20)
 
@@ -230,6 +231,12 @@ def test_padding_is_named_same_only_where_it_is_the_same():
 def test_pools_of_every_kind(pool, tmp_path):
     exported(nn.Sequential(pool), tmp_path)
     exported(nn.Sequential(nn.Conv2d(3, 3, 1), pool), tmp_path)
+
+
+@pytest.mark.parametrize("size", [15, 16, 17])
+def test_a_maximum_that_says_that_it_pads_as_same_needs_no_pad(size, tmp_path):
+    (node,) = exported(SameMaxPool2d(5, 4), tmp_path, (1, 3, size, size + 2)).nodes
+    assert node.operator.padding is Padding.SAME
 
 
 def squeeze_with_views(m, x):

@@ -274,3 +274,14 @@ def test_a_command_that_does_not_exist_is_refused(pocketnas):
     done = pocketnas("serach")
     assert done.code == 2
     assert "serach" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("spinenet-49", "--head=boxes"), ("unknown head 'boxes'", "classifier, detector")),
+        (("spinenet-49", "--size=100"), ("at least 128 pixels", "level 7", "got 100")),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(pocketnas, arguments, words):
+    refused(pocketnas("arch", *arguments), *words)

@@ -55,6 +55,18 @@ def test_arch_reads_back_its_own_json(pocketnas, tmp_path):
     assert again["input_shape"] == [1, 3, 96, 96]
 
 
+def test_arch_counts_a_detector_as_published(pocketnas):
+    pytest.importorskip("torch")
+    facts = json.loads(pocketnas("arch", "spinenet-mobile-49", "--head", "detector", "--json").out)
+    assert (facts["params"], facts["macs"]) == (2337579, 980858928)
+    assert (facts["family"], facts["head"], facts["classes"]) == ("scale_permuted", "detector", 91)
+    fewer = json.loads(
+        pocketnas("arch", "spinenet-mobile-49", "--head=detector", "--classes=3", "--json").out
+    )
+    assert fewer["classes"] == 3
+    assert fewer["params"] < facts["params"]
+
+
 def test_an_exported_file_can_be_measured_and_its_numbers_have_conditions(pocketnas):
     done = pocketnas(
         "export", "mnasnet-small", "--size", "64", "--classes", "10", "-o", "out", "--json"

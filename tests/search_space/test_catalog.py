@@ -125,8 +125,8 @@ def test_size_and_channels_can_be_chosen():
 
 
 def test_every_name_is_a_network_of_its_own():
-    keys = {catalog.create(name).key for name in catalog.names()}
-    assert len(keys) == len(catalog.names()) == 8 + 18 + 8
+    keys = {catalog.resolve(name).key for name in catalog.names()}
+    assert len(keys) == len(catalog.names()) == 8 + 18 + 8 + 10
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,9 @@ def test_every_name_is_a_network_of_its_own():
         ("efficientnet-b0@1.1", "efficientnet-b0 has a fixed width, got 'efficientnet-b0@1.1'"),
         ("efficientnet-b9", "did you mean efficientnet-b"),
         ("efficientnet-v2-s", "did you mean .*efficientnetv2-s"),
+        ("spinenet-50", "did you mean spinenet-190|did you mean spinenet-49"),
+        ("spinenet-49@0.5", "spinenet-49 has a fixed width, got 'spinenet-49@0.5'"),
+        ("spinenet-49", "'spinenet-49' is a scale-permuted network, not a chain of stages"),
     ],
 )
 def test_an_unknown_name_is_answered_with_close_ones(name, said):
@@ -173,7 +176,7 @@ def test_a_name_a_file_and_a_list_resolve_to_networks(tmp_path):
         ("missing.json", "'missing.json' cannot be read: No such file"),
         ("mnasnet:[0, 1", "must be a JSON list, got '.0, 1'"),
         ("mnasnet:[0, 1]", "has 42 decisions, got 2"),
-        ("spinenet:[0]", "unknown space 'spinenet'"),
+        ("spinenet-9:[0]", "unknown space 'spinenet-9'"),
         ("mnasnet-a3", "unknown network"),
     ],
 )

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training import image_folder
+from training import image_folder, prefetch
 from training.image_listing import list_images
 from training.task import Split, create
 from training.testing import TaskContract
@@ -83,7 +83,7 @@ def test_no_memory_for_a_cache_changes_no_batch(root, monkeypatch):
     indices = torch.arange(20)
     batches = []
     for limit in (0, 8 << 30):
-        monkeypatch.setattr(image_folder, "LARGEST_CACHE_BYTES", limit)
+        monkeypatch.setattr(prefetch, "LARGEST_BYTES", limit)
         task = image_folder.ImageFolder(list_images(root), "folder:x")
         examples = task.examples(Split.TRAIN, 20)
         for _ in range(2):

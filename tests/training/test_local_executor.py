@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -6,7 +7,10 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from PIL import Image
 
+from search_space.spinenet_networks import create
+from training.coco_document import CocoBox, CocoImage, document_of
 from training.executor import TrainingError, TrainingTimeoutError
 from training.local_executor import LocalExecutor
 from training.stages import TrainingStage
@@ -102,3 +106,33 @@ def test_a_stage_smaller_than_the_network_can_take_is_refused_before_training(ex
     staged = replace(job, schedule=replace(job.schedule, stages=stages))
     with pytest.raises(InputError, match="stage 1 of 2 trains at 3 pixels"):
         executor.submit(staged).result(timeout=60)
+
+
+def test_a_detector_is_trained_too(executor, job, tmp_path, monkeypatch):
+    monkeypatch.setenv("POCKETNAS_HOME", str(tmp_path / "home"))
+    (tmp_path / "set/train").mkdir(parents=True)
+    box = CocoBox(label=0, corners=(20, 20, 50, 50))
+    names = [f"{number}.png" for number in range(20)]
+    for name in names:
+        Image.new("RGB", (64, 64)).save(tmp_path / "set/train" / name)
+    told = [CocoImage(path=name, width=64, height=64, boxes=(box,)) for name in names]
+    (tmp_path / "set/train.json").write_text(json.dumps(document_of(told, ("thing",), "")))
+    network = replace(
+        create("spinenet-mobile-49xs"),
+        size=128,
+        filter_scale=0.25,
+        endpoint_filters=8,
+        head_convs=0,
+    )
+    boxed = replace(
+        job,
+        architecture=network,
+        task=f"coco:{tmp_path}/set",
+        schedule=replace(job.schedule, samples=16, batch=8),
+    )
+    result = executor.submit(boxed).result(timeout=120)
+    assert result.accuracy == result.evaluation.accuracy
+    assert result.evaluation.ap50 >= result.accuracy
+    chain = replace(boxed, architecture=job.architecture)
+    with pytest.raises(InputError, match="a chain of stages has only a classifier as its head"):
+        executor.submit(chain).result(timeout=60)

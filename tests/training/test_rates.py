@@ -37,3 +37,10 @@ def test_the_staircase_falls_every_few_epochs_after_the_warm_up():
 
 def test_without_a_warm_up_the_rate_begins_at_its_peak():
     assert curve(Schedule(samples=100, warmup=0.0), 10)[0] == 1
+
+
+def test_the_rate_falls_to_a_tenth_at_each_drop():
+    found = curve(Schedule(samples=1000, decay=Decay.DROPS, drops=(0.5, 0.75), warmup=0.1), 10)
+    assert found[9:50] == [1.0] * 41
+    assert found[50:75] == [pytest.approx(0.1)] * 25
+    assert found[75:] == [pytest.approx(0.01)] * 25

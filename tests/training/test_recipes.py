@@ -37,3 +37,19 @@ def test_a_length_is_samples_or_epochs():
         Length(samples=5, epochs=1)
     with pytest.raises(InputError, match="more than 0 epochs, got 0"):
         Length(epochs=0)
+
+
+def test_spinenets_protocols_are_as_published():
+    """231,500 steps of 256 are 500 epochs of COCO; drops at 217,610 and 226,870 (section 4.1)."""
+    found = schedule_of(RecipeName.SPINENET_C, PROXY, Length(), epoch=118_287)
+    assert found.samples / found.batch == pytest.approx(231_500, rel=0.003)
+    assert list(found.drops) == pytest.approx([217_610 / 231_500, 226_870 / 231_500])
+    assert found.learning_rate == pytest.approx(0.28)
+    assert found.warmup == pytest.approx(2000 / 231_500, rel=0.01)
+    assert (found.weight_decay, found.clip, found.jitter) == (4e-5, 10.0, (0.5, 2.0))
+    first = schedule_of(RecipeName.SPINENET_A, PROXY, Length(), epoch=1000)
+    assert (first.samples, first.jitter) == (250_000, (0.8, 1.2))
+    assert list(first.drops) == pytest.approx([220 / 250, 240 / 250])
+    mobile = schedule_of(RecipeName.SPINENET_MOBILE, PROXY, Length(epochs=6), epoch=1000)
+    assert (mobile.samples, mobile.weight_decay) == (6000, 3e-5)
+    assert list(mobile.drops) == pytest.approx([0.95, 590 / 600])

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -82,3 +83,22 @@ def test_the_batch_of_a_stage_is_its_own_or_as_large_as_memory_lets_it_be():
 def test_what_no_training_can_have_is_refused_with_what_came(wrong, words):
     with pytest.raises(InputError, match=words):
         replace(Schedule(samples=10), **wrong)
+
+
+def test_drops_and_jitter_are_in_order():
+    for drops in ((0.9, 0.5), (0.0, 0.5), (0.5, 1.0)):
+        with pytest.raises(InputError, match="each larger than the one before, got"):
+            Schedule(samples=1, decay=Decay.DROPS, drops=drops)
+    with pytest.raises(InputError, match="drops of a training must be at least one"):
+        Schedule(samples=1, decay=Decay.DROPS)
+    for jitter in ((0.5,), (2.0, 0.5), (0.0, 1.0)):
+        with pytest.raises(InputError, match="two positive factors, the smaller first, got"):
+            Schedule(samples=1, jitter=jitter)
+
+
+def test_drops_and_jitter_are_in_documents_where_there_are_any():
+    plain = Schedule(samples=1)
+    assert {"drops", "jitter"}.isdisjoint(schedule_to_json(plain))
+    schedule = Schedule(samples=1, decay=Decay.DROPS, drops=(0.5, 0.75), jitter=(0.5, 2.0))
+    document = json.loads(json.dumps(schedule_to_json(schedule)))
+    assert schedule_from_json(document) == schedule

@@ -9,12 +9,16 @@ from training.testing import TaskContract
 from workspace.errors import InputError
 
 OWN_TASK = """
+from search_space.architecture import Detector
 from training.digits import Digits
 
 class Mine(Digits):
     name = "mine"
 
 NOTHING = 3
+
+class Boxes(Digits):
+    head = Detector(classes=2)
 """
 
 
@@ -62,6 +66,8 @@ def test_a_task_of_the_users_own_is_found_in_the_current_folder(tmp_path, monkey
     assert create("own_task:Mine").name == "mine"
     with pytest.raises(InputError, match=r"is no task: it lacks name, head"):
         create("own_task:NOTHING")
+    with pytest.raises(InputError, match=r"is no task: it lacks predictions, figures"):
+        create("own_task:Boxes")
 
 
 def test_digits_are_larger_without_finer_detail():

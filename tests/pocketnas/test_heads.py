@@ -1,0 +1,135 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from pocketnas.heads import require_head
+from search_space.architecture import Classifier, Detector
+from search_space.catalog import resolve
+from search_space.spinenet_networks import create
+from training.coco_document import CocoBox, CocoImage, document_of
+from workspace.errors import InputError
+
+pytest.importorskip("torch")
+pytest.importorskip("pycocotools")
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def detector():
+    """The smallest mobile SpineNet, smaller yet."""
+    return replace(
+        create("spinenet-mobile-49xs"),
+        size=128,
+        filter_scale=0.25,
+        endpoint_filters=8,
+        head_convs=1,
+        head_filters=8,
+    )
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """Twenty red squares on black with their boxes; the name of the data set."""
+    told = []
+    (tmp_path / "set/train").mkdir(parents=True)
+    for number in range(20):
+        picture = Image.new("RGB", (64, 64))
+        picture.paste((255, 0, 0), (number, 20, number + 30, 50))
+        picture.save(tmp_path / f"set/train/{number}.png")
+        box = CocoBox(label=0, corners=(number, 20, number + 30, 50))
+        told.append(CocoImage(path=f"{number}.png", width=64, height=64, boxes=(box,)))
+    (tmp_path / "set/train.json").write_text(json.dumps(document_of(told, ("square",), "")))
+    return f"coco:{tmp_path}/set"
+
+
+def test_a_chain_is_no_detector():
+    chain = resolve("mnasnet-small")
+    require_head(chain, Classifier(classes=3), "digits")
+    with pytest.raises(InputError, match=r"'scenes' needs networks that end in Detector.*a chain"):
+        require_head(chain, Detector(classes=3), "scenes")
+
+
+def test_levels_of_other_sizes_are_refused(detector):
+    require_head(detector, Detector(classes=3), "scenes")
+    finer = replace(detector, stem=replace(detector.stem, reduction=2))
+    with pytest.raises(
+        InputError, match=r"levels for 128 pixels have \[\(16, 16\), .* got \[\(32"
+    ):
+        require_head(finer, Detector(classes=3), "scenes")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "mnasnet-small", "--dataset=generated-fashion-scenes", "--run=run"),
+        ("search", "--dataset=generated-fashion-scenes", "--target-ms=5", "--run=run"),
+    ],
+)
+def test_commands_say_at_once_that_a_network_is_no_detector(pocketnas, command, tmp_path):
+    done = pocketnas(*command)
+    assert done.code == 2
+    assert "'generated-fashion-scenes' needs networks that end in Detector(classes=10)" in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_recipe_cannot_do_to_boxes_is_refused_before_anything_is_made(
+    pocketnas, detector, boxes, tmp_path
+):
+    (tmp_path / "net.json").write_text(json.dumps(detector.to_json()))
+    train = ("train", "net.json", "--run=run")
+    done = pocketnas(*train, f"--dataset={boxes}", "--recipe=efficientnet")
+    assert done.code == 2
+    assert "label smoothing is for one label an image" in done.err
+    done = pocketnas(*train, "--dataset=digits", "--recipe=spinenet-b")
+    assert done.code == 2
+    assert "scale jitter is for images with boxes, and the data set 'digits'" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_detector_is_trained_and_its_folder_says_its_ap(pocketnas, detector, boxes, tmp_path):
+    (tmp_path / "net.json").write_text(json.dumps(detector.to_json()))
+    train = ("train", "net.json", f"--dataset={boxes}", "--samples=32", "--batch=8", "--threads=1")
+    done = pocketnas(*train, "--run=run")
+    assert done.code == 0, done.err
+    assert "test       AP " in done.out
+    assert ", AP50 " in done.out
+    assert ", of 2 images" in done.out
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert set(result["evaluations"]) == {"validation", "test"}
+    assert {"accuracy", "ap50", "ap75"} <= set(result["evaluations"]["test"])
+    assert "validation AP " in done.err
+    bundle = pocketnas("export", "run", "--bundle", "-o", "bundle")
+    assert bundle.code == 2
+    assert "a bundle's snippets are for classifiers, and run ends in Detector" in bundle.err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_device")
+def test_detectors_are_searched_and_the_best_can_be_exported_and_checked(
+    pocketnas, boxes, tmp_path
+):
+    small = ("filter_scale=0.25", "endpoint_filters=8", "head_filters=8", "head_convs=1")
+    done = pocketnas(
+        "search",
+        "--space=spinenet_mbconv",
+        *(f"--space-option={option}" for option in small),
+        f"--dataset={boxes}",
+        "--size=128",
+        "--samples=16",
+        "--latency=made_up:DEVICE",
+        "--target-ms=50",
+        "--trials=2",
+        "--algorithm=random",
+        "--run=run",
+        "--json",
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert 0 <= found["best"]["accuracy"] <= 1
+    exported = pocketnas("export", "run:best", "--warn=delegation", "-o", "out")
+    assert exported.code == 0, exported.err
+    assert "output_9 [1, 1, 1, 36] float32" in exported.out
+    assert "ok       accuracy " in exported.out
+    assert list((tmp_path / "out").glob("*.tflite"))

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from training.digits import Digits
+from training.evaluation import judged
+from training.evaluator import Evaluator
+from training.executor import TrainingError
+from training.feed import Feed
+from training.task import Predicting, Split
+
+FEED = Feed(torch.device("cpu"))
+
+
+class Middles(Digits):
+    """Digits whose outputs are maps: the loss is of their means, predictions are the means."""
+
+    def __init__(self):
+        self.batches = []
+
+    def loss(self, outputs, targets, *, label_smoothing):
+        means = torch.stack([each.mean((1, 2)) for each in outputs], dim=1)
+        return super().loss(means, targets, label_smoothing=label_smoothing)
+
+    def predictions(self, outputs, size):
+        assert size == 16
+        self.batches.append(len(outputs[0]))
+        return torch.stack([each.mean((1, 2)) for each in outputs], dim=1)
+
+    def figures(self, predictions, targets):
+        return {"accuracy": self.metric(predictions, targets), "ap50": 0.25}
+
+
+class Maps(torch.nn.Module):
+    """Ten maps of an image."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(1, 10, 3)
+
+    def forward(self, image):
+        return tuple(self.conv(image).unbind(1))
+
+
+def test_maps_become_predictions_batch_by_batch(monkeypatch):
+    monkeypatch.setattr("training.evaluator.BATCH_PIXELS", 70 * 16**2)
+    task, module = Middles(), Maps()
+    assert isinstance(task, Predicting)
+    assert not isinstance(Digits(), Predicting)
+    found = Evaluator(task, FEED, 16).whole(module, Split.VALIDATION)
+    assert task.batches == [70, 70, 70, 70, 20]
+    (images,), labels = task.examples(Split.VALIDATION, 16).batch(torch.arange(300), None)
+    with torch.no_grad():
+        scores = task.predictions(module(images), 16)
+    whole = judged(scores, labels, Digits(), Split.VALIDATION)
+    assert (found.accuracy, found.examples, found.ap50) == (whole.accuracy, 300, 0.25)
+    assert found.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert found.top5 is None
+
+
+def test_one_map_that_is_not_finite_is_a_failed_training():
+    module = Maps()
+    torch.nn.init.constant_(module.conv.weight, float("nan"))
+    with pytest.raises(TrainingError, match="outputs on the test split are not finite"):
+        Evaluator(Middles(), FEED, 16).whole(module, Split.TEST)
