@@ -43,6 +43,7 @@ def _parts(run: Run) -> list[str]:
         *(section(heading, chart, first=i == 0) for i, (heading, chart) in enumerate(charts)),
         "<h2>The front</h2>",
         _front_table(run),
+        *_drawing(run),
         fleet_view.page(run),
         _exported(run),
         _profile(run),
@@ -98,6 +99,22 @@ def _order(run: Run) -> list[str]:
         f"<p>{html.escape(ranking['sentence'])}</p>",
         f"<table><tr>{head}</tr>{rows}</table>",
     ]
+
+
+def _drawing(run: Run) -> list[str]:
+    """The best network, where it is scale-permuted."""
+    best = run["best"]
+    from search_space.spinenet import KEY_START, ScalePermutedArchitecture
+
+    if best is None or not best["key"].startswith(KEY_START):
+        return []
+    from pocketnas.permuted_picture import to_svg
+    from pocketnas.runs import trial_of
+
+    network = trial_of(Path(run["run"]), str(best["index"])).architecture
+    if not isinstance(network, ScalePermutedArchitecture):
+        return []
+    return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(network)]
 
 
 def _saving(run: Run) -> list[str]:

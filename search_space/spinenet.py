@@ -20,6 +20,9 @@ from workspace.errors import InputError
 if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
     from torch import nn
 
+KEY_START = "spinenet_"
+"""Of the keys of this family alone."""
+
 OUTPUT_LEVELS = (3, 4, 5, 6, 7)
 """Of the feature pyramid, P3 to P7."""
 
@@ -161,7 +164,7 @@ class ScalePermutedArchitecture:
     @property
     def key(self) -> str:
         """See ``Architecture.key``; a block is level, kind and parents, `o` marks outputs."""
-        return f"spinenet_{self.size}px_{self.weights_key}"
+        return f"{KEY_START}{self.size}px_{self.weights_key}"
 
     @property
     def weights_key(self) -> str:

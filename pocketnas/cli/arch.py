@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +47,14 @@ def arch(
     size: Size = None,
     classes: Classes = None,
     head: HeadName = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw a scale-permuted network into a .svg or .png: blocks by level over depth.",
+            show_default="no picture",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a network is: key, input, parameters, multiply-adds, memory.
@@ -58,6 +67,10 @@ def arch(
     from pocketnas.networks import resolve
 
     found = resolve(architecture, size=size, classes=classes, head=head)
+    if draw is not None:
+        from pocketnas.permuted_picture import write_picture
+
+        write_picture(found.architecture, draw)
     facts = describe(found.architecture, found.head)
     if as_json:
         print_json(facts)

@@ -15,6 +15,7 @@ from exporters.cost import count
 from exporters.exporter import ExportError, NamedInput
 from exporters.graph import (
     Binary,
+    BinaryKind,
     Constant,
     Convolution,
     Depthwise,
@@ -24,6 +25,7 @@ from exporters.graph import (
     Padding,
     Pool,
     Reshape,
+    Resize,
     Unary,
 )
 from exporters.testing import random_inputs, randomize, tflite_parity
@@ -231,6 +233,24 @@ def test_padding_is_named_same_only_where_it_is_the_same():
 def test_pools_of_every_kind(pool, tmp_path):
     exported(nn.Sequential(pool), tmp_path)
     exported(nn.Sequential(nn.Conv2d(3, 3, 1), pool), tmp_path)
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (16, 16), (3, 1), (1, 4), (1, 1)])
+def test_pixels_that_are_repeated_are_products_that_xnnpack_takes(factors, tmp_path):
+    def forward(m, x):
+        rows, columns = factors
+        grown = functional.interpolate(m.convolution(x), (5 * rows, 7 * columns))
+        return functional.relu(m.norm(grown)) + grown
+
+    graph = exported(Branches(forward), tmp_path, (2, 3, 5, 7))
+    assert Resize not in kinds(graph)
+    products = [n for n in graph.nodes if getattr(n.operator, "kind", "") is BinaryKind.MUL]
+    assert len(products) == sum(factor > 1 for factor in factors)
+
+
+def test_pixels_that_are_left_out_stay_a_resize(tmp_path):
+    graph = exported(Branches(lambda _, x: functional.interpolate(x, (8, 10))), tmp_path)
+    assert kinds(graph) == [Resize]
 
 
 @pytest.mark.parametrize("size", [15, 16, 17])
