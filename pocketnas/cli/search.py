@@ -74,7 +74,8 @@ def search(
     space: Annotated[
         Text,
         typer.Option(
-            help="mnasnet, proxyless, efficientnet, efficientnetv2, or package.module:NAME.",
+            help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
+            "spinenet_mbconv, spinenet_scaling, or package.module:NAME.",
             show_default="mnasnet",
         ),
     ] = None,
