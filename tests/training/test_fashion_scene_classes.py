@@ -5,14 +5,12 @@ import pytest
 import torch
 
 from training import fashion_scene_classes
-from training.fashion_mnist import folder, split_images
+from training.fashion_mnist import split_images
 from training.fashion_scene_classes import SIZE, FashionSceneClasses
 from training.task import Split, create
 from training.testing import TaskContract
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="Fashion-MNIST is not there: apt-get install dataset-fashion-mnist"
-)
+pytestmark = pytest.mark.usefixtures("fashion_mnist_data")
 
 
 @pytest.fixture(autouse=True)

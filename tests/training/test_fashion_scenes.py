@@ -6,7 +6,7 @@ import torch
 
 from training import fashion_scenes
 from training.anchors import LEVELS, anchors_of
-from training.fashion_mnist import folder, split_images
+from training.fashion_mnist import split_images
 from training.framing import PAD
 from training.matching import overlaps
 from training.schedule import Schedule
@@ -14,9 +14,7 @@ from training.task import Split, create
 from training.testing import DetectionTaskContract
 from training.trainer import Trainer
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="Fashion-MNIST is not there: apt-get install dataset-fashion-mnist"
-)
+pytestmark = pytest.mark.usefixtures("fashion_mnist_data")
 
 FEW = 60
 

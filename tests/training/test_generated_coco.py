@@ -7,14 +7,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from training import fashion_scenes
-from training.fashion_mnist import folder
 from training.generated_coco import write_scenes
 from training.task import Split, create
 from workspace.errors import OperationError
 
-pytestmark = pytest.mark.skipif(
-    folder() is None, reason="Fashion-MNIST is not there: apt-get install dataset-fashion-mnist"
-)
+pytestmark = pytest.mark.usefixtures("fashion_mnist_data")
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
-import os
-
 import pytest
 
 from training.digits import Digits
-from training.fashion_mnist import FashionMnist, folder
+from training.fashion_mnist import FashionMnist
 from training.task import Split, create
 from training.testing import TaskContract
 from workspace.errors import InputError
@@ -40,10 +38,7 @@ class TestDigits(TaskContract):
         assert counts.max() <= 33
 
 
-@pytest.mark.skipif(
-    folder() is None and os.environ.get("CI") != "true",
-    reason="Fashion-MNIST is not here: apt-get install dataset-fashion-mnist",
-)
+@pytest.mark.usefixtures("fashion_mnist_data")
 class TestFashionMnist(TaskContract):
     @pytest.fixture
     def task(self):
