@@ -17,7 +17,8 @@ from search_space.testing import DecisionSpaceContract, PhasedSpaceContract
 from workspace.errors import InputError
 
 MEMBERS = 200
-"""Random members of each space that are built and coded; 2,000 take ten times as long."""
+"""Random members of each space that are built and coded; ``benchmarks/spinenet_members.py`` takes
+2,000 of each."""
 
 SMALL = {
     "size": "64",
