@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from training.metric_name import MetricName
 from training.progress import Step, Unwatched
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def step_in_words(step: Step, loss: float, left_s: float) -> str:
 
 def evaluation_in_words(evaluation: Evaluation, seen: int) -> str:
     """What an evaluation on the way found."""
-    metric = "" if evaluation.ap50 is None else "AP "
-    return f"{evaluation.split} {metric}{evaluation.accuracy:.2%} after {seen:,} images"
+    metric = MetricName.ACCURACY if evaluation.ap50 is None else MetricName.AP
+    return f"{evaluation.split} {metric.mark}{evaluation.accuracy:.2%} after {seen:,} images"
 
 
 class _Pace:

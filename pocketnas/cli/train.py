@@ -291,8 +291,10 @@ _OF_BOXES = {
 
 def _in_words(evaluation: dict[str, Any]) -> str:
     """One split's line."""
-    metric = "AP " if "ap50" in evaluation else ""
-    text = f"{evaluation['split']:10} {metric}{evaluation['accuracy']:.2%}"
+    from training.metric_name import MetricName
+
+    metric = MetricName.AP if "ap50" in evaluation else MetricName.ACCURACY
+    text = f"{evaluation['split']:10} {metric.mark}{evaluation['accuracy']:.2%}"
     known = [(name, words) for name, words in _OF_BOXES.items() if name in evaluation]
     text += "".join(f", {words} {evaluation[name]:.2%}" for name, words in known)
     if "top5" in evaluation:

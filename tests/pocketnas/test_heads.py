@@ -7,12 +7,10 @@ from pocketnas.heads import require_head
 from search_space.architecture import Classifier, Detector
 from search_space.catalog import resolve
 from search_space.spinenet_networks import create
-from training.coco_document import CocoBox, CocoImage, document_of
 from workspace.errors import InputError
 
 pytest.importorskip("torch")
 pytest.importorskip("pycocotools")
-Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture
@@ -26,21 +24,6 @@ def detector():
         head_convs=1,
         head_filters=8,
     )
-
-
-@pytest.fixture
-def boxes(tmp_path):
-    """Twenty red squares on black with their boxes; the name of the data set."""
-    told = []
-    (tmp_path / "set/train").mkdir(parents=True)
-    for number in range(20):
-        picture = Image.new("RGB", (64, 64))
-        picture.paste((255, 0, 0), (number, 20, number + 30, 50))
-        picture.save(tmp_path / f"set/train/{number}.png")
-        box = CocoBox(label=0, corners=(number, 20, number + 30, 50))
-        told.append(CocoImage(path=f"{number}.png", width=64, height=64, boxes=(box,)))
-    (tmp_path / "set/train.json").write_text(json.dumps(document_of(told, ("square",), "")))
-    return f"coco:{tmp_path}/set"
 
 
 def test_a_chain_is_no_detector():
