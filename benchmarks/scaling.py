@@ -29,23 +29,21 @@ on two cores. Times are of this x86 computer: they test the method, no phone's s
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
-from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample, timing_s
-from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
+from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
 from benchmarks.comparison.reported import Logs, Reported, reported
 from benchmarks.comparison.resampling import paired_difference
+from benchmarks.comparison.script import Say, parser_of, run
 from benchmarks.comparison.trainings import Job, require_trained, train
 from controller.scaling_search import CostAxis, Grid, ScalingFound, ScalingPlan, points, search
 from controller.scaling_target import Scaled, to_target
@@ -56,7 +54,7 @@ from search_space.layers import macs
 from search_space.scaling import CompoundRule, Factors, RuleName, ScalingRule, rule, scaled
 from training.local_executor import LocalExecutor
 from training.schedule import Schedule
-from workspace.errors import InputError, OperationError
+from workspace.errors import OperationError
 
 DATASET = "generated-fashion-scene-classes"
 HEAD = Classifier(classes=10)
@@ -104,7 +102,6 @@ class Axis(StrEnum):
 
 
 Cost = Callable[[ChainArchitecture], float]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,41 +445,18 @@ def planned(plan: Plan, say: Say) -> float:
     return total
 
 
-def told(text: str) -> None:
-    """Say something to people."""
-    sys.stderr.write(f"{text}\n")
-
-
 def main() -> None:
     """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
-    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
-    parser.add_argument("--plan", action="store_true", help="only say what it would take")
+    parser = parser_of(__doc__)
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
-    try:
-        expected = planned(plan, told)
-        if arguments.plan:
-            print(json.dumps({"planned_hours": expected}))
-            return
-        with log_folder("scaling", arguments.log, quick=arguments.quick) as folder:
-            told(f"the log is {folder}")
-            hours = Hours(Log(folder / "hours.jsonl"))
-
-            def say(text: str) -> None:
-                hours.note()
-                told(f"{hours.here:.2f} h: {text}")
-
-            found = benchmark(plan, folder, say)
-            whole = hours.total
-    except InputError as error:
-        parser.error(str(error))
-    except OperationError as error:
-        sys.exit(str(error))
-    form = "quick: tiny numbers that compare nothing" if arguments.quick else "whole"
-    times = "of this x86 computer: they test the method, no phone's speed"
-    print(json.dumps({**found, "form": form, "hours": round(whole, 3), "times": times}))
+    run(
+        parser,
+        arguments,
+        name="scaling",
+        planned=partial(planned, plan),
+        benchmark=partial(benchmark, plan),
+    )
 
 
 if __name__ == "__main__":
