@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.scaling_target import to_target
@@ -20,7 +20,7 @@ from latency.source import (
     SourceSettings,
 )
 from latency.source import create as create_source
-from pocketnas.latency_text import require_estimate
+from pocketnas.latency_text import require_estimate, tell_what_goes_on
 from pocketnas.networks import Found
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture
@@ -214,10 +214,12 @@ class Asked:
     Attributes:
         source: As text.
         preset: ``quick``, ``search`` or ``final``.
+        tell: Is told what goes on where a device takes its time; None for nobody.
     """
 
     source: str
     preset: str = "search"
+    tell: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         preset(self.preset)
@@ -232,6 +234,8 @@ def timing(on: Asked, head: Classifier) -> Iterator[Timing]:
         OperationError: If a device does not answer.
     """
     source = create_source(on.source, SourceSettings())
+    if on.tell is not None:
+        tell_what_goes_on(source, on.tell)
     try:
         yield Timing(source, head, on.preset)
     finally:

@@ -10,7 +10,7 @@ import typer
 
 from pocketnas.cli.arch import Architectures, Classes, Size
 from pocketnas.cli.given import refuse_given
-from pocketnas.cli.output import AsJson, print_json, print_table
+from pocketnas.cli.output import AsJson, print_json, print_table, teller
 from training.task import FORMS
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def scale(
     how = _how(rounding, fixed_ends=fixed_ends)
     if on is None:
         refuse_given(context, ("preset",), "nothing is timed")
-    asked = None if on is None else Asked(source=on, preset=preset)
+    asked = None if on is None else Asked(source=on, preset=preset, tell=teller())
     found = resolve(architecture, size=size, classes=classes)
     if search:
         refuse_given(context, _OF_A_NETWORK, "--search looks for constants")

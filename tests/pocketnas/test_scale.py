@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pocketnas.cli import output
 from search_space import catalog
 from search_space.scaling import EFFICIENTNET, Rounding, scaled
 
@@ -71,13 +72,16 @@ def test_a_network_is_scaled_to_multiply_adds(pocketnas):
 
 
 @pytest.mark.usefixtures("made_up_device")
-def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas):
+def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas, monkeypatch):
+    monkeypatch.setattr(output, "QUIET_S", 0.0)
+
     def ms(phi):
         flags = ("--to-ms", str(phi), "--on=made_up:DEVICE", "--preset=quick", "--size=32")
         return pocketnas("scale", "mobilenet-v2", *flags, "--json")
 
     done = ms(28.0)  # twice what the file of the baseline, of 14 MB, takes
     assert done.code == 0, done.err
+    assert "A: " in done.err  # what goes on on the device, as long as it takes
     facts = json.loads(done.out)
     latency = facts["latency"]
     assert 0.8 * 28 < latency["median_ms"] <= 28
