@@ -48,7 +48,7 @@ from benchmarks.comparison.trainings import Job, require_trained, train
 from controller.scaling_search import CostAxis, Grid, ScalingFound, ScalingPlan, points, search
 from controller.scaling_target import Scaled, to_target
 from pocketnas.scaling import Asked, timing
-from search_space.architecture import Classifier
+from search_space.architecture import Architecture, Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
 from search_space.scaling import CompoundRule, Factors, RuleName, ScalingRule, rule, scaled
@@ -206,7 +206,7 @@ class Timed:
         self._asked = Asked(source="host", preset=plan.preset)
         self._log = log
 
-    def one_ms(self, network: ChainArchitecture) -> float:
+    def one_ms(self, network: Architecture) -> float:
         """Of a network.
 
         Raises:
@@ -218,7 +218,7 @@ class Timed:
             raise OperationError(msg)
         return found
 
-    def all_ms(self, networks: Sequence[ChainArchitecture]) -> list[float | None]:
+    def all_ms(self, networks: Sequence[Architecture]) -> list[float | None]:
         """Of networks, those that are new timed in turns; None for what could not be timed."""
         names = [f"{network.key} {self._asked.preset}" for network in networks]
         new = [one for one, name in zip(networks, names, strict=True) if not self._log.find(name)]
@@ -243,7 +243,9 @@ def networks_of(
     """
     target = plan.growth * cost(BASE)
 
-    def grown(chosen: ScalingRule, make: Scaled, limit: float) -> ChainArchitecture:
+    def grown(
+        chosen: ScalingRule, make: Scaled[ChainArchitecture], limit: float
+    ) -> ChainArchitecture:
         return to_target(chosen, make, cost, limit).network
 
     def rounded(factors: Factors) -> ChainArchitecture:
@@ -421,8 +423,8 @@ def planned(plan: Plan, say: Say) -> float:
     """Say what each stage takes, from a few training steps; hours in all."""
     say("training steps are timed for the plan")
 
-    def seconds(network: ChainArchitecture) -> float:
-        return seconds_a_sample(network.build(HEAD), network.size)
+    def seconds(network: Architecture) -> float:
+        return seconds_a_sample(network.build(HEAD), network.inputs[0].shape[-1])
 
     _, grid = points(plan.search_plan(Axis.MACS))
     each = statistics.fmean(seconds(point.network) for point in grid[:3])
