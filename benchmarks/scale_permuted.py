@@ -16,8 +16,8 @@ In this order, each stage from where a run that was stopped left it (``--log``):
 
 1. ``target``: the latency of ``decreasing`` on this computer.
 2. ``search``: by ``surrogate`` in two phases (``controller/phased.py``); a run's folder.
-3. ``fit``: filters of the best candidates and of the random networks are scaled until each takes as
-   long as the target (``comparison/fitting.py``).
+3. ``fit``: filters of the best candidates and of the random networks are scaled until each takes
+   as long as the target (``comparison/fitting.py``).
 4. ``rate``: one learning rate for all, by the mean validation AP of three networks, one an arm.
 5. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
    a seed of its own.
@@ -25,8 +25,8 @@ In this order, each stage from where a run that was stopped left it (``--log``):
    the CPU time of a training step. AP is of the test split, which is seen once.
 7. ``time``: all of them as our TFLite files, in one batch of interleaved sessions.
 
-``differences`` are in points of AP, paired by seed (Student's t, 95 %): ``above`` or ``below`` where
-they exclude 0, else ``not separated``. They are about these scenes, and one search.
+``differences`` are in points of AP, paired by seed (Student's t, 95 %): ``above`` or ``below``
+where they exclude 0, else ``not separated``. They are about these scenes, and one search.
 
 Needs the extra ``train``. Run: ``python benchmarks/scale_permuted.py [--quick] [--plan]
 [--log FOLDER]`` on a computer with nothing else to do; one JSON object comes last on stdout. It

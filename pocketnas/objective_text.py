@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.metric_name import MetricName
+from training.task import ACCURACY
 
 
 def further(names: Sequence[str]) -> list[str]:
@@ -19,10 +19,10 @@ def further(names: Sequence[str]) -> list[str]:
 def shown_names(names: Sequence[str], metric: str) -> str:
     """Objectives with the task's metric under its own name.
 
-    >>> shown_names(["accuracy", "params"], MetricName.AP)
+    >>> shown_names(["accuracy", "params"], "AP")
     'AP, params'
     """
-    return ", ".join(metric if name == MetricName.ACCURACY else name for name in names)
+    return ", ".join(metric if name == ACCURACY else name for name in names)
 
 
 def figure_text(value: float) -> str:

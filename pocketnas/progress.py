@@ -12,7 +12,8 @@ import typer
 
 from controller.algorithm import Evaluated, Failed, Skipped, Stopped
 from controller.objectives import DEFAULT, ObjectiveName, value_of
-from training.metric_name import MetricName, metric_of
+from training.metric_name import marked, metric_of
+from training.task import ACCURACY
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -36,7 +37,7 @@ class Words:
     """
 
     has_loads: bool = False
-    metric: MetricName = MetricName.ACCURACY
+    metric: str = ACCURACY
 
     @classmethod
     def of(cls, config: SearchConfig) -> Self:
@@ -49,7 +50,7 @@ class Words:
 
     def accuracy(self, accuracy: float) -> str:
         """The figure of the task."""
-        return f"{self.metric.mark}{accuracy:.2%}"
+        return marked(self.metric, accuracy)
 
 
 _PLAIN = Words()

@@ -11,7 +11,7 @@ from pocketnas import fleet_view, phase_view
 from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further, shown_names
 from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
-from training.metric_name import MetricName
+from training.metric_name import heading
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -165,7 +165,7 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
     if unit.target is not None:
         figure.add_vline(x=unit.target, line={"dash": "dash", "color": "#b3472d"})
     against = "load" if unit.key == "load" else "latency"
-    return f"{MetricName(run['metric']).heading} against {against}", figure
+    return f"{heading(run['metric'])} against {against}", figure
 
 
 def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
@@ -186,7 +186,7 @@ def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
             marker={"color": colour, "size": 7},
             name=label,
         )
-    return f"{MetricName(run['metric']).heading} against {name}", figure
+    return f"{heading(run['metric'])} against {name}", figure
 
 
 def _reward_chart(run: Run) -> tuple[str, Figure]:

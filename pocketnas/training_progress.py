@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from training.metric_name import MetricName
+from training.metric_name import marked
 from training.progress import Step, Unwatched
+from training.task import ACCURACY, AP
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -69,8 +70,8 @@ def step_in_words(step: Step, loss: float, left_s: float) -> str:
 
 def evaluation_in_words(evaluation: Evaluation, seen: int) -> str:
     """What an evaluation on the way found."""
-    metric = MetricName.ACCURACY if evaluation.ap50 is None else MetricName.AP
-    return f"{evaluation.split} {metric.mark}{evaluation.accuracy:.2%} after {seen:,} images"
+    metric = ACCURACY if evaluation.ap50 is None else AP
+    return f"{evaluation.split} {marked(metric, evaluation.accuracy)} after {seen:,} images"
 
 
 class _Pace:

@@ -18,7 +18,7 @@ from pocketnas.report_page import (
     write_page,
 )
 from pocketnas.training_plan import LOG, TrainingPlan, read_plan, read_result
-from training.metric_name import MetricName, metric_of
+from training.metric_name import heading, metric_of
 from training.schedule_document import schedule_to_json
 from training.training_log import read_log
 from workspace.errors import InputError
@@ -89,10 +89,10 @@ def write_training_report(folders: Sequence[Path], path: Path) -> None:
     require_plotly()
     trainings = [Told.read(folder) for folder in folders]
     first, *others = _metrics(trainings)
-    heading = " or ".join((first.heading, *others))
+    metric = " or ".join((heading(first), *others))
     charts = [
-        (f"{heading} over training images", _accuracy_chart(trainings, "seen", "training images")),
-        (f"{heading} against time", _accuracy_chart(trainings, "seconds", "seconds of training")),
+        (f"{metric} over training images", _accuracy_chart(trainings, "seen", "training images")),
+        (f"{metric} against time", _accuracy_chart(trainings, "seconds", "seconds of training")),
         ("Training loss", _loss_chart(trainings)),
     ]
     title = ", ".join(f"{one.name}: {one.plan.name} on {one.plan.dataset}" for one in trainings)
@@ -118,7 +118,7 @@ def _summary(trainings: Sequence[Told]) -> str:
     return f"{text} Not done yet: {', '.join(undone)}." if undone else text
 
 
-def _metrics(trainings: Sequence[Told]) -> list[MetricName]:
+def _metrics(trainings: Sequence[Told]) -> list[str]:
     """Of what they are about, each once."""
     return list(dict.fromkeys(metric_of(one.plan.dataset) for one in trainings))
 

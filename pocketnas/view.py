@@ -72,7 +72,7 @@ def view(folder: Path) -> dict[str, Any]:
         "ranking": _ranking(summary.ranking),
         "saving": _saving(summary.saving),
         "objectives": list(names),
-        "metric": metric.value,
+        "metric": metric,
         "hypervolume": summary.hypervolume,
         "hypervolume_box": summary.box.text(load=unit.key == "load", metric=metric),
         "fleet": fleet_facts(config, summary.devices, _member),

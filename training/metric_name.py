@@ -1,55 +1,47 @@
-"""What the one figure of a task is called: accuracy, or AP where networks find boxes.
+"""What the one figure of a data set is called, for people: accuracy, AP, mAP.
 
-Everywhere in the code and in JSON it is ``accuracy``; these names are for people.
+In the code and in JSON it is ``accuracy`` everywhere. A task says its name itself
+(``task.metric_name``); here it is found by the name of a data set, which need not be there.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from search_space.architecture import Detector
-from training.task import COCO, TaskName, create
-from workspace import plugin
+from training.task import ACCURACY, AP, COCO, FOLDER, VIDEOS, TaskName, create, metric_name
 from workspace.errors import InputError, OperationError
 
 
-class MetricName(StrEnum):
-    """Figures of tasks, as people call them."""
+def metric_of(dataset: str) -> str:
+    """Of a data set by its name.
 
-    ACCURACY = "accuracy"
-    """Top-1, of classifiers."""
-    AP = "AP"
-    """Average precision over IoU .50 to .95 and classes, of detectors (``average_precision``)."""
-
-    @property
-    def mark(self) -> str:
-        """Before a figure of a sentence: what is no accuracy says so.
-
-        >>> f"validation {MetricName.AP.mark}31.2%", f"validation {MetricName.ACCURACY.mark}91.2%"
-        ('validation AP 31.2%', 'validation 91.2%')
-        """
-        return "" if self is MetricName.ACCURACY else f"{self} "
-
-    @property
-    def heading(self) -> str:
-        """At the beginning of a heading."""
-        return self[0].upper() + self[1:]
-
-
-def metric_of(dataset: str) -> MetricName:
-    """Of a data set by its name; it is not opened, and need not be there.
-
-    Of a task of the user's own what its head says; accuracy where that cannot be loaded.
+    A list of videos and a task of the user's own are asked; one that cannot be opened, or is no
+    data set at all, has an accuracy.
 
     >>> metric_of("digits"), metric_of("coco:/anywhere")
-    (<MetricName.ACCURACY: 'accuracy'>, <MetricName.AP: 'AP'>)
+    ('accuracy', 'AP')
     """
     if dataset.startswith(COCO) or dataset == TaskName.FASHION_SCENES:
-        return MetricName.AP
-    if plugin.is_reference(dataset):
-        try:
-            head = create(dataset).head
-        except (InputError, OperationError):
-            return MetricName.ACCURACY
-        return MetricName.AP if isinstance(head, Detector) else MetricName.ACCURACY
-    return MetricName.ACCURACY
+        return AP
+    if dataset.startswith((FOLDER, VIDEOS)) or dataset in set(TaskName):
+        return ACCURACY
+    try:
+        return metric_name(create(dataset))
+    except (InputError, OperationError):
+        return ACCURACY
+
+
+def marked(metric: str, value: float) -> str:
+    """A figure in a sentence; what is no accuracy says what it is.
+
+    >>> marked(AP, 0.312), marked(ACCURACY, 0.912)
+    ('AP 31.20%', '91.20%')
+    """
+    return f"{value:.2%}" if metric == ACCURACY else f"{metric} {value:.2%}"
+
+
+def heading(metric: str) -> str:
+    """At the beginning of a heading.
+
+    >>> heading(ACCURACY), heading("mAP")
+    ('Accuracy', 'mAP')
+    """
+    return "Accuracy" if metric == ACCURACY else metric

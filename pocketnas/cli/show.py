@@ -73,7 +73,7 @@ def _print_header(facts: dict[str, Any]) -> None:
 def _print_front(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import device_columns, unit_of
     from pocketnas.phase_view import phase_cells, phase_columns
-    from training.metric_name import MetricName
+    from training.metric_name import marked
 
     front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
@@ -81,7 +81,7 @@ def _print_front(facts: dict[str, Any]) -> None:
         return
     shown = sorted(front, key=lambda member: -member["reward"])[:LONGEST_FRONT]
     names = facts["objectives"]
-    metric = MetricName(facts["metric"])
+    metric = facts["metric"]
     of = "" if names == ["accuracy", "latency_ms"] else f" of {shown_names(names, metric)}"
     typer.echo(f"front{of} of {len(front)}, {len(shown)} with the highest reward, fastest first:")
     others = further(names)
@@ -98,7 +98,7 @@ def _print_front(facts: dict[str, Any]) -> None:
         taken = best["latency"].get("load", best["latency"].get("latency_ms"))
         typer.echo(
             f"best by the reward, not on this front: trial {best['index']}, "
-            f"{metric.mark}{best['accuracy']:.2%} at {unit.figure(taken)}"
+            f"{marked(metric, best['accuracy'])} at {unit.figure(taken)}"
         )
     typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")
     for label, members in _labels(shown).items():

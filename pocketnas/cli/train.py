@@ -291,10 +291,11 @@ _OF_BOXES = {
 
 def _in_words(evaluation: dict[str, Any]) -> str:
     """One split's line."""
-    from training.metric_name import MetricName
+    from training.metric_name import marked
+    from training.task import ACCURACY, AP
 
-    metric = MetricName.AP if "ap50" in evaluation else MetricName.ACCURACY
-    text = f"{evaluation['split']:10} {metric.mark}{evaluation['accuracy']:.2%}"
+    metric = AP if "ap50" in evaluation else ACCURACY
+    text = f"{evaluation['split']:10} {marked(metric, evaluation['accuracy'])}"
     known = [(name, words) for name, words in _OF_BOXES.items() if name in evaluation]
     text += "".join(f", {words} {evaluation[name]:.2%}" for name, words in known)
     if "top5" in evaluation:
