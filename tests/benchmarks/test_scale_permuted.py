@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.reported import Reported
+from controller.phased import planned
 
 cost = pytest.importorskip("exporters.cost", exc_type=ImportError)
 
@@ -39,12 +40,13 @@ def test_each_seed_has_a_random_network_of_its_own_whatever_the_number_of_seeds(
     assert len({network for arm, _, network, _ in arms if arm == "random"}) == len(six)
 
 
-def test_the_search_is_in_the_papers_order_and_its_settings_are_valid(script):
-    config = script.FULL.search_config(7.5)
-    assert config.phases == ["graph=36", "adjustments"]
-    assert config.trials - config.confirm > script.FULL.graph_trials
-    again = type(config).model_validate(config.model_dump())
-    assert again == config
+def test_the_search_is_in_the_papers_order_and_its_settings_are_kept(script, tmp_path):
+    plan = script.FULL
+    config = plan.search_config(7.5)
+    phases = planned(plan.space, config.phases, config.trials - config.confirm)
+    assert [(one.phase.name, one.trials) for one in phases] == [("graph", 36), ("adjustments", 18)]
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    assert type(config).load(tmp_path / "config.toml", {}) == config
 
 
 def test_anchors_are_those_that_short_trainings_get_further_with(script):

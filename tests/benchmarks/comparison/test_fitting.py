@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.comparison.fitting import LARGEST, SMALLEST, STEPS, HostLatency, fitted_to
@@ -48,7 +50,7 @@ def test_a_latency_is_measured_once(tmp_path, monkeypatch):
         return dict.fromkeys(files, (3.0, 1.0, 2.0))
 
     monkeypatch.setattr("benchmarks.comparison.fitting.timed", timed)
-    small = create("spinenet-mobile-49xs").at(128)
+    small = replace(create("spinenet-mobile-49xs"), size=128, channels=1)
     path = tmp_path / "log.jsonl"
     assert HostLatency(Detector(classes=2), "quick", Log(path))(small) == 2.0
     assert HostLatency(Detector(classes=2), "quick", Log(path))(small) == 2.0
