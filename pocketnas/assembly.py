@@ -198,6 +198,8 @@ def algorithm_of(
         raise InputError(msg)
     if config.phases:
         plan = planned(space, config.phases, config.trials - config.confirm)
+        if earlier.known:  # of which the first phase need not be told anything
+            algorithm.require_use_of_known(settings)
         assert isinstance(space, PhasedSpace)  # it has phases
         made: algorithm.SearchAlgorithm = Phased(
             points,
