@@ -167,6 +167,19 @@ def test_a_search_that_is_killed_in_each_phase_goes_on_to_the_same_trials(
     assert [one["parents"] for one in trials] == [one["parents"] for one in whole]
 
 
+def test_a_warm_start_is_of_use_in_phases_or_refused(pocketnas):
+    assert pocketnas(*SEARCH, *PHASES).code == 0
+    known = {tuple(trial["point"]) for trial in shown(pocketnas)["trials"][:30]}
+    warm = (*SEARCH[:-1], "--run=warm", "--trials=20", "--phase=filters=10", "--phase=layers")
+    done = pocketnas(*warm, "--warm-start=run", "--algorithm=random")
+    assert done.code == 2
+    assert "random search has no use for a warm start" in done.err
+    assert pocketnas(*warm, "--warm-start=run", "--algorithm=evolution").code == 0
+    trials = json.loads(pocketnas("show", "warm", "--json").out)["trials"]
+    assert {tuple(trial["point"]) for trial in trials[:4]} <= known
+    assert pocketnas("replay", "warm").code == 0
+
+
 def test_phases_are_settings_of_a_file_too(pocketnas, tmp_path):
     (tmp_path / "search.toml").write_text(
         'space = "phased_parts:SPACE"\nlatency = "phased_parts:SOURCE"\ntarget_ms = 14\n'
