@@ -168,13 +168,13 @@ class Plan:
 
 FULL = Plan(
     frame=FRAME,
-    graph_trials=36,
-    trials=60,
+    graph_trials=28,
+    trials=48,
     confirm=6,
     short_samples=4_800,
     search_preset="search",
     candidates=3,
-    samples=24_000,
+    samples=19_200,
     seeds=6,
     rates=(0.004, 0.008),
     final_preset="search/12",
