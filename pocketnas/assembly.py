@@ -34,7 +34,7 @@ from pocketnas.objectives import (
 )
 from pocketnas.sources import sources_of
 from search_space import space as spaces
-from search_space.architecture import Classifier, Head
+from search_space.architecture import Classifier, Detector, Head
 from search_space.decisions import PointSpace
 from search_space.phases import PhasedSpace
 from search_space.space import SearchSpace, SpaceName
@@ -297,9 +297,16 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
     except InputError as error:
         msg = f"{error}; {ANALYTIC} for a formula instead of training"
         raise InputError(msg) from error
-    if config.classes is not None:
-        return task.proxy, replace(task.head, classes=config.classes)
-    return task.proxy, task.head
+    if config.classes is None:
+        return task.proxy, task.head
+    is_other = config.classes != task.head.classes
+    if isinstance(task.head, Detector) and is_other and not config.train_command:
+        msg = (
+            f"the things in {config.dataset!r} are of {task.head.classes} classes, and so are the "
+            f"detectors that learn to find them: leave out --classes, got {config.classes}"
+        )
+        raise InputError(msg)
+    return task.proxy, replace(task.head, classes=config.classes)
 
 
 def space_options_of(config: SearchConfig) -> dict[str, str]:
