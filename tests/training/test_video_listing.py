@@ -6,6 +6,7 @@ import pytest
 
 from training import video_listing
 from training.task import Split
+from training.video_frames import length_of
 from training.video_listing import list_video_classes
 from workspace.errors import InputError
 
@@ -58,7 +59,7 @@ def test_a_video_that_cannot_be_decoded_is_named_counted_and_left_out(folder, ca
 
 def test_videos_are_looked_through_once_and_again_if_they_change(folder, monkeypatch):
     looked = []
-    own = video_listing.length_of
+    own = length_of
 
     def watched(path):
         looked.append(path.name)
