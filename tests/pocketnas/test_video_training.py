@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import torch
 
 from pocketnas import training_plan
 from pocketnas.heads import require_head
@@ -17,7 +18,6 @@ from training.schedule import Schedule
 from training.task import Split
 from workspace.errors import InputError
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("fashion_mnist_data")
 
 DATASET = "generated-moving-fashion"

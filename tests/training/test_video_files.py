@@ -139,7 +139,7 @@ def test_networks_that_ask_for_longer_clips_are_refused_with_the_videos(folder):
     with pytest.raises(InputError, match=r"takes 1 channels, and the frames of .* have 3"):
         seen_by(create(f"videos:{folder}"), of_frames(8, channels=1))
     flow = InputSpec(name="flow", shape=(2, 8, 24, 24))
-    with pytest.raises(InputError, match=r"takes optical flow beside the frames, and .* has none"):
+    with pytest.raises(InputError, match=r"takes optical flow, and .* has none"):
         seen_by(create(f"videos:{folder}"), (*of_frames(8), flow))
 
 
