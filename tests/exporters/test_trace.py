@@ -359,6 +359,29 @@ def test_the_same_tensor_may_be_given_twice(tmp_path):
     assert kinds(doubled) == [Convolution, Binary]
 
 
+class NamesItsOutputs(nn.Module):
+    output_names = ("far", "near")
+
+    def __init__(self, count):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 3, 1)
+        self._count = count
+
+    def forward(self, image):
+        near = self.convolution(image)
+        return (near, near + image, image + 1)[: self._count]
+
+
+def test_outputs_have_the_names_that_the_module_gives_them(tmp_path):
+    graph = exported(NamesItsOutputs(2), tmp_path)
+    assert [name for name, _ in graph.outputs] == ["far", "near"]
+
+
+def test_a_module_that_names_other_outputs_than_it_gives_is_refused():
+    with pytest.raises(ExportError, match=r"\['far', 'near'\], the module gives 3 outputs"):
+        to_graph(NamesItsOutputs(3), random_inputs(IMAGE))
+
+
 def test_a_pool_takes_no_activation(tmp_path):
     graph = exported(nn.Sequential(nn.MaxPool2d(2), nn.ReLU()), tmp_path)
     assert kinds(graph) == [Pool, Unary]
