@@ -22,6 +22,8 @@ from search_space.architecture import Classifier, Head, from_json
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import Decisions, DecisionSpace, Point, PointSpace, point_from_json
 from search_space.factorized import FactorizedSpace
+from search_space.guidance import GuidedPointSpace, Threshold
+from search_space.phases import Part, PhasedSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -125,6 +127,75 @@ class DecisionSpaceContract(PointSpaceContract):
                 changed: Point = (*point[:position], wrong, *point[position + 1 :])
                 with pytest.raises(InputError, match=choice.name):
                     points.validate(changed)
+
+
+class GuidedPointSpaceContract(PointSpaceContract):
+    """The laws of a ``GuidedPointSpace`` beyond those of any ``PointSpace``."""
+
+    def test_is_a_guided_space(self, points: GuidedPointSpace) -> None:
+        """By what it offers."""
+        assert isinstance(points, GuidedPointSpace)
+
+    def test_reconnected_points_are_in_the_space(self, points: GuidedPointSpace) -> None:
+        """Whatever the weights are, for a constant threshold and for one drawn for each edge."""
+        rng = random.Random(11)
+        for point in _draw(points):
+            for threshold in (Threshold(), Threshold(value=0.5), Threshold(value=0.0)):
+                points.validate(points.reconnect(point, _told(points, point, rng), threshold, rng))
+
+    def test_connections_that_all_pass_stay(self, points: GuidedPointSpace) -> None:
+        """And none is drawn, as none was taken away."""
+        rng = random.Random(12)
+        for point in _draw(points):
+            told = {name: [0.9] * n for name, n in points.told_weights(point).items()}
+            child = points.reconnect(point, told, Threshold(value=0.5), rng)
+            assert points.told_weights(child) == points.told_weights(point)
+            assert points.reconnect(child, told, Threshold(value=0.5), rng) == child
+
+    def test_what_else_a_training_tells_is_passed_over(self, points: GuidedPointSpace) -> None:
+        """The same child as without."""
+        point = points.sample(random.Random(13))
+        told = _told(points, point, random.Random(14))
+        more = {**told, "something else": (7.0, -1.0)}
+        first = points.reconnect(point, told, Threshold(), random.Random(15))
+        assert points.reconnect(point, more, Threshold(), random.Random(15)) == first
+
+    def test_weights_that_do_not_fit_are_refused(self, points: GuidedPointSpace) -> None:
+        """Missing, too many, or out of range."""
+        rng = random.Random(16)
+        point = next(each for each in _draw(points) if points.told_weights(each))
+        told = _told(points, point, rng)
+        name = next(iter(told))
+        wrong: tuple[dict[str, list[float]], ...] = (
+            {},
+            {**told, name: [*told[name], 0.5]},
+            {**told, name: [1.5] * len(told[name])},
+        )
+        for each in wrong:
+            with pytest.raises(InputError):
+                points.reconnect(point, each, Threshold(), rng)
+
+    def test_a_restructured_point_is_another_of_the_space(self, points: GuidedPointSpace) -> None:
+        """Along a chain of changes too."""
+        rng = random.Random(17)
+        point = points.sample(rng)
+        for _ in range(DRAWS):
+            child = points.restructure(point, rng)
+            points.validate(child)
+            assert child != point
+            point = child
+
+    def test_nothing_but_the_generator_decides_a_child(self, points: GuidedPointSpace) -> None:
+        """Equal seeds give equal children."""
+        point = points.sample(random.Random(18))
+        told = _told(points, point, random.Random(19))
+
+        def child(seed: int) -> Point:
+            rng = random.Random(seed)
+            return points.restructure(points.reconnect(point, told, Threshold(), rng), rng)
+
+        assert child(1) == child(1)
+        assert len({child(seed) for seed in range(10)}) > 1
 
 
 class SearchSpaceContract(PointSpaceContract):
@@ -236,6 +307,34 @@ class SearchSpaceContract(PointSpaceContract):
             assert any(not torch.equal(output[0], output[1]) for output in outputs)
 
 
+class PhasedSpaceContract(SearchSpaceContract):
+    """The laws of ``PhasedSpace``."""
+
+    def test_no_decision_is_in_two_phases(self, space: SearchSpace) -> None:
+        """Nor do two phases have one name, or decisions that the space lacks."""
+        assert isinstance(space, PhasedSpace)
+        places = [place for phase in space.phases for place in phase.decisions]
+        assert len(places) == len(set(places)) > 0
+        assert set(places) <= set(range(len(space.points.choices)))
+        assert len({phase.name for phase in space.phases}) == len(space.phases)
+
+    def test_a_phase_changes_its_own_decisions_of_a_plain_network(
+        self, space: SearchSpace
+    ) -> None:
+        """All points of a phase are networks, and those of two differ in its decisions alone."""
+        assert isinstance(space, PhasedSpace)
+        rng = random.Random(11)
+        for phase in space.phases:
+            part = Part.of(space.points, phase, space.plain)
+            for _ in range(DRAWS):
+                point = part.points.sample(rng)
+                whole = part.whole(point)
+                assert space.decode(whole).key
+                assert part.within(whole) == point
+                changed = {i for i, old in enumerate(space.plain) if old != whole[i]}
+                assert changed <= {*phase.decisions}
+
+
 class FactorizedSpaceContract(SearchSpaceContract):
     """The laws of ``FactorizedSpace``."""
 
@@ -277,6 +376,12 @@ def _factorized(space: SearchSpace) -> FactorizedSpace:
 def _draw(points: PointSpace) -> list[Point]:
     rng = random.Random(0)
     return [points.sample(rng) for _ in range(DRAWS)]
+
+
+def _told(points: GuidedPointSpace, point: Point, rng: random.Random) -> dict[str, list[float]]:
+    """Weights of all connections of a point's network, at random."""
+    expected = points.told_weights(point)
+    return {name: [rng.random() for _ in range(count)] for name, count in expected.items()}
 
 
 def _walk(points: PointSpace, seed: int) -> list[Point]:
