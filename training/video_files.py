@@ -64,7 +64,12 @@ class VideoFiles(VideoClassification):
         return Proxy(
             size=64,
             schedule=Schedule(samples=min(2 * count, 8_000), batch=16, learning_rate=0.01),
-            space_options={"channels": "3", "frames": str(FRAMES)},
+            space_options={
+                "channels": "3",
+                "frames": str(FRAMES),
+                "width": "0.25",
+                "repeats": "2,2,2,2",
+            },
         )
 
     def seen_by(self, inputs: tuple[InputSpec, ...]) -> VideoFiles:
