@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,8 @@ def test_networks_of_streams_are_searched_and_their_gates_are_kept(pocketnas, vi
     trained = [candidate for candidate in study.told() if candidate.training is not None]
     assert len(trained) == 3
     for candidate in trained:
-        fused = sum(len(node.inputs) > 1 for node in candidate.architecture.graph.built[1])
+        architecture: Any = candidate.architecture
+        fused = sum(len(node.inputs) > 1 for node in architecture.graph.built[1])
         gates = candidate.outcome.feedback
         assert len(gates) == fused
         assert all(0 < gate < 1 for values in gates.values() for gate in values)
