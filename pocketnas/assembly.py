@@ -41,7 +41,7 @@ from search_space.space import SearchSpace, SpaceName
 from training import executor as executors
 from training.executor import Executor, ExecutorSettings
 from training.schedule import Schedule
-from training.task import Proxy
+from training.task import Proxy, seen_by
 from training.task import create as create_task
 from workspace.errors import InputError
 
@@ -54,6 +54,8 @@ _SPACE_DEFAULTS = {
     SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
+    SpaceName.ASSEMBLENET: ("channels", "frames", "width", "repeats", "flow"),
+    SpaceName.ASSEMBLENET_MOBILE: ("channels", "frames", "width", "repeats", "flow"),
 }
 """What each space takes of a data set's recommendations."""
 
@@ -121,6 +123,8 @@ def assemble(
     if check_target:
         example = space.decode(space.points.sample(random.Random("head")))
         require_head(example, head, config.dataset)
+        if config.dataset != ANALYTIC and not config.train_command:
+            seen_by(create_task(config.dataset), example.inputs)  # it has what networks take
         require_objectives(config, space, head)
     for name in (config.preset, config.final_preset):
         preset(name)

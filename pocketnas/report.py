@@ -107,19 +107,20 @@ def _order(run: Run) -> list[str]:
 
 
 def _drawing(run: Run) -> list[str]:
-    """The best network, where it is scale-permuted."""
+    """The best network, where it is of a family that is drawn."""
     best = run["best"]
-    from search_space.spinenet import KEY_START, ScalePermutedArchitecture
+    from search_space import assemblenet, spinenet
 
-    if best is None or not best["key"].startswith(KEY_START):
+    if best is None or not best["key"].startswith((spinenet.KEY_START, assemblenet.KEY_START)):
         return []
-    from pocketnas.permuted_picture import to_svg
+    from pocketnas.drawing import to_svg
+    from pocketnas.network_picture import picture_of
     from pocketnas.runs import trial_of
 
-    network = trial_of(Path(run["run"]), str(best["index"])).architecture
-    if not isinstance(network, ScalePermutedArchitecture):
+    picture = picture_of(trial_of(Path(run["run"]), str(best["index"])).architecture)
+    if picture is None:
         return []
-    return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(network)]
+    return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(picture)]
 
 
 def _saving(run: Run) -> list[str]:

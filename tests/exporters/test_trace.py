@@ -31,6 +31,7 @@ from exporters.graph import (
 from exporters.testing import random_inputs, randomize, tflite_parity
 from exporters.tflite import write
 from exporters.trace import to_graph, traced
+from search_space.clip_layers import SameConv3d, SameMaxPool3d
 from search_space.spinenet_layers import SameMaxPool2d
 
 IMAGE = (1, 3, 16, 20)
@@ -283,6 +284,7 @@ def squeeze_with_views(m, x):
         lambda _, x: x * 0.5 + 1,
         lambda _, x: 1 - x / 3,
         lambda _, x: 2 / (x * x + 1),
+        lambda _, x: torch.sqrt(x * x + 1) - (x * x).sqrt(),
         lambda _, x: -x,
         lambda _, x: sum([x, x.tanh()]),
         lambda m, x: x * m.norm.weight.view(1, 3, 1, 1),
@@ -593,6 +595,9 @@ CLIP = (1, 3, 4, 8, 10)
         (nn.Conv3d(3, 3, (1, 3, 3), padding=(0, 1, 1), groups=3), nn.Conv3d(3, 5, 1)),
         (nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),),
         (nn.MaxPool3d((2, 1, 1)),),
+        (SameConv3d(3, 6, 3, 2), nn.BatchNorm3d(6)),
+        (SameConv3d(3, 6, 1, 2), SameMaxPool3d(4, 4)),
+        (SameMaxPool3d(3, 2),),
         (nn.AvgPool3d((1, 2, 2)),),
         (nn.AvgPool3d((3, 1, 1), (1, 1, 1), (1, 0, 0)),),
         (nn.Dropout3d(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, 4)),
@@ -626,6 +631,8 @@ def test_a_block_of_two_plus_one_dimensions_has_one_convolution_each(tmp_path):
         lambda x: torch.cat([x, x], 1),
         lambda x: torch.cat([x, x], 2)[:, :, 1:5],
         lambda x: x.reshape(x.shape[0], 3, 4, 80),
+        lambda x: functional.pad(x[:, :, :, :, 1:], (0, 1, 0, 0)),
+        lambda x: functional.pad(x, (1, 2, 3, 4), value=0.5),
     ],
 )
 def test_functions_of_clips(forward, tmp_path):

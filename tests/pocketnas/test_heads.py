@@ -45,16 +45,19 @@ def test_levels_of_other_sizes_are_refused(detector):
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("dataset", "head"),
     [
-        ("train", "mnasnet-small", "--dataset=generated-fashion-scenes", "--run=run"),
-        ("search", "--dataset=generated-fashion-scenes", "--target-ms=5", "--run=run"),
+        ("generated-fashion-scenes", "Detector(classes=10)"),
+        ("generated-moving-fashion", "VideoClassifier(classes=12)"),
     ],
 )
-def test_commands_say_at_once_that_a_network_is_no_detector(pocketnas, command, tmp_path):
-    done = pocketnas(*command)
+@pytest.mark.parametrize("command", [("train", "mnasnet-small"), ("search", "--target-ms=5")])
+def test_commands_say_at_once_that_a_network_has_not_such_a_head(
+    pocketnas, command, dataset, head, tmp_path
+):
+    done = pocketnas(*command, f"--dataset={dataset}", "--run=run")
     assert done.code == 2
-    assert "'generated-fashion-scenes' needs networks that end in Detector(classes=10)" in done.err
+    assert f"'{dataset}' needs networks that end in {head}" in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
