@@ -25,6 +25,7 @@ EXTRAS = frozenset(
     {
         "PIL",
         "ai_edge_quantizer",
+        "av",
         "litert_torch",
         "onnx",
         "onnxruntime",

@@ -12,7 +12,7 @@ import numpy as np
 from exporters.artifact import Artifact, ModelFormat
 from exporters.exporter import NamedInput
 from exporters.verify import channels_last
-from training.task import Split
+from training.task import Split, seen_by
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def batches(
     """
     import torch
 
+    task = seen_by(task, specs)
     found = _read(task, lambda: task.examples(split, specs[0].shape[-1]))
     order = torch.arange(len(found))
     if seed is not None:

@@ -64,6 +64,7 @@ _TRAIN = (
 )
 _EXTRAS = {
     "train": ("to train candidates and write reports", _TRAIN),
+    "video": ("to train on videos in files", ("av",)),
     "export": ("to write TFLite files", ("torch", "flatbuffers")),
     "onnx": ("to write ONNX files", ("torch", "onnx", "onnxruntime", "onnxscript")),
     "quantize": ("to quantize TFLite files", ("ai-edge-quantizer", "flatbuffers")),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from search_space.architecture import Architecture, Classifier, Detector, Head
+from search_space.architecture import (
+    Architecture,
+    Classifier,
+    Detector,
+    Head,
+    VideoClassifier,
+)
 from workspace.errors import InputError
 
 
@@ -23,13 +29,16 @@ def require_head(architecture: Architecture, head: Head, dataset: str) -> None:
 
     from training.retinanet import require_levels
 
-    shape = architecture.inputs[0].shape
+    shapes = [spec.shape for spec in architecture.inputs]
     try:
         with torch.device("meta"), torch.no_grad():
             network = architecture.build(head).eval()
+            outputs = network(*(torch.zeros(1, *shape) for shape in shapes))
             if isinstance(head, Detector):
-                outputs = network(torch.zeros(1, *shape))
-                require_levels(outputs, classes=head.classes, size=shape[-1])
+                require_levels(outputs, classes=head.classes, size=shapes[0][-1])
+            if isinstance(head, VideoClassifier) and outputs.shape != (1, head.classes):
+                msg = f"a score for each of {head.classes} classes, got {list(outputs.shape)}"
+                raise InputError(msg)
     except InputError as error:
         msg = f"{dataset!r} needs networks that end in {head}: {error}"
         raise InputError(msg) from error

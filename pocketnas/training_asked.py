@@ -77,10 +77,11 @@ def plan_of(asked: Asked) -> TrainingPlan:
     stages = _stages(asked, architecture)
     import torch
 
-    from training.task import Split, create, full_name
+    from training.task import Split, create, full_name, seen_by
 
     task = create(asked.dataset)
     require_head(architecture, task.head, asked.dataset)
+    task = seen_by(task, architecture.inputs)
     epoch = len(task.examples(Split.TRAIN, (stages or [_whole(architecture)])[0].size))
     schedule = schedule_of(recipe, task.proxy.schedule, asked.length, epoch=epoch)
     schedule = replace(_changed(schedule, chosen), stages=stages)

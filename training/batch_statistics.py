@@ -12,12 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.feed import Feed
 from training.order import Order
-from training.task import Examples
+from training.task import Examples, frames_of
 
 BATCHES = 8
 """From which they are taken."""
 
 LEAST_BATCH = 64
+"""Images at once; a clip is as many as it has frames."""
 
 
 @torch.no_grad()
@@ -30,7 +31,7 @@ def take_statistics(
         module: Whose batch norms.
         examples: Of the training split.
         feed: Brings them.
-        batch: Images at once, at least ``LEAST_BATCH``.
+        batch: Examples at once, but of ``LEAST_BATCH`` images at least.
         seed: Of the choice of examples.
     """
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
@@ -41,8 +42,9 @@ def take_statistics(
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative average
     order = Order(len(examples), torch.Generator().manual_seed(seed))
+    least = -(-LEAST_BATCH // frames_of(examples))
     for _ in range(BATCHES):
-        inputs, _ = feed.batch(examples, order.take(max(batch, LEAST_BATCH)), None)
+        inputs, _ = feed.batch(examples, order.take(max(batch, least)), None)
         module(*inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

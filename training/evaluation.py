@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, VideoClassifier
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,8 @@ class Evaluation:
     Attributes:
         split: Its name.
         examples: How many there were.
-        accuracy: The task's metric, in `[0, 1]`: of classifiers top-1, of detectors AP.
+        accuracy: The task's metric, in `[0, 1]`: of classifiers top-1, of detectors AP, of videos
+            with several labels mAP.
         loss: The task's, without label smoothing.
         top5: Share of labels among the five best scores; None below six classes.
         calibration_error: Expected difference of confidence and accuracy, in `[0, 1]`; None for
@@ -76,15 +77,14 @@ def judged(scores: Tensor, targets: Tensor, task: Task, split: Split) -> Evaluat
         task: Whose.
         split: They are of.
     """
-    is_classified = isinstance(task.head, Classifier) and scores.ndim == 2 and targets.ndim == 1
-    has_top = is_classified and scores.shape[1] >= LEAST_CLASSES
+    kinds = (Classifier, VideoClassifier)
+    is_classified = isinstance(task.head, kinds) and scores.ndim == 2 and targets.ndim == 1
     return Evaluation(
         split=split.value,
         examples=len(targets),
         accuracy=task.metric(scores, targets),
         loss=float(task.loss(scores, targets, label_smoothing=0.0)),
-        top5=top_accuracy(scores, targets, TOP) if has_top else None,
-        calibration_error=calibration_error(scores, targets) if is_classified else None,
+        **(of_scores(scores, targets) if is_classified else {}),
     )
 
 
@@ -102,6 +102,19 @@ def judged_predictions(
     """
     figures = task.figures(predictions, targets)
     return Evaluation(split=split.value, examples=len(targets), loss=loss, **figures)
+
+
+def of_scores(scores: Tensor, labels: Tensor) -> dict[str, float]:
+    """What scores are worth beside top-1, by names of ``Evaluation``'s fields.
+
+    Args:
+        scores: `[N, classes]`, before softmax.
+        labels: `[N]` int64.
+    """
+    figures = {"calibration_error": calibration_error(scores, labels)}
+    if scores.shape[1] >= LEAST_CLASSES:
+        figures["top5"] = top_accuracy(scores, labels, TOP)
+    return figures
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, count: int) -> float:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from training.evaluation import Evaluation, judged, judged_predictions
 from training.executor import TrainingError
 from training.feed import Feed
-from training.task import Examples, Outputs, Predicting, Split, Task
+from training.task import Examples, Outputs, Predicting, Split, Task, frames_of
 
 BATCH = 250
 
 BATCH_PIXELS = 64 * 128**2
-"""Of a batch of images whose outputs are maps."""
+"""Of a batch of images whose outputs are maps, or of clips."""
 
 LEAST_LOOKED_AT = 500
 """Validation images of the cheapest look at a training under way."""
@@ -82,7 +82,8 @@ class Evaluator:
     ) -> Evaluation:
         """By predictions that are made of each batch, and the mean of the batches' losses."""
         found, targets, loss = list[Tensor](), list[Tensor](), 0.0
-        batch = max(1, min(BATCH, BATCH_PIXELS // self._size**2))
+        pixels = frames_of(examples) * self._size**2
+        batch = max(1, min(BATCH, BATCH_PIXELS // pixels))
         for output, target in self._batches(module, examples, chosen, batch):
             _require_finite(output if isinstance(output, tuple) else (output,), split)
             found.append(task.predictions(output, self._size).cpu())

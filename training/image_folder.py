@@ -7,8 +7,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.class_folders import LabelledFile, Listing
 from training.classification import SMALL_IMAGES, ImageClassification
-from training.image_listing import Listing, Picture, list_images
+from training.image_listing import list_images
 from training.pictures import Box, central_box, central_square, cropped, random_boxes, shrunken
 from training.prefetch import AHEAD, Budget, Prefetch, threads
 from training.schedule import Schedule
@@ -113,7 +114,7 @@ class _Pictures:
 
     def __init__(
         self,
-        pictures: Sequence[Picture],
+        pictures: Sequence[LabelledFile],
         ahead: Prefetch,
         size: int,
         *,

@@ -52,13 +52,22 @@ def central_square(path: Path, size: int, share: float) -> Array:
     return _bytes(image.resize((size, size), _bilinear(), central_box(*image.size, share)))
 
 
+def room_for(size: int) -> int:
+    """Pixels that the shorter side of an image is to have for random crops that become ``size``.
+
+    >>> room_for(64)
+    80
+    """
+    return math.ceil(ROOM * size)
+
+
 def shrunken(path: Path, size: int) -> Array:
     """`[H, W, 3]` of a whole image, with room for random crops that become ``size``.
 
     Raises:
         OperationError: If it cannot be read.
     """
-    side = math.ceil(ROOM * size)
+    side = room_for(size)
     image = _opened(path, least=side)
     scale = side / min(image.size)
     if scale < 1:

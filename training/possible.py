@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from search_space.architecture import Classifier, Detector
 from training.schedule import Schedule
 from training.stages import TrainingStage
-from training.task import Examples, Task
+from training.task import Examples, Task, is_multi_label
 from workspace.errors import InputError
 
 
@@ -29,14 +29,15 @@ def require_fitting(task: Task, schedule: Schedule, parts: Sequence[TrainingStag
             f"{task.name!r} has others: leave them out of the stages"
         )
         raise InputError(msg)
-    if schedule.label_smoothing and isinstance(task.head, Detector):
+    several = "boxes" if isinstance(task.head, Detector) else "several"
+    if schedule.label_smoothing and (several == "boxes" or is_multi_label(task)):
         msg = (
             f"label smoothing is for one label an image, and the data set {task.name!r} has "
-            "boxes: set it to 0"
+            f"{several}: set it to 0"
         )
         raise InputError(msg)
 
-    if schedule.jitter and isinstance(task.head, Classifier):
+    if schedule.jitter and not isinstance(task.head, Detector):
         raise _nothing_to_scale(task.name)
 
 

@@ -85,7 +85,7 @@ def compose(
     for _ in range(things):
         index = int(rng.integers(len(images)))
         side = min(size, round(float(np.exp(rng.uniform(low, high)))))
-        thing = _resized(images[index], side)
+        thing = resized(images[index], side)
         if rng.random() < 0.5:
             thing = thing[:, ::-1]
         thing = (thing * rng.uniform(0.7, 1.0)).astype(np.uint8)
@@ -98,7 +98,7 @@ def compose(
 
 def _ground(rng: Generator, size: int) -> NDArray[np.uint8]:
     """Dark to middle grey that changes slowly."""
-    return _resized(rng.integers(10, 110, (5, 5)).astype("uint8"), size).copy()
+    return resized(rng.integers(10, 110, (5, 5)).astype("uint8"), size).copy()
 
 
 def _paste_fragment(rng: Generator, canvas: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
@@ -109,7 +109,7 @@ def _paste_fragment(rng: Generator, canvas: NDArray[np.uint8], images: NDArray[n
     side = int(rng.integers(_FRAGMENT_PIXELS[0], _FRAGMENT_PIXELS[1] + 1))
     top, left = (int(one) for one in rng.integers(4, 24 - side + 1, 2))
     piece = np.rot90(image[top : top + side, left : left + side], int(rng.integers(4)))
-    large = _resized(np.ascontiguousarray(piece), int(side * rng.uniform(0.6, 2.0)))
+    large = resized(np.ascontiguousarray(piece), int(side * rng.uniform(0.6, 2.0)))
     dim = (large * rng.uniform(0.4, 1.0)).astype(np.uint8)
     size, reach = len(canvas), len(dim)
     if reach >= size:
@@ -146,7 +146,7 @@ def _place(
     return None
 
 
-def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """`[H, W]` to `[side, side]`, bilinear, averaged where it gets smaller."""
     import numpy as np
     from PIL import Image

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
-from search_space.architecture import Detector, Head
+from search_space.architecture import Detector, Head, InputSpec
 from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
@@ -77,7 +77,8 @@ class Examples(Protocol):
     Where it reads files it may also have ``expect(indices)``: it is told which examples `[N]` will
     be asked for next, so that it can begin to read them. That changes no batch. Where its
     augmentation scales images it may have ``jittered(low, high)``: the same examples, scaled by
-    other factors, for schedules that name some.
+    other factors, for schedules that name some. Where they are clips it has ``frames``, how many
+    images one example is, so that a batch of a hundred images need not be one of a hundred clips.
     """
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class Task(Protocol):
     """Data with a loss and a metric.
 
     A task of images may also have ``labels``, the names of its classes, and ``preprocessing``:
-    they go into bundles.
+    they go into bundles. One whose metric is no accuracy has ``metric_name``, e.g. ``"mAP"``.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
     in every process; nothing but ``indices`` and ``generator`` decides a batch; the loss of a
@@ -158,17 +159,19 @@ class Task(Protocol):
 
 @runtime_checkable
 class Predicting(Protocol):
-    """A task whose outputs are too large to be kept for a whole split, as a detector's are.
+    """A task whose metric is not of a network's outputs as they are.
 
-    They become predictions batch by batch, and its metric is of those. Law: what becomes of an
-    image depends on no other one in its batch.
+    A detector's are too large to be kept for a whole split, those for several clips of a video
+    become one. They become predictions batch by batch, and its metric is of those. Law: what
+    becomes of an example depends on no other one in its batch.
     """
 
     def predictions(self, outputs: Outputs, size: int) -> Tensor:
-        """What outputs say of each image, `[N, D, 6]` float32, D always the same.
+        """What outputs say of each example, `[N, …]` float32.
 
-        Of a detector: left, top, right, bottom in pixels of the input, score, class, the best
-        first; the class of what pads is -1.
+        Of a detector `[N, D, 6]`, D always the same: left, top, right, bottom in pixels of the
+        input, score, class, the best first; the class of what pads is -1. Of a video
+        `[N, classes]`: the share, or the probability, of each class.
 
         Args:
             outputs: Of the network.
@@ -188,6 +191,47 @@ FOLDER, COCO = "folder:", "coco:"
 """How the names of tasks out of a folder of images begin, with a folder a class or with boxes in
 COCO's format; its path follows."""
 
+VIDEOS, VIDEO_LIST = "videos:", "video-list:"
+"""How the names of tasks of videos begin: the path of a folder with a folder a class follows, or
+that of a list in a CSV file, or of a folder with one for each split."""
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """A task that gives networks what they take: clips of as many frames, with flow or without."""
+
+    def seen_by(self, inputs: tuple[InputSpec, ...]) -> Task:
+        """The same data as a network with these inputs sees it.
+
+        Raises:
+            InputError: If it has no such data, e.g. no clips that are as long.
+        """
+        ...
+
+
+def seen_by(task: Task, inputs: tuple[InputSpec, ...]) -> Task:
+    """A task as a network sees it: as it is, unless it is ``Shaped``.
+
+    Raises:
+        InputError: If it has nothing that such a network takes.
+    """
+    return task.seen_by(inputs) if isinstance(task, Shaped) else task
+
+
+def frames_of(examples: Examples) -> int:
+    """How many images an example is: 1, but of clips."""
+    return int(getattr(examples, "frames", 1))
+
+
+def metric_name(task: Task) -> str:
+    """What the metric of a task is called, in `[0, 1]` like all of them: most often accuracy."""
+    return str(getattr(task, "metric_name", "accuracy"))
+
+
+def is_multi_label(task: Task) -> bool:
+    """Whether an example may be of several classes at once; of most tasks it is of one."""
+    return bool(getattr(task, "is_multi_label", False))
+
 
 class TaskName(StrEnum):
     """Tasks that ship with the project, as the command line names them."""
@@ -196,12 +240,14 @@ class TaskName(StrEnum):
     FASHION_MNIST = "fashion-mnist"
     FASHION_SCENE_CLASSES = "generated-fashion-scene-classes"
     FASHION_SCENES = "generated-fashion-scenes"
+    MOVING_FASHION = "generated-moving-fashion"
     CIFAR10 = "cifar10"
 
 
 FORMS = (
     f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), {COCO}PATH (images and "
-    "boxes in COCO's format), and package.module:NAME for one of yours"
+    f"boxes in COCO's format), {VIDEOS}PATH (videos, a folder a class), {VIDEO_LIST}PATH (videos "
+    "in a CSV file), and package.module:NAME for one of yours"
 )
 """Of a data set as text."""
 
@@ -212,14 +258,14 @@ def full_name(name: str) -> str:
     >>> full_name("digits"), full_name("folder:/data/../photos")
     ('digits', 'folder:/photos')
     """
-    for form in (FOLDER, COCO):
+    for form in (FOLDER, COCO, VIDEOS, VIDEO_LIST):
         if name.startswith(form):
             return f"{form}{Path(name.removeprefix(form)).expanduser().resolve()}"
     return name
 
 
 def create(name: str) -> Task:
-    """The task called ``name``, of images at ``folder:PATH`` or ``coco:PATH``, or the user's own.
+    """The task called ``name``, of files at ``folder:PATH`` or the like, or the user's own.
 
     That is ``package.module:NAME``, where NAME is a ``Task``, or a callable without arguments that
     returns one.
@@ -236,6 +282,10 @@ def create(name: str) -> Task:
         from training.coco import open_coco
 
         return open_coco(full_name(name))
+    if name.startswith((VIDEOS, VIDEO_LIST)):
+        from training.video_files import open_videos
+
+        return open_videos(full_name(name))
     if plugin.is_reference(name):
         return _of_the_user(name)
     match name:
@@ -255,6 +305,10 @@ def create(name: str) -> Task:
             from training.fashion_scenes import FashionScenes
 
             return FashionScenes()
+        case TaskName.MOVING_FASHION:
+            from training.moving_fashion import MovingFashion
+
+            return MovingFashion()
         case TaskName.CIFAR10:
             from training.cifar10 import Cifar10
 

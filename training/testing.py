@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from training.executor import Executor, Rung, TrainingError, TrainingJob, TrainingResult
-from training.task import Predicting, Split, Task
+from training.task import Predicting, Split, Task, frames_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -193,6 +193,65 @@ class DetectionTaskContract(ExamplesContract):
             for width, shift in ((task.head.classes, 3.0), (4, 0.0))
             for side in sides
         )
+
+
+class VideoTaskContract(ExamplesContract):
+    """The laws of a ``Task`` of clips, at one size; it is what a network of its frames sees."""
+
+    size = 32
+
+    def test_inputs_have_the_size_that_was_asked_for(self, task: Task) -> None:
+        """And the task's channels and as many frames for every clip, as float32 in `[-1, 1]`."""
+        import torch
+
+        for split, generator in (
+            (Split.TRAIN, torch.Generator().manual_seed(1)),
+            (Split.TEST, None),
+        ):
+            examples = task.examples(split, self.size)
+            (clips, *_), targets = examples.batch(torch.arange(2), generator)
+            views, rest = divmod(len(clips), 2)
+            assert rest == 0
+            assert clips.shape[1:2] == (task.channels,)
+            assert clips.shape[2] * views == frames_of(examples) or generator is not None
+            assert clips.shape[3:] == (self.size, self.size)
+            assert clips.dtype is torch.float32
+            assert clips.abs().max() <= 1
+            assert len(targets) == 2
+
+    def test_training_sees_other_clips_each_time_and_one_of_each_video(self, task: Task) -> None:
+        """Two generators cut or move them differently."""
+        import torch
+
+        examples = task.examples(Split.TRAIN, self.size)
+        indices = torch.arange(4)
+        first, second = (
+            examples.batch(indices, torch.Generator().manual_seed(seed))[0][0] for seed in (1, 2)
+        )
+        assert len(first) == len(second) == 4
+        assert not torch.equal(first, second)
+
+    def test_the_metric_is_1_for_perfect_predictions_and_the_loss_is_smaller(
+        self, task: Task
+    ) -> None:
+        """Scores of what is there against scores of what is not, of every view."""
+        import torch
+        from torch.nn import functional
+
+        assert isinstance(task, Predicting)
+        examples = task.examples(Split.VALIDATION, self.size)
+        (clips, *_), targets = examples.batch(torch.arange(min(8, len(examples))), None)
+        there = targets
+        if targets.ndim == 1:
+            there = functional.one_hot(targets, task.head.classes)
+        right = (there * 2.0 - 1).repeat_interleave(len(clips) // len(targets), dim=0) * 9
+        losses = [task.loss(scores, targets, label_smoothing=0.0) for scores in (right, -right)]
+        assert losses[0] < losses[1]
+        found = task.predictions(right, self.size)
+        assert found.shape == (len(targets), task.head.classes)
+        assert task.metric(found, targets) == 1.0
+        assert task.figures(found, targets)["accuracy"] == 1.0
+        assert task.metric(task.predictions(-right, self.size), targets) < 1.0
 
 
 class ExecutorContract:

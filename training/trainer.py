@@ -21,6 +21,7 @@ from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Rung, TrainingResult
 from training.feed import Feed
+from training.gates import learned_gates
 from training.loop import Loop
 from training.progress import TrainingObserver, Unwatched
 from training.schedule import Arithmetic, Schedule
@@ -34,7 +35,8 @@ class Trainer:
 
     By default the optimizer is AdamW with decoupled weight decay on weights alone: of what was
     tried it gets furthest in the few hundred steps of a proxy task. After training, batch norms
-    take their statistics anew (``training.batch_statistics``).
+    take their statistics anew (``training.batch_statistics``). What a network has learned of its
+    connections is in the result's feedback (``training.gates``).
 
     Args:
         device: Torch's name; None for ``cuda`` where there is one, else ``cpu``.
@@ -102,7 +104,7 @@ class Trainer:
         self._channels = channels
         feed = Feed(self._device, channels)
         with _seeded(seed, self._device, exact=self._exact or is_cpu):
-            module.to(self._device).to(memory_format=torch.channels_last)
+            _channels_last(module.to(self._device))
             before = [rung for rung in rungs if rung.samples < schedule.samples]
             with synchronised(module, self._world):
                 loop = Loop(
@@ -126,6 +128,7 @@ class Trainer:
             accuracy=looks[-1].accuracy if evaluation is None else evaluation.accuracy,
             samples=loop.seen,
             seconds=time.monotonic() - started,
+            feedback=learned_gates(module),
             looks=tuple(looks),
             stopped=stopped,
             evaluation=evaluation,
@@ -168,6 +171,16 @@ def save_weights(module: nn.Module, path: Path) -> None:
     state = {name: value.contiguous().cpu() for name, value in module.state_dict().items()}
     write_whole(path, save(state))
 
+
+def _channels_last(module: nn.Module) -> None:
+    """Lay out weights of two and of three dimensions with channels last, which is faster."""
+    for part in module.modules():
+        for value in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+            if value.ndim in _LAYOUTS:
+                value.data = value.data.contiguous(memory_format=_LAYOUTS[value.ndim])
+
+
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 _FILLED = "fill_uninitialized_memory"
 """An attribute of ``torch.utils.deterministic`` that its types do not know."""

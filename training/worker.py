@@ -65,11 +65,11 @@ def _run(trainer: Trainer, line: str) -> dict[str, Any]:
 
 
 def _fit(trainer: Trainer, job: TrainingJob) -> TrainingResult:
-    from training.task import create
+    from training.task import create, seen_by
 
     check_sizes(job.schedule.stages, job.architecture)
-    task = create(job.task)
-    (spec,) = job.architecture.inputs
+    task = seen_by(create(job.task), job.architecture.inputs)
+    spec, *_ = job.architecture.inputs
     return trainer.fit(
         job.architecture.build(task.head),
         task,

@@ -50,6 +50,7 @@ _EXTRA_OF = {
         ),
         "train",
     ),
+    "av": "video",
 }
 """What the core does without, and the extra that brings it."""
 

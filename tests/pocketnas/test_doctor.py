@@ -9,7 +9,7 @@ import pytest
 from pocketnas import doctor
 from pocketnas.doctor import Health, examine
 
-FORMATS = ("train", "export", "onnx", "quantize", "litert", "tensorflow")
+FORMATS = ("train", "video", "export", "onnx", "quantize", "litert", "tensorflow")
 
 
 @pytest.fixture(autouse=True)

@@ -81,3 +81,68 @@ def tiny_detector():
         return TinyDetector(classes, channels)
 
     return make
+
+
+@pytest.fixture
+def tiny_video_network():
+    """Makes networks of some ten thousand weights over clips, and flow beside them, from a seed.
+
+    They are of three (2+1)D blocks; where there is flow, a stream of its own comes in by a gate.
+    """
+    import torch
+    from torch import nn
+
+    def block(channels, filters, stride, dilation):
+        over_frames = {"padding": (dilation, 0, 0), "dilation": (dilation, 1, 1)}
+        return nn.Sequential(
+            nn.Conv3d(channels, filters, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
+            nn.BatchNorm3d(filters),
+            nn.ReLU(),
+            nn.Conv3d(filters, filters, (3, 1, 1), **over_frames, bias=False),
+            nn.BatchNorm3d(filters),
+            nn.ReLU(),
+        )
+
+    class TinyVideoNetwork(nn.Module):
+        def __init__(self, classes, channels, flow):
+            super().__init__()
+            self.frames = block(channels, 16, 2, 1)
+            self.flow = block(2, 16, 2, 1) if flow else None
+            self.theta = nn.Parameter(torch.zeros(2))
+            self.body = nn.Sequential(block(16, 32, 2, 1), block(32, 32, 1, 2))
+            self.head = nn.Linear(32, classes)
+
+        def gates(self):
+            return {"body": self.theta.detach().sigmoid().tolist()} if self.flow else {}
+
+        def forward(self, frames, flow=None):
+            maps = self.frames(frames)
+            if self.flow is not None:
+                first, second = self.theta.sigmoid()
+                maps = first * maps + second * self.flow(flow)
+            return self.head(self.body(maps).mean((2, 3, 4)))
+
+    def make(classes, channels=1, *, flow=False, seed=0):
+        torch.manual_seed(seed)
+        return TinyVideoNetwork(classes, channels, flow)
+
+    return make
+
+
+@pytest.fixture
+def write_video():
+    """Writes frames `[T, H, W, 3]` uint8 as a real video, by PyAV."""
+    av = pytest.importorskip("av")
+
+    def write(path, frames, rate=25):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mpeg4", rate=rate)
+            stream.width, stream.height = frames.shape[2], frames.shape[1]
+            stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        return path
+
+    return write

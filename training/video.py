@@ -1,0 +1,162 @@
+"""Clips with one label each, or with several: what tasks of videos share.
+
+Inputs are clips `[N, C, T, H, W]` in `[-1, 1]`, after them, where a network takes it, optical flow
+`[N, 2, T, H, W]` in pixels of the input a frame, to the right and down. Targets are labels `[N]`
+int64, or of several labels `[N, classes]` float32, 1 for each that is there.
+
+An evaluation may take several clips of a video (its views): a batch has those of one video side by
+side then, and outputs become the mean of their probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from search_space.architecture import Head, InputSpec, VideoClassifier
+from training.classification import accuracy, cross_entropy
+from training.evaluation import of_scores
+from workspace.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FLOW = 2
+"""Channels of optical flow; an input of as many is one, others are of frames."""
+
+
+class VideoClassification:
+    """What the tasks of videos have in common; not a task by itself."""
+
+    classes = 10
+    """How many."""
+
+    channels = 1
+    """1 for grey, 3 for red, green and blue."""
+
+    is_multi_label = False
+    """Whether a video may be of several classes."""
+
+    views = 1
+    """Clips of each video that an evaluation takes."""
+
+    @property
+    def head(self) -> Head:
+        """A score for each class."""
+        return VideoClassifier(classes=self.classes)
+
+    @property
+    def metric_name(self) -> str:
+        """As reports call it."""
+        return "mAP" if self.is_multi_label else "accuracy"
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+        """See ``Task.loss``; of several labels the mean over classes of sigmoid cross-entropy.
+
+        Args:
+            outputs: Scores `[N * views, classes]`.
+            targets: Of N videos.
+            label_smoothing: Of one label a video.
+        """
+        from torch.nn import functional
+
+        views = len(outputs) // len(targets)  # 1 in training
+        each = targets.repeat_interleave(views, dim=0) if views > 1 else targets
+        if self.is_multi_label:
+            return functional.binary_cross_entropy_with_logits(outputs, each)
+        return cross_entropy(outputs, each, label_smoothing=label_smoothing)
+
+    def predictions(self, outputs: Tensor, size: int) -> Tensor:
+        """Probabilities `[N, classes]`, the means over views; see ``Predicting``.
+
+        Args:
+            outputs: Scores `[N * views, classes]`.
+            size: Of the input; it says nothing here.
+        """
+        del size
+        scores = outputs.float()
+        shares = scores.sigmoid() if self.is_multi_label else scores.softmax(1)
+        return shares.reshape(-1, self.views, shares.shape[1]).mean(1)
+
+    def figures(self, predictions: Tensor, targets: Tensor) -> Mapping[str, float]:
+        """The metric, and of one label a video top-5 and calibration; see ``Predicting``."""
+        metric = {"accuracy": self.metric(predictions, targets)}
+        if self.is_multi_label:
+            return metric
+        return {**metric, **of_scores(predictions.clamp(min=1e-30).log(), targets)}
+
+    def metric(self, outputs: Tensor, targets: Tensor) -> float:
+        """Of probabilities `[N, classes]`: top-1, of several labels mAP."""
+        if self.is_multi_label:
+            return mean_average_precision(outputs, targets)
+        return accuracy(outputs, targets)
+
+
+def mean_average_precision(scores: Tensor, targets: Tensor) -> float:
+    """mAP: the mean over classes of scikit-learn's average precision; 0 where nothing is there.
+
+    A class that no example has is left out. Without ties it is what Charades' own evaluation takes
+    of each class: the mean of the precisions at the places of its examples.
+
+    Args:
+        scores: `[N, classes]`; only their order counts.
+        targets: `[N, classes]`, 1 or 0.
+    """
+    import numpy as np
+    from sklearn.metrics import average_precision_score
+
+    there = targets.any(0)
+    if not there.any():
+        return 0.0
+    wanted, found = (each[:, there].double().cpu().numpy() for each in (targets, scores))
+    return float(np.mean(average_precision_score(wanted, found, average=None)))
+
+
+def taken(
+    inputs: tuple[InputSpec, ...], name: str, *, channels: int, flow: bool
+) -> tuple[InputSpec, InputSpec | None]:
+    """The inputs of a network of frames, and of optical flow where it takes that.
+
+    Args:
+        inputs: Of the network.
+        name: Of the data set, for messages.
+        channels: Of its frames; grey ones are repeated.
+        flow: Whether it has flow.
+
+    Raises:
+        InputError: If they are not what a data set of clips can give.
+    """
+    shapes = [spec.shape for spec in inputs]
+    if any(len(shape) != 4 for shape in shapes):
+        msg = f"{name!r} has clips [C, T, H, W], the network takes {_listed(shapes)}"
+        raise InputError(msg)
+    frames = [spec for spec in inputs if spec.shape[0] != FLOW]
+    flows = [spec for spec in inputs if spec.shape[0] == FLOW]
+    if len(frames) != 1 or len(flows) > 1 or inputs[0] is not frames[0]:
+        msg = (
+            f"{name!r} gives one input of frames and after it optical flow if need be, the "
+            f"network takes {_listed(shapes)}"
+        )
+        raise InputError(msg)
+    if frames[0].shape[0] not in (channels, 3 if channels == 1 else channels):
+        msg = (
+            f"the network takes {frames[0].shape[0]} channels, and the frames of {name!r} have "
+            f"{channels}: give it as many"
+        )
+        raise InputError(msg)
+    if not flows:
+        return frames[0], None
+    if not flow:
+        msg = (
+            f"the network takes optical flow beside the frames, and {name!r} has none: take one "
+            "that computes it in itself"
+        )
+        raise InputError(msg)
+    if flows[0].shape[1:] != frames[0].shape[1:]:
+        msg = f"frames and flow are of one length and size, the network takes {_listed(shapes)}"
+        raise InputError(msg)
+    return frames[0], flows[0]
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)

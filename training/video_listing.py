@@ -1,0 +1,138 @@
+"""Which videos a data set has, with their labels and lengths, in which split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.class_folders import Medium, list_classes
+from training.known_files import Looking, facts_of
+from training.task import Split
+from training.video_frames import length_of
+from workspace.errors import InputError
+
+ENDINGS = frozenset(
+    (
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".ogv",
+        ".webm",
+        ".wmv",
+    )
+)
+"""Of names of videos, in any case; other files are none."""
+
+MANY = 200
+"""Videos of which one is told that they are looked through: each is decoded once."""
+
+NAMED = 5
+"""Videos that are too short that a message names; it counts them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """A video with its labels.
+
+    Attributes:
+        path: Below the folder, with ``/`` between the parts.
+        labels: Places of its classes among the names of all, at least one.
+        length: In frames.
+    """
+
+    path: str
+    labels: tuple[int, ...]
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoListing:
+    """What a data set of videos has.
+
+    Attributes:
+        root: The folder that paths are below.
+        classes: Their names, in order.
+        is_multi_label: Whether a video may have several.
+        splits: The videos of each split.
+        faults: Why each video cannot be read that is left out, by its path.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    is_multi_label: bool
+    splits: Mapping[Split, tuple[Video, ...]]
+    faults: Mapping[str, str]
+
+    def require_length(self, frames: int) -> None:
+        """Do nothing if every video is as long.
+
+        Raises:
+            InputError: If not; it names those that are not.
+        """
+        every = [video for videos in self.splits.values() for video in videos]
+        short = [video for video in every if video.length < frames]
+        if not short:
+            return
+        named = ", ".join(f"{video.path} ({video.length})" for video in short[:NAMED])
+        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+        msg = (
+            f"clips of {frames} frames are asked for, and {len(short)} of the {len(every)} videos "
+            f"in {str(self.root)!r} have fewer: {named}{more}; take a network of fewer frames, or "
+            "take these videos out"
+        )
+        raise InputError(msg)
+
+
+def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
+    """How many frames each video has, or why it cannot be read, by its path below ``root``.
+
+    Raises:
+        OperationError: If PyAV is not installed.
+    """
+    return facts_of(
+        root, paths, Looking(what="videos", folder="videos", many=MANY, look=length_of)
+    )
+
+
+def list_video_classes(root: Path) -> VideoListing:
+    """What a folder has that holds a folder a class, or ``train/`` and ``val/`` that do.
+
+    A warning names and counts videos that cannot be read.
+
+    Raises:
+        InputError: If it cannot be read, or what it has is no data set; see ``list_classes``.
+        OperationError: If PyAV is not installed.
+    """
+    lengths: dict[str, int | str] = {}
+
+    def faults(folder: Path, paths: Sequence[str]) -> dict[str, str]:
+        lengths.update(lengths_of(folder, paths))
+        return faults_among(lengths)
+
+    listing = list_classes(root, Medium(one="video", all="videos", endings=ENDINGS, faults=faults))
+    splits = {
+        split: tuple(
+            Video(path=each.path, labels=(each.label,), length=int(lengths[each.path]))
+            for each in files
+        )
+        for split, files in listing.splits.items()
+    }
+    return VideoListing(
+        root=root,
+        classes=listing.classes,
+        is_multi_label=False,
+        splits=splits,
+        faults=listing.faults,
+    )
+
+
+def faults_among(lengths: Mapping[str, int | str]) -> dict[str, str]:
+    """Why videos cannot be read that cannot, by path."""
+    return {path: length for path, length in lengths.items() if isinstance(length, str)}
