@@ -19,20 +19,18 @@ are of this x86 computer: they test the method, no phone's speed.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample, timing_s
-from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
 from benchmarks.comparison.networks import Own
 from benchmarks.comparison.reported import Logs, Reported, reported
 from benchmarks.comparison.resampling import Estimate, paired_difference
+from benchmarks.comparison.script import Say, parser_of, run
 from benchmarks.comparison.trainings import Job
 from benchmarks.data.fashion_mbconv import HEAD, OUT, POINTS, SCHEDULE, SIZE, network
 from controller.reward import Reward, RewardMode
@@ -41,7 +39,7 @@ from latency.interval import interval_of_ratio
 from search_space.chain import ChainArchitecture, Op, Skip
 from search_space.decisions import Decisions
 from search_space.layers import macs
-from workspace.errors import InputError, OperationError
+from workspace.errors import InputError
 
 FOUND = "found"
 TYPES = {f"mbconv{e} k{k}": (e, k) for e in (3, 6) for k in (3, 5)}
@@ -185,12 +183,13 @@ def compared(rows: Sequence[Reported], reward: Reward) -> dict[str, object]:
     }
 
 
-def planned_hours(jobs: Sequence[Job], plan: Plan) -> float:
+def planned_hours(plan: Plan, networks: Mapping[str, ChainArchitecture], say: Say) -> float:
     """What it takes if nothing is in the log, from a few training steps of each network."""
-    each = {job.network.name: job.network for job in jobs}
-    taken = sum(seconds_a_sample(one.build(HEAD, 0), SIZE) for one in each.values())
+    taken = sum(seconds_a_sample(one.build(HEAD), SIZE) for one in networks.values())
     training_s = taken * plan.seeds * (plan.samples + EVALUATED) / PROCESSES
-    return (training_s + len(each) * timing_s(plan.preset)) / 3600
+    hours = (training_s + len(networks) * timing_s(plan.preset)) / 3600
+    say(f"plan: {hours:.2f} hours if nothing is in the log yet")
+    return hours
 
 
 def chosen_point(text: str | None, problem: TabularProblem | None, reward: Reward) -> Decisions:
@@ -210,59 +209,46 @@ def chosen_point(text: str | None, problem: TabularProblem | None, reward: Rewar
     return best_point(problem, reward)
 
 
-def told(text: str) -> None:
-    """Say something to people."""
-    sys.stderr.write(f"{text}\n")
-
-
-def run(arguments: argparse.Namespace) -> dict[str, object]:
-    """What the command line asks for.
+def diversity(
+    plan: Plan, networks: dict[str, ChainArchitecture], reward: Reward, folder: Path, say: Say
+) -> dict[str, object]:
+    """Trained, timed and compared.
 
     Raises:
-        InputError: If the problem, the point or the log cannot be used.
+        InputError: If the folder holds something else.
         OperationError: If a network cannot be trained or timed.
     """
-    plan = QUICK if arguments.quick else FULL
-    problem = TabularProblem.read(arguments.problem) if arguments.problem.exists() else None
-    reward = reward_of(problem)
-    unnamed = QUICK_POINT if arguments.quick and problem is None else None
-    point = chosen_point(arguments.point or unnamed, problem, reward)
-    with log_folder("diversity", arguments.log, quick=arguments.quick) as folder:
-        jobs = jobs_of(networks_of(point), plan, folder)
-        told(f"plan: {planned_hours(jobs, plan):.2f} hours if nothing is in the log {folder}")
-        logs, hours = Logs.within(folder), Hours(Log(folder / "hours.jsonl"))
-
-        def say(text: str) -> None:
-            hours.note()
-            told(f"{hours.here:.2f} h: {text}")
-
-        rows = reported(jobs, plan.preset, logs, say, processes=PROCESSES)
-        return {
-            **compared(rows, reward),
-            "point": "".join(map(str, point)),
-            "chosen": "named" if arguments.point or unnamed else "best of the problem",
-            "samples": plan.samples,
-            "seeds": plan.seeds,
-            "form": "quick: tiny numbers that compare nothing" if arguments.quick else "whole",
-            "hours": round(hours.total, 3),
-            "times": "of this x86 computer: they test the method, no phone's speed",
-        }
+    jobs = jobs_of(networks, plan, folder)
+    rows = reported(jobs, plan.preset, Logs.within(folder), say, processes=PROCESSES)
+    return {**compared(rows, reward), "samples": plan.samples, "seeds": plan.seeds}
 
 
 def main() -> None:
     """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
-    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
+    parser = parser_of(__doc__)
     parser.add_argument("--problem", type=Path, default=OUT, help="the tabular problem")
     parser.add_argument("--point", help="digits of a network, instead of the problem's best")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
     try:
-        found = run(parser.parse_args())
+        problem = TabularProblem.read(arguments.problem) if arguments.problem.exists() else None
+        reward = reward_of(problem)
+        unnamed = QUICK_POINT if arguments.quick and problem is None else None
+        point = chosen_point(arguments.point or unnamed, problem, reward)
     except InputError as error:
         parser.error(str(error))
-    except OperationError as error:
-        sys.exit(str(error))
-    print(json.dumps(found))
+    networks = networks_of(point)
+    which = {
+        "point": "".join(map(str, point)),
+        "chosen": "named" if arguments.point or unnamed else "best of the problem",
+    }
+    run(
+        parser,
+        arguments,
+        name="diversity",
+        planned=partial(planned_hours, plan, networks),
+        benchmark=lambda folder, say: {**diversity(plan, networks, reward, folder, say), **which},
+    )
 
 
 if __name__ == "__main__":

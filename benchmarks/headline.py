@@ -27,21 +27,20 @@ two cores. Times are of this x86 computer: they test the method, no phone's spee
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample, timing_s
-from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
+from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Baseline, Family, Network, Own
 from benchmarks.comparison.reported import Logs, reported
-from benchmarks.comparison.searches import LANES, Say, searched
+from benchmarks.comparison.script import Say, parser_of, run, seeds_of
+from benchmarks.comparison.searches import LANES, searched
 from benchmarks.comparison.timing import exported, timed
 from benchmarks.comparison.trainings import Job, train
 from benchmarks.comparison.verdicts import compared
@@ -51,7 +50,7 @@ from search_space import space as spaces
 from search_space.architecture import Classifier
 from training.classification import SMALL_IMAGES
 from training.schedule import Schedule
-from workspace.errors import InputError, OperationError
+from workspace.errors import OperationError
 
 SIZE = 28
 HEAD = Classifier(classes=10)
@@ -292,47 +291,21 @@ def planned(plan: Plan, say: Say) -> float:
     return total
 
 
-def told(text: str) -> None:
-    """Say something to people."""
-    sys.stderr.write(f"{text}\n")
-
-
 def main() -> None:
     """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
-    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, help="trainings of each reported network")
     parser.add_argument("--search", type=Path, help="TOML of further settings of the searches")
-    parser.add_argument("--plan", action="store_true", help="only say what it would take")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
-    if arguments.seeds is not None:
-        plan = replace(plan, seeds=arguments.seeds)
-    if plan.seeds < 2:
-        parser.error(f"--seeds must be at least 2, for an interval, got {plan.seeds}")
-    try:
-        expected = planned(plan, told)
-        if arguments.plan:
-            print(json.dumps({"planned_hours": expected}))
-            return
-        with log_folder("headline", arguments.log, quick=arguments.quick) as folder:
-            told(f"the log is {folder}")
-            hours = Hours(Log(folder / "hours.jsonl"))
-
-            def say(text: str) -> None:
-                hours.note()
-                told(f"{hours.here:.2f} h: {text}")
-
-            found = headline(plan, folder, arguments.search, say)
-            whole = hours.total
-    except InputError as error:
-        parser.error(str(error))
-    except OperationError as error:
-        sys.exit(str(error))
-    form = "quick: tiny numbers that compare nothing" if arguments.quick else "whole"
-    times = "of this x86 computer: they test the method, no phone's speed"
-    print(json.dumps({**found, "form": form, "hours": round(whole, 3), "times": times}))
+    plan = replace(plan, seeds=seeds_of(parser, arguments.seeds, plan.seeds))
+    run(
+        parser,
+        arguments,
+        name="headline",
+        planned=partial(planned, plan),
+        benchmark=lambda folder, say: headline(plan, folder, arguments.search, say),
+    )
 
 
 if __name__ == "__main__":

@@ -28,17 +28,16 @@ cores. Times are of this x86 computer.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
-from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample
+from benchmarks.comparison.durations import EVALUATED, seconds_a_sample
 from benchmarks.comparison.fronts import Place
-from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.log import Log
+from benchmarks.comparison.script import Say, parser_of, run, seeds_of
 from benchmarks.comparison.stage_arms import Arm
 from benchmarks.comparison.stage_figures import POINTS_BELOW, figures
 from benchmarks.comparison.stage_plans import PLANS, QUICK, Plan
@@ -46,15 +45,13 @@ from benchmarks.comparison.step_time import stepped
 from benchmarks.comparison.trainings import Job, Trained, require_trained, train
 from search_space.architecture import Classifier
 from training.stages import TrainingStage
-from workspace.errors import InputError, OperationError
+from workspace.errors import OperationError
 
 LANES = 2
 """Trainings at once."""
 
 HEAD = Classifier(classes=10)
 """Of both data sets."""
-
-Say = Callable[[str], None]
 
 
 def chosen_rates(plan: Plan, log: Log, say: Say) -> dict[int, float]:
@@ -179,47 +176,22 @@ def _cost_of(stages: Sequence[TrainingStage], costs: Mapping[int, float]) -> flo
     )
 
 
-def told(text: str) -> None:
-    """Say something to people."""
-    sys.stderr.write(f"{text}\n")
-
-
 def main() -> None:
     """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
+    parser = parser_of(__doc__)
     parser.add_argument("--problem", choices=PLANS, default="fashion-mnist")
-    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
     parser.add_argument("--seeds", type=int, help="trainings of each reported arm")
-    parser.add_argument("--plan", action="store_true", help="only say what it would take")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else PLANS[arguments.problem]
-    if arguments.seeds is not None:
-        plan = replace(plan, seeds=arguments.seeds)
-    if plan.seeds < 2:
-        parser.error(f"--seeds must be at least 2, for an interval, got {plan.seeds}")
-    try:
-        expected = planned(plan, told)
-        if arguments.plan:
-            print(json.dumps({"planned_hours": expected}))
-            return
-        with log_folder("progressive", arguments.log, quick=arguments.quick) as folder:
-            told(f"the log is {folder}")
-            hours = Hours(Log(folder / "hours.jsonl"))
-
-            def say(text: str) -> None:
-                hours.note()
-                told(f"{hours.here:.2f} h: {text}")
-
-            found = progressive(plan, folder, say)
-            whole = hours.total
-    except InputError as error:
-        parser.error(str(error))
-    except OperationError as error:
-        sys.exit(str(error))
-    form = "quick: tiny numbers that compare nothing" if arguments.quick else "whole"
-    times = "CPU time of training steps, of this x86 computer"
-    print(json.dumps({**found, "form": form, "hours": round(whole, 3), "times": times}))
+    plan = replace(plan, seeds=seeds_of(parser, arguments.seeds, plan.seeds))
+    run(
+        parser,
+        arguments,
+        name="progressive",
+        planned=partial(planned, plan),
+        benchmark=partial(progressive, plan),
+        times="CPU time of training steps, of this x86 computer",
+    )
 
 
 if __name__ == "__main__":

@@ -29,34 +29,32 @@ on two cores. Times are of this x86 computer: they test the method, no phone's s
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
-from benchmarks.comparison.durations import EVALUATED, Hours, seconds_a_sample, timing_s
-from benchmarks.comparison.log import Log, log_folder
+from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
+from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
 from benchmarks.comparison.reported import Logs, Reported, reported
 from benchmarks.comparison.resampling import paired_difference
+from benchmarks.comparison.script import Say, parser_of, run
 from benchmarks.comparison.trainings import Job, require_trained, train
 from controller.scaling_search import CostAxis, Grid, ScalingFound, ScalingPlan, points, search
 from controller.scaling_target import Scaled, to_target
 from pocketnas.scaling import Asked, timing
-from search_space.architecture import Classifier
+from search_space.architecture import Architecture, Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.layers import macs
 from search_space.scaling import CompoundRule, Factors, RuleName, ScalingRule, rule, scaled
 from training.local_executor import LocalExecutor
 from training.schedule import Schedule
-from workspace.errors import InputError, OperationError
+from workspace.errors import OperationError
 
 DATASET = "generated-fashion-scene-classes"
 HEAD = Classifier(classes=10)
@@ -104,7 +102,6 @@ class Axis(StrEnum):
 
 
 Cost = Callable[[ChainArchitecture], float]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +206,7 @@ class Timed:
         self._asked = Asked(source="host", preset=plan.preset)
         self._log = log
 
-    def one_ms(self, network: ChainArchitecture) -> float:
+    def one_ms(self, network: Architecture) -> float:
         """Of a network.
 
         Raises:
@@ -221,7 +218,7 @@ class Timed:
             raise OperationError(msg)
         return found
 
-    def all_ms(self, networks: Sequence[ChainArchitecture]) -> list[float | None]:
+    def all_ms(self, networks: Sequence[Architecture]) -> list[float | None]:
         """Of networks, those that are new timed in turns; None for what could not be timed."""
         names = [f"{network.key} {self._asked.preset}" for network in networks]
         new = [one for one, name in zip(networks, names, strict=True) if not self._log.find(name)]
@@ -246,7 +243,9 @@ def networks_of(
     """
     target = plan.growth * cost(BASE)
 
-    def grown(chosen: ScalingRule, make: Scaled, limit: float) -> ChainArchitecture:
+    def grown(
+        chosen: ScalingRule, make: Scaled[ChainArchitecture], limit: float
+    ) -> ChainArchitecture:
         return to_target(chosen, make, cost, limit).network
 
     def rounded(factors: Factors) -> ChainArchitecture:
@@ -424,8 +423,8 @@ def planned(plan: Plan, say: Say) -> float:
     """Say what each stage takes, from a few training steps; hours in all."""
     say("training steps are timed for the plan")
 
-    def seconds(network: ChainArchitecture) -> float:
-        return seconds_a_sample(network.build(HEAD), network.size)
+    def seconds(network: Architecture) -> float:
+        return seconds_a_sample(network.build(HEAD), network.inputs[0].shape[-1])
 
     _, grid = points(plan.search_plan(Axis.MACS))
     each = statistics.fmean(seconds(point.network) for point in grid[:3])
@@ -448,41 +447,18 @@ def planned(plan: Plan, say: Say) -> float:
     return total
 
 
-def told(text: str) -> None:
-    """Say something to people."""
-    sys.stderr.write(f"{text}\n")
-
-
 def main() -> None:
     """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, that compare nothing")
-    parser.add_argument("--log", type=Path, help="folder to go on from, or to make")
-    parser.add_argument("--plan", action="store_true", help="only say what it would take")
+    parser = parser_of(__doc__)
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
-    try:
-        expected = planned(plan, told)
-        if arguments.plan:
-            print(json.dumps({"planned_hours": expected}))
-            return
-        with log_folder("scaling", arguments.log, quick=arguments.quick) as folder:
-            told(f"the log is {folder}")
-            hours = Hours(Log(folder / "hours.jsonl"))
-
-            def say(text: str) -> None:
-                hours.note()
-                told(f"{hours.here:.2f} h: {text}")
-
-            found = benchmark(plan, folder, say)
-            whole = hours.total
-    except InputError as error:
-        parser.error(str(error))
-    except OperationError as error:
-        sys.exit(str(error))
-    form = "quick: tiny numbers that compare nothing" if arguments.quick else "whole"
-    times = "of this x86 computer: they test the method, no phone's speed"
-    print(json.dumps({**found, "form": form, "hours": round(whole, 3), "times": times}))
+    run(
+        parser,
+        arguments,
+        name="scaling",
+        planned=partial(planned, plan),
+        benchmark=partial(benchmark, plan),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""What a network takes, by its layers alone: exact, without torch, nothing built or timed."""
+"""What a network takes before anything is trained or timed: exact.
+
+Of a chain that classifies by its layers alone, without torch; of others on their torch module
+(``controller.counted_figures``).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ import math
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from controller.counted_figures import cost_of, stored_by
 from exporters.artifact import Precision
 from exporters.lifetimes import Execution, peak
 from search_space.architecture import Architecture, Classifier, Head
 from search_space.chain import Activation, ChainArchitecture, Op, Skip
 from search_space.layers import Layer, LayerKind, layers
-from workspace.errors import InputError
 
 
 class Figure(StrEnum):
@@ -49,7 +53,7 @@ def figures_of(
     """Those figures of a network that are ``wanted``.
 
     Args:
-        architecture: At the size that is timed; a chain of stages.
+        architecture: At the size that is timed.
         head: What it ends in.
         precision: Of the file.
         wanted: Names of figures; others among them are left out.
@@ -58,17 +62,26 @@ def figures_of(
         By their names.
 
     Raises:
-        InputError: If its layers are not known.
+        InputError: If its family has no such head.
+        OperationError: If torch is needed and not installed.
     """
     told = [figure for figure in Figure if figure in wanted]
     if not told:
         return {}
-    if not (isinstance(architecture, ChainArchitecture) and isinstance(head, Classifier)):
-        names = " and ".join(told)
-        msg = f"{names} are told of chains of stages that classify, got {architecture.key!r}"
-        raise InputError(msg)
-    whole = layers(architecture, head)
-    return {figure.value: _figure(figure, whole, precision) for figure in told}
+    if isinstance(architecture, ChainArchitecture) and isinstance(head, Classifier):
+        whole = layers(architecture, head)
+        return {figure.value: _figure(figure, whole, precision) for figure in told}
+    return {figure.value: _counted(figure, architecture, head, precision) for figure in told}
+
+
+def macs_of(architecture: Architecture, head: Head) -> int:
+    """Multiply-adds for one image.
+
+    Raises:
+        InputError: If its family has no such head.
+        OperationError: If torch is needed and not installed.
+    """
+    return int(figures_of(architecture, head, Precision.FP32, (Figure.MACS,))[Figure.MACS])
 
 
 def _figure(figure: Figure, whole: tuple[Layer, ...], precision: Precision) -> float:
@@ -78,11 +91,29 @@ def _figure(figure: Figure, whole: tuple[Layer, ...], precision: Precision) -> f
         case Figure.MACS:
             return sum(layer.macs for layer in whole)
         case Figure.SIZE_MB:
-            weight, bias = _BYTES[precision]
-            stored = [layer.stored for layer in whole]
-            return sum(weight * weights + bias * biases for weights, biases in stored) / MEGA
+            weights, biases = zip(*(layer.stored for layer in whole), strict=True)
+            return _stored_mb((sum(weights), sum(biases)), precision)
         case Figure.ACTIVATION_MB:
             return _peak_activations(whole) * _FLOAT_BYTES / MEGA
+
+
+def _counted(
+    figure: Figure, architecture: Architecture, head: Head, precision: Precision
+) -> float:
+    match figure:
+        case Figure.PARAMS:
+            return cost_of(architecture, head).params
+        case Figure.MACS:
+            return cost_of(architecture, head).macs
+        case Figure.SIZE_MB:
+            return _stored_mb(stored_by(architecture, head), precision)
+        case Figure.ACTIVATION_MB:
+            return cost_of(architecture, head).peak_activation_bytes / MEGA
+
+
+def _stored_mb(stored: tuple[int, int], precision: Precision) -> float:
+    """Of weights and biases."""
+    return sum(size * count for size, count in zip(_BYTES[precision], stored, strict=True)) / MEGA
 
 
 class _Walk:

@@ -19,10 +19,9 @@ from pathlib import Path
 from statistics import fmean
 
 from controller.kept_trainings import KeptTrainings, Trained
+from controller.network_figures import macs_of
 from controller.ranking import noise_of
-from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture
-from search_space.layers import macs
+from search_space.architecture import Architecture, Head
 from search_space.scaling import CompoundRule, Rounding, scaled
 from training.executor import Executor, TrainingJob
 from training.schedule import Schedule
@@ -35,7 +34,7 @@ by so much do whole numbers of layers, and devices, depart from it."""
 LIMIT = 20_000
 """Points of the largest grid."""
 
-LatenciesMs = Callable[[Sequence[ChainArchitecture]], Sequence[float | None]]
+LatenciesMs = Callable[[Sequence[Architecture]], Sequence[float | None]]
 """What networks take; None for one that could not be timed."""
 
 
@@ -124,8 +123,8 @@ class ScalingPlan:
         fixed_ends: See ``search_space.scaling.scaled``.
     """
 
-    base: ChainArchitecture
-    head: Classifier
+    base: Architecture
+    head: Head
     task: str
     schedule: Schedule
     seeds: int = 1
@@ -140,7 +139,7 @@ class ScalingPlan:
             msg = f"a search for constants needs at least 1 seed, got {self.seeds}"
             raise InputError(msg)
 
-    def job(self, network: ChainArchitecture, name: str, seed: int) -> TrainingJob:
+    def job(self, network: Architecture, name: str, seed: int) -> TrainingJob:
         """A training of a network."""
         return TrainingJob(
             id=f"{name}-seed{seed}",
@@ -165,7 +164,7 @@ class GridPoint:
     """
 
     rule: CompoundRule
-    network: ChainArchitecture
+    network: Architecture
     growth: float
     macs: int
     latency_ms: float | None = None
@@ -241,7 +240,7 @@ def points(
         InputError: If no point costs that, or the baseline could not be timed.
     """
     is_paper = plan.axis is CostAxis.PRODUCT
-    networks: dict[str, tuple[CompoundRule, ChainArchitecture]] = {}
+    networks: dict[str, tuple[CompoundRule, Architecture]] = {}
     for rule in plan.grid.rules(1.0 if is_paper else SLACK):
         network = scaled(plan.base, rule.factors(1.0), plan.rounding, fixed_ends=plan.fixed_ends)
         networks.setdefault(network.key, (rule, network))
@@ -249,10 +248,12 @@ def points(
         rule=CompoundRule(alpha=1, beta=1, gamma=1),
         network=plan.base,
         growth=1.0,
-        macs=macs(plan.base, plan.head),
+        macs=macs_of(plan.base, plan.head),
     )
     made = [
-        GridPoint(rule=rule, network=network, growth=rule.product, macs=macs(network, plan.head))
+        GridPoint(
+            rule=rule, network=network, growth=rule.product, macs=macs_of(network, plan.head)
+        )
         for rule, network in networks.values()
         if network.key != plan.base.key
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from search_space.chain import ChainArchitecture
+from search_space.architecture import Architecture
 from search_space.scaling import PHI_LIMIT, Factors, ScalingRule, TableRule
 from workspace.errors import InputError
 
@@ -19,12 +20,13 @@ STEPS = 16
 _FINEST = 0.01
 """Between two compound coefficients."""
 
-Cost = Callable[[ChainArchitecture], float]
-Scaled = Callable[[Factors], ChainArchitecture]
+Network = TypeVar("Network", bound=Architecture)
+Cost = Callable[[Network], float]
+Scaled = Callable[[Factors], Network]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtTarget:
+class AtTarget(Generic[Network]):
     """The largest network found that keeps a target.
 
     Attributes:
@@ -35,12 +37,14 @@ class AtTarget:
     """
 
     phi: float
-    network: ChainArchitecture
+    network: Network
     cost: float
     asked: int
 
 
-def to_target(rule: ScalingRule, scaled: Scaled, cost: Cost, target: float) -> AtTarget:
+def to_target(
+    rule: ScalingRule, scaled: Scaled[Network], cost: Cost[Network], target: float
+) -> AtTarget[Network]:
     """The largest coefficient whose network costs no more than ``target``.
 
     It is found between one that does and one that does not, where a line through the logarithms
@@ -58,7 +62,7 @@ def to_target(rule: ScalingRule, scaled: Scaled, cost: Cost, target: float) -> A
     """
     asked: dict[str, float] = {}
 
-    def at(phi: float) -> tuple[ChainArchitecture, float]:
+    def at(phi: float) -> tuple[Network, float]:
         network = scaled(rule.factors(phi))
         if network.key not in asked:
             asked[network.key] = cost(network)
@@ -71,15 +75,15 @@ def to_target(rule: ScalingRule, scaled: Scaled, cost: Cost, target: float) -> A
     return AtTarget(phi=phi, network=network, cost=found, asked=len(asked))
 
 
-_At = Callable[[float], tuple[ChainArchitecture, float]]
-_Place = tuple[float, ChainArchitecture, float]
+_At = Callable[[float], tuple[Network, float]]
+_Place = tuple[float, Network, float]
 
 
-def _of_table(rule: TableRule, at: _At, target: float) -> _Place:
+def _of_table(rule: TableRule, at: _At[Network], target: float) -> _Place[Network]:
     """The last row that keeps the target, by halving."""
     whole = [0.0, *(float(rule.first + place) for place in range(len(rule.rows)))]
     low, high = -1, len(whole)
-    best: _Place | None = None
+    best: _Place[Network] | None = None
     while high - low > 1:
         middle = (low + high) // 2
         network, cost = at(whole[middle])
@@ -92,10 +96,12 @@ def _of_table(rule: TableRule, at: _At, target: float) -> _Place:
     return best
 
 
-def _of_powers(rule: ScalingRule, at: _At, target: float, asked: dict[str, float]) -> _Place:
+def _of_powers(
+    rule: ScalingRule, at: _At[Network], target: float, asked: dict[str, float]
+) -> _Place[Network]:
     """Between a coefficient that keeps the target and one that does not."""
     first, first_cost = at(0.0)
-    place: _Place = (0.0, first, first_cost)
+    place: _Place[Network] = (0.0, first, first_cost)
     below, above = (place, None) if first_cost <= target else (None, place)
     growth = max(math.log2(rule.factors(1.0).cost), 1e-3)
     while (below is None or above is None) and len(asked) < STEPS:
@@ -122,8 +128,12 @@ def _of_powers(rule: ScalingRule, at: _At, target: float, asked: dict[str, float
 
 
 def _narrowed(
-    at: _At, target: float, below: _Place, above: _Place, asked: dict[str, float]
-) -> _Place:
+    at: _At[Network],
+    target: float,
+    below: _Place[Network],
+    above: _Place[Network],
+    asked: dict[str, float],
+) -> _Place[Network]:
     while above[0] - below[0] > _FINEST and below[2] < NEAR * target and len(asked) < STEPS:
         phi = (below[0] + above[0]) / 2
         if math.isfinite(above[2]) and above[2] > below[2]:

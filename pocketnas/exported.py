@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.candidate import Candidate
+from controller.counted_figures import example_inputs
 from controller.found_latency import FoundLatency
 from delivery.export import Delivered, Delivery, Plan, deliver, file_json
 from delivery.gates import GateName, NotRun
@@ -26,7 +27,7 @@ from latency.source import (
     LatencySource,
     SourceSettings,
 )
-from pocketnas.networks import Found, example_inputs
+from pocketnas.networks import Found
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of, sha256_of_folder, write_whole
 

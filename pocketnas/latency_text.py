@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from latency.account import account
-from latency.source import LatencyAnswer, LatencyEstimate, LatencyFailure
+from latency.source import LatencyAnswer, LatencyEstimate, LatencyFailure, LatencySource
 from workspace.errors import OperationError
 
 
@@ -55,3 +57,16 @@ def facts(estimate: LatencyEstimate) -> dict[str, object]:
         return {**result, "sessions": [], "conditions": {"source": estimate.source}}
     labels = [*estimate.labels, *measurement.labels]
     return {**result, **account(measurement), "labels": labels}
+
+
+def tell_what_goes_on(source: LatencySource, tell: Callable[[str], None]) -> None:
+    """Let a source that times on devices say what each is doing; others answer at once.
+
+    Args:
+        source: Any.
+        tell: Is told, from any thread.
+    """
+    from latency.device_source import DeviceSource
+
+    if isinstance(source, DeviceSource):
+        source.tell = tell

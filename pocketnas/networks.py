@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from search_space.architecture import Architecture, Classifier, Detector, Head
-from workspace.errors import InputError, OperationError
+from workspace.errors import InputError
 
 if TYPE_CHECKING:
-    from exporters.exporter import NamedInput
+    pass
 
 
 _FOR_DEVICE = ":best@"
@@ -84,25 +84,6 @@ def resolve(
     elif classes is not None:
         found = replace(found, head=replace(found.head, classes=classes))
     return found if size is None else replace(found, architecture=found.architecture.at(size))
-
-
-def example_inputs(architecture: Architecture) -> tuple[NamedInput, ...]:
-    """Zeros of the shapes the network takes, batch 1.
-
-    Raises:
-        OperationError: If torch is not installed.
-    """
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        msg = "this needs torch, which is not installed: pip install 'pocketnas[export]'"
-        raise OperationError(msg) from error
-    from exporters.exporter import NamedInput
-
-    return tuple(
-        NamedInput(name=spec.name, value=torch.zeros(1, *spec.shape))
-        for spec in architecture.inputs
-    )
 
 
 def _from_catalog(text: str) -> Found:

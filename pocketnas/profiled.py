@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from controller.counted_figures import example_inputs
 from devices.device import DevicePermanentError, ModelFile
 from latency.model_files import ModelFiles
 from latency.profile import BlockProfile, BlockTime, by_differences, by_operators
 from latency.protocol import Bench
 from latency.source import NetworkSubject, SourceSettings
 from pocketnas.cli.output import print_json, print_table
-from pocketnas.networks import Found, example_inputs
+from pocketnas.networks import Found
 from workspace.files import write_whole
 
 if TYPE_CHECKING:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.network_figures import Figure, figures_of, macs_of
 from controller.scaling_target import to_target
+from exporters.artifact import Precision
 from latency.measurement import Verdict
 from latency.presets import preset
 from latency.source import (
@@ -20,12 +22,10 @@ from latency.source import (
     SourceSettings,
 )
 from latency.source import create as create_source
-from pocketnas.latency_text import require_estimate
+from pocketnas.latency_text import require_estimate, tell_what_goes_on
 from pocketnas.networks import Found
-from search_space.architecture import Classifier
-from search_space.chain import ChainArchitecture
+from search_space.architecture import Architecture, Head
 from search_space.document import Fields
-from search_space.layers import macs, params
 from search_space.memory import needed_bytes
 from search_space.scaling import (
     CompoundRule,
@@ -57,14 +57,14 @@ class HowToScale:
     rounding: Rounding = Rounding.EFFICIENTNET
     fixed_ends: bool = False
 
-    def network(self, base: Found, factors: Factors) -> ChainArchitecture:
+    def network(self, base: Found, factors: Factors) -> Architecture:
         """A network made deeper, wider and finer, which this computer's memory can hold.
 
         Raises:
             InputError: If there is none, or it needs more memory than there is.
         """
         made = scaled(base.architecture, factors, self.rounding, fixed_ends=self.fixed_ends)
-        needed, there = needed_bytes(made, classifier_of(base)), memory_bytes()
+        needed, there = needed_bytes(made, base.head), memory_bytes()
         if needed > there:
             msg = (
                 f"a network {factors.depth:.3g} times as deep, {factors.width:.3g} times as wide "
@@ -89,9 +89,9 @@ class Grown:
         estimate: What it takes; None where nobody asked.
     """
 
-    base: ChainArchitecture
-    network: ChainArchitecture
-    head: Classifier
+    base: Architecture
+    network: Architecture
+    head: Head
     factors: Factors
     phi: float
     estimate: LatencyEstimate | None = None
@@ -99,11 +99,11 @@ class Grown:
     @property
     def costs(self) -> dict[str, tuple[int, int]]:
         """Parameters and multiply-adds of the base and the network."""
-        both = (self.base, self.network)
-        return {
-            "params": (params(both[0], self.head), params(both[1], self.head)),
-            "macs": (macs(both[0], self.head), macs(both[1], self.head)),
-        }
+        base, network = (
+            figures_of(one, self.head, Precision.FP32, (Figure.PARAMS, Figure.MACS))
+            for one in (self.base, self.network)
+        )
+        return {name: (int(base[name]), int(network[name])) for name in base}
 
 
 def rule_named(text: str) -> ScalingRule:
@@ -145,9 +145,9 @@ def by_coefficient(base: Found, rule: ScalingRule, how: HowToScale, phi: float) 
     """
     factors = rule.factors(phi)
     return Grown(
-        base=chain_of(base),
+        base=base.architecture,
         network=how.network(base, factors),
-        head=classifier_of(base),
+        head=base.head,
         factors=factors,
         phi=phi,
     )
@@ -168,17 +168,17 @@ def to_ms(base: Found, rule: ScalingRule, how: HowToScale, target_ms: float, on:
         OperationError: If a device does not answer.
     """
     known: dict[str, LatencyEstimate] = {}
-    with timing(on, classifier_of(base)) as source:
+    with timing(on, base.head) as source:
 
-        def cost(network: ChainArchitecture) -> float:
+        def cost(network: Architecture) -> float:
             known[network.key] = source.one(network)
             return known[network.key].latency_ms
 
         found = to_target(rule, lambda factors: how.network(base, factors), cost, target_ms)
     return Grown(
-        base=chain_of(base),
+        base=base.architecture,
         network=found.network,
-        head=classifier_of(base),
+        head=base.head,
         factors=rule.factors(found.phi),
         phi=found.phi,
         estimate=known[found.network.key],
@@ -191,15 +191,15 @@ def to_macs(base: Found, rule: ScalingRule, how: HowToScale, target: float) -> G
     Raises:
         InputError: If no network of the rule has so few.
     """
-    head = classifier_of(base)
+    head = base.head
     found = to_target(
         rule,
         lambda factors: how.network(base, factors),
-        lambda network: float(macs(network, head)),
+        lambda network: float(macs_of(network, head)),
         target,
     )
     return Grown(
-        base=chain_of(base),
+        base=base.architecture,
         network=found.network,
         head=head,
         factors=rule.factors(found.phi),
@@ -214,17 +214,19 @@ class Asked:
     Attributes:
         source: As text.
         preset: ``quick``, ``search`` or ``final``.
+        tell: Is told what goes on where a device takes its time; None for nobody.
     """
 
     source: str
     preset: str = "search"
+    tell: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         preset(self.preset)
 
 
 @contextmanager
-def timing(on: Asked, head: Classifier) -> Iterator[Timing]:
+def timing(on: Asked, head: Head) -> Iterator[Timing]:
     """A latency source while it is needed.
 
     Raises:
@@ -232,6 +234,8 @@ def timing(on: Asked, head: Classifier) -> Iterator[Timing]:
         OperationError: If a device does not answer.
     """
     source = create_source(on.source, SourceSettings())
+    if on.tell is not None:
+        tell_what_goes_on(source, on.tell)
     try:
         yield Timing(source, head, on.preset)
     finally:
@@ -241,12 +245,12 @@ def timing(on: Asked, head: Classifier) -> Iterator[Timing]:
 class Timing:
     """Asks a source what networks take."""
 
-    def __init__(self, source: LatencySource, head: Classifier, preset: str) -> None:
+    def __init__(self, source: LatencySource, head: Head, preset: str) -> None:
         self._source = source
         self._head = head
         self._preset = preset
 
-    def one(self, network: ChainArchitecture) -> LatencyEstimate:
+    def one(self, network: Architecture) -> LatencyEstimate:
         """What a network takes.
 
         Raises:
@@ -256,7 +260,7 @@ class Timing:
         (answer,) = self._source.estimate([self._request(0, network)])
         return require_estimate(answer)
 
-    def all_ms(self, networks: Sequence[ChainArchitecture]) -> list[float | None]:
+    def all_ms(self, networks: Sequence[Architecture]) -> list[float | None]:
         """What networks take, in milliseconds, timed in turns; None for those that failed.
 
         Raises:
@@ -269,33 +273,9 @@ class Timing:
                 found[int(answer.request_id)] = answer.latency_ms
         return found
 
-    def _request(self, place: int, network: ChainArchitecture) -> LatencyRequest:
+    def _request(self, place: int, network: Architecture) -> LatencyRequest:
         subject = NetworkSubject(architecture=network, head=self._head)
         return LatencyRequest(id=str(place), subject=subject, preset=self._preset)
-
-
-def chain_of(found: Found) -> ChainArchitecture:
-    """The network, if it can be scaled by factors.
-
-    Raises:
-        InputError: If it is of another family.
-    """
-    if not isinstance(found.architecture, ChainArchitecture):
-        msg = f"only chains of stages are scaled by factors, got a {found.architecture.family}"
-        raise InputError(msg)
-    return found.architecture
-
-
-def classifier_of(found: Found) -> Classifier:
-    """The head, if it is a classifier.
-
-    Raises:
-        InputError: If it is another.
-    """
-    if not isinstance(found.head, Classifier):
-        msg = f"only classifiers are scaled by factors, got {found.head}"
-        raise InputError(msg)
-    return found.head
 
 
 def memory_bytes() -> int:

@@ -82,7 +82,7 @@ def _table(plan: ScalingPlan, found: ScalingFound, axis: str) -> str:
             f"{one.point.rule.alpha:g}",
             f"{one.point.rule.beta:g}",
             f"{one.point.rule.gamma:g}",
-            str(one.point.network.size),
+            str(one.point.network.inputs[0].shape[-1]),
             f"{one.point.growth:.2f}",
             f"{_cost(one, is_timed):.4g}",
             f"{one.accuracy:.2%}",

@@ -84,7 +84,7 @@ def _row(one: TrainedPoint) -> dict[str, object]:
         "growth": point.growth,
         "macs": point.macs,
         "latency_ms": point.latency_ms,
-        "size": point.network.size,
+        "size": point.network.inputs[0].shape[-1],
         "accuracy": one.accuracy,
         "accuracies": list(one.accuracies),
         "seconds": one.seconds,

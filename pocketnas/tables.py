@@ -140,8 +140,9 @@ def network_of(text: str, *, size: int | None, classes: int | None) -> tuple[Gra
         InputError: If there is none, or tables have no keys for it.
         OperationError: If torch is not installed.
     """
+    from controller.counted_figures import example_inputs
     from latency.signatures import parts_of
-    from pocketnas.networks import example_inputs, resolve
+    from pocketnas.networks import resolve
 
     found = resolve(text, size=size, classes=classes)
     parts = parts_of(found.architecture, found.head)

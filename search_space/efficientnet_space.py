@@ -14,21 +14,14 @@ from search_space.block_menu import Block
 from search_space.chain import ChainArchitecture, Stage, Stem
 from search_space.decisions import DecisionSpace
 from search_space.efficientnet import B0, STOCHASTIC_DEPTH
+from search_space.frame_options import FRAME, read_frame, read_width
 from search_space.menu_space import WIDTHS, MenuSpace
 from search_space.mnasnet import papers_block
 from search_space.options import OptionReader
 from search_space.strides import Strides
-from search_space.widths import parse_multiplier, scaled_width
+from search_space.widths import scaled_width
 
-_OPTIONS = (
-    "size",
-    "width",
-    "channels",
-    "strides",
-    "stem_filters",
-    "head_filters",
-    "stochastic_depth",
-)
+_OPTIONS = (*FRAME, "width", "stochastic_depth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +74,8 @@ class EfficientNetSpace(MenuSpace):
         """
         reader = OptionReader(options, "efficientnet", _OPTIONS)
         return cls(
-            size=reader.integer("size", 224, low=1, high=4096),
-            width=parse_multiplier(reader.text("width")) if "width" in reader else None,
-            channels=reader.integer("channels", 3, low=1, high=64),
-            strides=reader.member("strides", Strides.PUBLISHED),
-            stem_filters=reader.integer("stem_filters", 32, low=1, high=4096),
-            head_filters=reader.integer("head_filters", 1280, low=1, high=16384),
+            **read_frame(reader),
+            width=read_width(reader),
             stochastic_depth=reader.rate("stochastic_depth", STOCHASTIC_DEPTH),
         )
 

@@ -15,11 +15,12 @@ from search_space.block_menu import Block
 from search_space.chain import Activation, ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import DecisionSpace
 from search_space.efficientnet_v2 import STOCHASTIC_DEPTH
+from search_space.frame_options import FRAME, read_frame, read_width
 from search_space.menu_space import WIDTHS, MenuSpace
 from search_space.mnasnet import public_repeats
 from search_space.options import OptionReader
 from search_space.strides import Strides
-from search_space.widths import parse_multiplier, scaled_width_v2
+from search_space.widths import scaled_width_v2
 
 REPEATS = (1, 2, 2, 3, 5, 8)
 """Layers of each block of the base, EfficientNetV2-B0."""
@@ -27,15 +28,7 @@ REPEATS = (1, 2, 2, 3, 5, 8)
 FILTERS = (16, 32, 48, 96, 112, 192)
 """Output channels of each block of the base."""
 
-_OPTIONS = (
-    "size",
-    "width",
-    "channels",
-    "strides",
-    "stem_filters",
-    "head_filters",
-    "stochastic_depth",
-)
+_OPTIONS = (*FRAME, "width", "stochastic_depth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +72,8 @@ class EfficientNetV2Space(MenuSpace):
         """
         reader = OptionReader(options, "efficientnetv2", _OPTIONS)
         return cls(
-            size=reader.integer("size", 224, low=1, high=4096),
-            width=parse_multiplier(reader.text("width")) if "width" in reader else None,
-            channels=reader.integer("channels", 3, low=1, high=64),
-            strides=reader.member("strides", Strides.PUBLISHED),
-            stem_filters=reader.integer("stem_filters", 32, low=1, high=4096),
-            head_filters=reader.integer("head_filters", 1280, low=1, high=16384),
+            **read_frame(reader),
+            width=read_width(reader),
             stochastic_depth=reader.rate("stochastic_depth", STOCHASTIC_DEPTH),
         )
 

@@ -1,22 +1,32 @@
-"""What memory a network needs, from its layers alone: before anything is built."""
+"""What memory a network needs, from its numbers alone: before anything is built."""
 
 from __future__ import annotations
 
-from search_space.architecture import Classifier
+from search_space.architecture import Architecture, Classifier, Head
 from search_space.chain import ChainArchitecture, Op
 from search_space.layers import Layer, layers
+from search_space.permuted_blocks import Block, BlockKind
+from search_space.spinenet import ScalePermutedArchitecture
 
 _FLOAT_BYTES = 4
 
 
-def needed_bytes(architecture: ChainArchitecture, head: Classifier) -> int:
+def needed_bytes(architecture: Architecture, head: Head) -> int:
     """At least so many for one image: float32 weights, and the activations of the largest layer.
 
-    A training needs a multiple: gradients, the optimizer's state, all activations of a batch.
+    A training needs a multiple: gradients, the optimizer's state, all activations of a batch. Of
+    a scale-permuted network, the weights of its blocks alone count. Of a family that is not known
+    here nothing is known.
     """
-    found = layers(architecture, head)
-    weights = sum(layer.params for layer in found)
-    return _FLOAT_BYTES * (weights + max(map(_activations, found)))
+    numbers = 0
+    if isinstance(architecture, ChainArchitecture):
+        found = layers(architecture, head if isinstance(head, Classifier) else None)
+        numbers = sum(layer.params for layer in found) + max(map(_activations, found))
+    elif isinstance(architecture, ScalePermutedArchitecture):
+        blocks = architecture.live_blocks
+        weights = architecture.repeats * sum(_weights(architecture, block) for block in blocks)
+        numbers = weights + max(_feature(architecture, block) for block in blocks)
+    return _FLOAT_BYTES * numbers
 
 
 def _activations(layer: Layer) -> int:
@@ -29,3 +39,21 @@ def _activations(layer: Layer) -> int:
         Op.FUSED: layer.out_size**2 * layer.hidden,
     }[layer.op]
     return taken + max(given, between if layer.expansion > 1 else 0)
+
+
+def _weights(network: ScalePermutedArchitecture, block: Block) -> int:
+    """Of one repeat of a block, its large convolutions alone."""
+    filters = network.filters_at(block.level)
+    expansion = 0 if network.mobile is None else network.mobile.expansion
+    of_each_pair = {
+        BlockKind.BOTTLENECK: 4 + 3 * 3 + 4,
+        BlockKind.RESIDUAL: 2 * 3 * 3,
+        BlockKind.MBCONV: 2 * expansion,
+    }[block.kind]
+    return of_each_pair * filters**2
+
+
+def _feature(network: ScalePermutedArchitecture, block: Block) -> int:
+    """Numbers that a block takes and gives."""
+    pixels = -(-network.size // network.stride_at(block.level))
+    return 2 * pixels**2 * network.channels_of(block.level, block.kind)

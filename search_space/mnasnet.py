@@ -14,10 +14,11 @@ from typing import Self
 from search_space.block_menu import Block
 from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import DecisionSpace
+from search_space.frame_options import FRAME, read_frame, read_width
 from search_space.menu_space import WIDTHS, MenuSpace
 from search_space.options import OptionReader
 from search_space.strides import Strides
-from search_space.widths import parse_multiplier, scaled_width
+from search_space.widths import scaled_width
 from workspace.errors import InputError
 
 
@@ -54,17 +55,7 @@ class Base(StrEnum):
         return (16, 24, 40, 80, 112, 160, 320)
 
 
-_OPTIONS = (
-    "definition",
-    "base",
-    "blocks",
-    "size",
-    "width",
-    "channels",
-    "strides",
-    "stem_filters",
-    "head_filters",
-)
+_OPTIONS = ("definition", "base", "blocks", *FRAME, "width")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +112,8 @@ class MnasNetSpace(MenuSpace):
             definition=reader.member("definition", Definition.PAPER),
             base=reader.member("base", Base.MOBILENET_V2),
             blocks=reader.integer("blocks", 7, low=5, high=7),
-            size=reader.integer("size", 224, low=1, high=4096),
-            width=parse_multiplier(reader.text("width")) if "width" in reader else None,
-            channels=reader.integer("channels", 3, low=1, high=64),
-            strides=reader.member("strides", Strides.PUBLISHED),
-            stem_filters=reader.integer("stem_filters", 32, low=1, high=4096),
-            head_filters=reader.integer("head_filters", 1280, low=1, high=16384),
+            **read_frame(reader),
+            width=read_width(reader),
         )
 
     @property

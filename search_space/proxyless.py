@@ -15,6 +15,7 @@ from typing import Self, assert_never
 from search_space.architecture import Architecture
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
+from search_space.frame_options import FRAME, read_frame
 from search_space.layers import Layer, LayerKind
 from search_space.membership import check_frame, no_place
 from search_space.options import OptionReader
@@ -30,8 +31,6 @@ LAYERS = (1, 4, 4, 4, 4, 4, 1)
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 6)
 """In all but the first stage, whose layer has expansion 1."""
-
-_OPTIONS = ("size", "channels", "strides", "stem_filters", "head_filters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +103,8 @@ class ProxylessSpace:
         Raises:
             InputError: If an option is unknown or out of range.
         """
-        reader = OptionReader(options, "proxyless", _OPTIONS)
-        return cls(
-            size=reader.integer("size", 224, low=1, high=4096),
-            channels=reader.integer("channels", 3, low=1, high=64),
-            strides=reader.member("strides", Strides.PUBLISHED),
-            stem_filters=reader.integer("stem_filters", 32, low=1, high=4096),
-            head_filters=reader.integer("head_filters", 1280, low=1, high=16384),
-        )
+        reader = OptionReader(options, "proxyless", FRAME)
+        return cls(**read_frame(reader))
 
     @property
     def name(self) -> str:

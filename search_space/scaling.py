@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol, assert_never
+from typing import Protocol, assert_never, overload
 
 from search_space.architecture import Architecture
 from search_space.chain import ChainArchitecture, Stage
+from search_space.permuted_scaling import scaled_permuted
+from search_space.spinenet import ScalePermutedArchitecture
 from search_space.widths import scaled_depth, scaled_width, scaled_width_v2
 from workspace.errors import InputError
 
@@ -330,49 +332,75 @@ class Rounding(StrEnum):
         return max(4, round(exact / 4) * 4) if self is Rounding.PYCLS else max(1, round(exact))
 
 
+@overload
+def scaled(
+    architecture: ChainArchitecture,
+    factors: Factors,
+    rounding: Rounding = ...,
+    *,
+    fixed_ends: bool = ...,
+) -> ChainArchitecture: ...
+
+
+@overload
+def scaled(
+    architecture: Architecture,
+    factors: Factors,
+    rounding: Rounding = ...,
+    *,
+    fixed_ends: bool = ...,
+) -> Architecture: ...
+
+
 def scaled(
     architecture: Architecture,
     factors: Factors,
     rounding: Rounding = Rounding.EFFICIENTNET,
     *,
     fixed_ends: bool = False,
-) -> ChainArchitecture:
+) -> Architecture:
     """A network made deeper, wider and finer.
 
     Args:
-        architecture: Whose layers, strides and expansions stay; its dropout too.
+        architecture: Of any family; of a chain, layers, strides, expansions and dropout stay, of a
+            scale-permuted network what ``permuted_scaling`` says.
         factors: By what; those that are 1 round nothing.
         rounding: To whole numbers.
         fixed_ends: Whether the stem and the last convolution keep their channels, and the first
             and the last stage their layers, as in EfficientNet-Lite.
 
     Raises:
-        InputError: If it is no chain of stages, channels would be 0, or the network cannot run
+        InputError: If the family is none of these, channels would be 0, or the network cannot run
             at the new size.
     """
-    if not isinstance(architecture, ChainArchitecture):
-        msg = f"only chains of stages are scaled by factors, got a {architecture.family}"
-        raise InputError(msg)
+    if isinstance(architecture, ChainArchitecture):
+        return _scaled_chain(architecture, factors, rounding, fixed_ends=fixed_ends)
+    if isinstance(architecture, ScalePermutedArchitecture):
+        return scaled_permuted(architecture, factors, rounding, fixed_ends=fixed_ends)
+    msg = f"networks of the family {architecture.family} cannot be scaled by factors"
+    raise InputError(msg)
 
+
+def _scaled_chain(
+    chain: ChainArchitecture, factors: Factors, rounding: Rounding, *, fixed_ends: bool
+) -> ChainArchitecture:
     def width(filters: int) -> int:
         return filters if factors.width == 1 else rounding.width(filters, factors.width)
 
     def deeper(place: int, stage: Stage) -> Stage:
-        is_end = place in (0, len(architecture.stages) - 1)
+        is_end = place in (0, len(chain.stages) - 1)
         repeats = stage.repeats
         if factors.depth != 1 and not (fixed_ends and is_end):
             repeats = rounding.depth(repeats, factors.depth)
         expands = None if stage.expands is None else width(stage.expands)
         return replace(stage, filters=width(stage.filters), expands=expands, repeats=repeats)
 
-    stem, head = architecture.stem, architecture.head_filters
+    stem, head, size = chain.stem, chain.head_filters, chain.size
     return replace(
-        architecture,
-        size=architecture.size
-        if factors.resolution == 1
-        else rounding.size(architecture.size, factors.resolution),
+        chain,
+        size=size if factors.resolution == 1 else rounding.size(size, factors.resolution),
         stem=stem if fixed_ends else replace(stem, filters=width(stem.filters)),
-        stages=tuple(deeper(place, stage) for place, stage in enumerate(architecture.stages)),
+        stages=tuple(deeper(place, stage) for place, stage in enumerate(chain.stages)),
         head_filters=head if fixed_ends else width(head),
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.comparison.script import Say
 from controller import run_folder
 from controller.algorithm import Evaluated
 from controller.candidate import Candidate
@@ -22,8 +23,6 @@ from pocketnas.config import SearchConfig
 from training.local_executor import LocalExecutor
 from workspace.errors import InputError
 from workspace.files import write_whole
-
-Say = Callable[[str], None]
 
 LANES = 2
 """Trainings at once; their number decides nothing but the time."""

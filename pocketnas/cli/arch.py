@@ -109,16 +109,9 @@ def _cost(architecture: Architecture, head: Head) -> dict[str, int]:
             "macs": int(found[Figure.MACS]),
             "peak_activation_bytes": round(MEGA * found[Figure.ACTIVATION_MB]),
         }
-    from pocketnas.networks import example_inputs
+    from controller.counted_figures import cost_of
 
-    inputs = example_inputs(architecture)
-    import torch
-
-    from exporters.cost import count
-
-    with torch.device("meta"):  # shapes alone: some of these networks have a gigabyte of weights
-        network = architecture.build(head)
-    cost = count(network, inputs)
+    cost = cost_of(architecture, head)
     return {
         "params": cost.params,
         "total_params": cost.total_params,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketnas.cli.output import AsJson, print_json
+from pocketnas.cli.output import AsJson, print_json, teller
 
 if TYPE_CHECKING:
     from devices.device import ClockTier, Delegate
     from exporters.artifact import Precision
     from latency.measurement import LatencyMeasurement
-    from latency.source import LatencySource, SourceSettings, Subject
+    from latency.source import SourceSettings, Subject
 
 
 def measure(
@@ -84,7 +83,7 @@ def measure(
     Example: pocketnas measure mnasnet-a1 --on adb:any --json
     """
     from latency.source import LatencyRequest, SourceSettings, create
-    from pocketnas.latency_text import facts, require_estimate, sentence
+    from pocketnas.latency_text import facts, require_estimate, sentence, tell_what_goes_on
 
     asked = _preset(preset or "search", sessions)
     settings = SourceSettings(
@@ -119,7 +118,7 @@ def measure(
         show(subject, on, settings, minutes=minutes, as_json=as_json)
         return
     source = create(on, settings)
-    _tell_what_goes_on(source)
+    tell_what_goes_on(source, teller())
     try:
         request = LatencyRequest(id="measure", subject=subject, preset=asked)
         (answer,) = source.estimate([request])
@@ -135,27 +134,6 @@ def measure(
             typer.echo(f"  {name:18} {value}")
         for name, text in _beside(estimate.measurement):
             typer.echo(f"  {name:18} {text}")
-
-
-QUIET_S = 5.0
-"""Between two lines that tell what goes on."""
-
-
-def _tell_what_goes_on(source: LatencySource) -> None:
-    """Lines on stderr now and then, where a device takes its time."""
-    from latency.device_source import DeviceSource
-
-    if not isinstance(source, DeviceSource):
-        return
-    last_s = time.monotonic()
-
-    def tell(text: str) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s >= QUIET_S:
-            last_s = time.monotonic()
-            typer.echo(text, err=True)
-
-    source.tell = tell
 
 
 def _beside(measurement: LatencyMeasurement) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
+
+QUIET_S = 5.0
+"""Between two lines that tell what goes on."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -26,3 +30,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         typer.echo("  ".join(cells).rstrip())
+
+
+def teller() -> Callable[[str], None]:
+    """Prints what it is told on stderr, a line every ``QUIET_S`` at most; others are dropped."""
+    last_s = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= QUIET_S:
+            last_s = time.monotonic()
+            typer.echo(text, err=True)
+
+    return tell

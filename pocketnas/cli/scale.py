@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketnas.cli.arch import Architectures, Classes, Size
+from pocketnas.cli.arch import Architectures, Classes, HeadName, Size
 from pocketnas.cli.given import refuse_given
-from pocketnas.cli.output import AsJson, print_json, print_table
+from pocketnas.cli.output import AsJson, print_json, print_table, teller
 from training.task import FORMS
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def scale(
     ] = "search",
     size: Size = None,
     classes: Classes = None,
+    head: HeadName = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the network there, JSON that ARCH may name."),
@@ -118,6 +119,8 @@ def scale(
 ) -> None:
     """Scale a network: deeper, wider and finer at once.
 
+    A scale-permuted network gets more repeats of its blocks, more filters, and larger images.
+
     With --search: train the points of a grid of constants that cost the same (EfficientNet, step
     1 of section 3.3) and say which is the most accurate; --rule FOLDER then scales by it.
 
@@ -132,8 +135,8 @@ def scale(
     how = _how(rounding, fixed_ends=fixed_ends)
     if on is None:
         refuse_given(context, ("preset",), "nothing is timed")
-    asked = None if on is None else Asked(source=on, preset=preset)
-    found = resolve(architecture, size=size, classes=classes)
+    asked = None if on is None else Asked(source=on, preset=preset, tell=teller())
+    found = resolve(architecture, size=size, classes=classes, head=head)
     if search:
         refuse_given(context, _OF_A_NETWORK, "--search looks for constants")
         if (cost == "latency") != (on is not None):
@@ -271,20 +274,17 @@ def _plan(
     from dataclasses import replace
 
     from controller.scaling_search import CostAxis, Grid, ScalingPlan
-    from pocketnas.scaling import chain_of
-    from search_space.architecture import Classifier
+    from pocketnas.heads import require_head
     from training.task import create as create_task
 
     if cost not in set(CostAxis):
         _fail(f"unknown cost {cost!r}; there are {', '.join(CostAxis)}")
     task = create_task(dataset)
-    if not isinstance(task.head, Classifier):
-        _fail(f"networks are scaled for classification, and {dataset!r} is none")
-    assert isinstance(task.head, Classifier)
+    require_head(base.architecture, task.head, dataset)
     given = {"samples": samples, "batch": batch, "learning_rate": learning_rate}
     chosen = {name: value for name, value in given.items() if value is not None}
     return ScalingPlan(
-        base=chain_of(base),
+        base=base.architecture,
         head=task.head,
         task=dataset,
         schedule=replace(task.proxy.schedule, **chosen),  # type: ignore[arg-type] # by name
@@ -329,7 +329,7 @@ def _search(
             f"{one.point.growth:.2f}",
             f"{one.point.macs:,}",
             "-" if one.point.latency_ms is None else f"{one.point.latency_ms:.4g}",
-            str(one.point.network.size),
+            str(one.point.network.inputs[0].shape[-1]),
             f"{one.accuracy:.2%}",
         )
         for one in (found.base, *found.points)

@@ -2,10 +2,11 @@ import random
 
 import pytest
 
-from controller.network_figures import Figure, figures_of
+from controller.counted_figures import cost_of, example_inputs
+from controller.network_figures import Figure, figures_of, macs_of
 from exporters.artifact import Precision
 from search_space import catalog
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.layers import macs, params
 from search_space.space import create
@@ -69,7 +70,30 @@ def test_the_size_is_that_of_the_file_less_its_structure(precision):
         assert 0 < len(file) - told < 70_000
 
 
-def test_a_network_of_another_kind_is_named():
-    other = type("Other", (), {"key": "other:1"})()
-    with pytest.raises(InputError, match=r"params and macs are told of chains .* 'other:1'"):
-        figures_of(other, HEAD, Precision.FP32, ["accuracy", "params", "macs"])
+def test_a_scale_permuted_network_is_counted_as_its_graph_says():
+    pytest.importorskip("torch")
+    network = catalog.resolve("spinenet-mobile-49xs").at(128)
+    for head in (HEAD, Detector(classes=10)):
+        cost = cost_of(network, head)
+        found = figures_of(network, head, Precision.FP32, list(Figure))
+        assert (found["params"], found["macs"]) == (cost.params, cost.macs)
+        assert found["activation_mb"] == cost.peak_activation_bytes / 1e6
+        assert macs_of(network, head) == cost.macs
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16])
+def test_the_size_of_another_family_is_that_of_the_file_less_its_structure(precision):
+    pytest.importorskip("torch")
+    from exporters.flatbuffer import serialize
+    from exporters.trace import to_graph
+
+    network = catalog.resolve("spinenet-mobile-49xs").at(128)
+    graph = to_graph(network.build(HEAD).eval(), example_inputs(network))
+    told = 1e6 * figures_of(network, HEAD, precision, ["size_mb"])["size_mb"]
+    assert 0 < len(serialize(graph, precision)) - told < 250_000
+
+
+def test_a_head_that_a_family_has_not_is_refused():
+    pytest.importorskip("torch")
+    with pytest.raises(InputError):
+        figures_of(catalog.resolve("mnasnet-a1"), Detector(classes=3), Precision.FP32, ["macs"])

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from controller.network_figures import macs_of
 from controller.scaling_search import CostAxis, Grid, ScalingPlan, points, search
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
-from search_space.layers import macs
 from search_space.scaling import CompoundRule, scaled
 from training.executor import TrainingError, TrainingJob, TrainingResult
 from training.schedule import Schedule
@@ -89,7 +89,7 @@ def test_a_grid_that_cannot_be_is_refused(wrong, said):
 def test_points_have_the_multiply_adds_that_are_asked_for_and_each_network_once():
     base, found = points(PLAN)
     assert base.network == BASE
-    costs = [macs(point.network, HEAD) / macs(BASE, HEAD) for point in found]
+    costs = [macs_of(point.network, HEAD) / macs_of(BASE, HEAD) for point in found]
     assert costs == [point.growth for point in found]
     assert all(1.8 <= cost <= 2.2 for cost in costs)
     assert len({point.network.key for point in found}) == len(found) > 5
@@ -126,7 +126,7 @@ def test_a_network_that_could_not_be_timed_is_left_out_and_the_baseline_is_neede
     plan = replace(PLAN, axis=CostAxis.LATENCY)
 
     def growing(networks):
-        return [macs(one, HEAD) / 1e6 for one in networks]
+        return [macs_of(one, HEAD) / 1e6 for one in networks]
 
     def lost(networks):
         times = [*growing(networks)]

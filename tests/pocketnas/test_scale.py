@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pocketnas.cli import output
 from search_space import catalog
 from search_space.scaling import EFFICIENTNET, Rounding, scaled
 
@@ -71,13 +72,16 @@ def test_a_network_is_scaled_to_multiply_adds(pocketnas):
 
 
 @pytest.mark.usefixtures("made_up_device")
-def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas):
+def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas, monkeypatch):
+    monkeypatch.setattr(output, "QUIET_S", 0.0)
+
     def ms(phi):
         flags = ("--to-ms", str(phi), "--on=made_up:DEVICE", "--preset=quick", "--size=32")
         return pocketnas("scale", "mobilenet-v2", *flags, "--json")
 
     done = ms(28.0)  # twice what the file of the baseline, of 14 MB, takes
     assert done.code == 0, done.err
+    assert "A: " in done.err  # what goes on on the device, as long as it takes
     facts = json.loads(done.out)
     latency = facts["latency"]
     assert 0.8 * 28 < latency["median_ms"] <= 28
@@ -85,6 +89,36 @@ def test_a_network_is_scaled_to_a_latency_and_has_its_conditions(pocketnas):
     assert latency["conditions"]
     assert facts["params"] > 1.5 * facts["base_params"]
     assert ms(0.01).code == 2
+
+
+@pytest.mark.parametrize("head", ["classifier", "detector"])
+def test_a_scale_permuted_network_is_scaled_with_its_head(pocketnas, head):
+    pytest.importorskip("torch")
+    flags = ("--head", head, "--classes=5", "--size=128", "--phi=1", "--rounding=pycls", "--json")
+    done = pocketnas("scale", "spinenet-mobile-49xs", *flags)
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["input_shape"] == [1, 3, 148, 148]
+    assert facts["macs"] > 1.4 * facts["base_macs"]
+    shown = json.loads(pocketnas("arch", "spinenet-mobile-49xs", *flags[:4], "--json").out)
+    assert facts["base_macs"] == shown["macs"]
+    assert facts["base_params"] == shown["params"]
+
+
+@pytest.mark.parametrize("phi", [20, -20])
+def test_a_scale_permuted_network_that_no_computer_holds_is_refused(pocketnas, phi):
+    done = pocketnas("scale", "spinenet-49", f"--phi={phi}")
+    assert done.code == 2
+    said = "GiB for one image, and this computer has" if phi > 0 else "input size must be"
+    assert said in done.err
+
+
+def test_a_network_without_the_head_of_the_data_set_is_refused_before_a_search(pocketnas):
+    pytest.importorskip("torch")
+    flags = ("--search", "--dataset=generated-fashion-scenes", "--run=run")
+    done = pocketnas("scale", "mobilenet-v2", *flags)
+    assert done.code == 2
+    assert "'generated-fashion-scenes' needs networks that end in" in done.err
 
 
 @pytest.mark.slow

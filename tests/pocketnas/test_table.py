@@ -128,9 +128,10 @@ def profile_of(network):
     Returns:
         The text, and the time of all operators in milliseconds.
     """
+    from controller.counted_figures import example_inputs
     from exporters.flatbuffer import tensor_names
     from exporters.trace import to_graph
-    from pocketnas.networks import example_inputs, resolve
+    from pocketnas.networks import resolve
 
     found = resolve(network[0], size=int(network[2]), classes=int(network[4]))
     inputs = example_inputs(found.architecture)

@@ -18,11 +18,22 @@ def test_weights_and_the_largest_layer_count():
 @pytest.mark.parametrize("name", ["mobilenet-v2", "mnasnet-a1", "mnasnet-small"])
 def test_a_real_network_needs_no_less_than_its_graph_says(name):
     pytest.importorskip("torch")
+    from controller.counted_figures import example_inputs
     from exporters.cost import count
-    from pocketnas.networks import example_inputs
 
     network = catalog.create(name, size=64)
     cost = count(network.build(HEAD), example_inputs(network))
     least = needed_bytes(network, HEAD)
     assert 4 * cost.params < least
     assert least - 4 * cost.params >= 0.9 * cost.peak_activation_bytes
+
+
+@pytest.mark.parametrize("name", ["spinenet-49", "spinenet-96", "spinenet-mobile-49"])
+def test_a_scale_permuted_network_needs_more_than_its_blocks_alone(name):
+    pytest.importorskip("torch")
+    from controller.counted_figures import cost_of
+
+    network = catalog.resolve(name)
+    cost = cost_of(network, HEAD)
+    least = needed_bytes(network, HEAD)
+    assert 0.3 * 4 * cost.params < least < 4 * cost.params + cost.peak_activation_bytes
