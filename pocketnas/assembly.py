@@ -17,6 +17,7 @@ from controller.fleet_feasibility import require_feasible_fleet
 from controller.reward import Reward, SearchReward
 from controller.reward import create as create_reward
 from controller.search import Mode, SearchSettings
+from controller.settings import AlgorithmName
 from exporters.artifact import Precision
 from latency.fleet import FleetSource
 from latency.load import FleetRule
@@ -118,6 +119,7 @@ def assemble(
         example = space.decode(space.points.sample(random.Random("head")))
         require_head(example, head, config.dataset)
         require_objectives(config, space, head)
+        _require_weights(config)
     for name in (config.preset, config.final_preset):
         preset(name)
     executor = executors.create(
@@ -192,6 +194,16 @@ def algorithm_of(
         )
         raise InputError(msg)
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def _require_weights(config: SearchConfig) -> None:
+    """Raise if nothing is trained that could tell a guided search of its connections."""
+    if config.algorithm == AlgorithmName.GUIDED and config.dataset == ANALYTIC:
+        msg = (
+            f"algorithm {config.algorithm} goes by connection weights, which trainings tell, and "
+            f"{ANALYTIC!r} trains nothing; take a data set"
+        )
+        raise InputError(msg)
 
 
 def _stopping(
