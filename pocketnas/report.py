@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketnas import fleet_view
+from pocketnas import fleet_view, lineage
 from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further
 from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
@@ -32,11 +32,20 @@ def write_report(run: Run, path: Path) -> None:
 
 def _parts(run: Run) -> list[str]:
     others = [_objective_chart(run, name) for name in further(run["objectives"])]
-    charts = [_front_chart(run), *others, _reward_chart(run), _prediction_chart(run)]
+    charts = [
+        _front_chart(run),
+        *others,
+        _reward_chart(run),
+        *lineage.lineage_charts(run),
+        _prediction_chart(run),
+    ]
     return [
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
-        *(f"<p>{html.escape(text)}.</p>" for text in run["warm_start"]),
+        *(
+            f"<p>{html.escape(text)}.</p>"
+            for text in (*run["warm_start"], *lineage.told_of_lineage(run))
+        ),
         *_warnings(run),
         *_order(run),
         *_saving(run),
@@ -260,6 +269,7 @@ def _front_table(run: Run) -> str:
         *others,
         *map(html.escape, fleet_view.device_columns(run)),
         "verdict",
+        *lineage.parent_columns(run),
     )
     rows = []
     for member in run["front"]:
@@ -274,6 +284,7 @@ def _front_table(run: Run) -> str:
             *(figure_text(member["objectives"][name]) for name in others),
             *fleet_view.device_cells(member),
             latency["verdict"],
+            *lineage.parent_cells(run, member["index"]),
         )
         mark = ' class="best"' if member["index"] == run["best"]["index"] else ""
         rows.append(f"<tr{mark}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
