@@ -55,7 +55,7 @@ def test_a_point_that_cannot_be_reconnected_within_the_limits_stays():
 
 
 def test_no_other_nodes_within_the_limits_are_an_error_that_names_them():
-    figure = {Figure.PARAMS: 1.0}
+    figure: dict[str, float] = {Figure.PARAMS: 1.0}
     limits = [Constraint(figure=Figure.PARAMS, limit=1)]
     points = ConstrainedGuidedPoints(GUIDED_SPACE, limits, lambda _: figure)
     point = points.sample(random.Random(0))
