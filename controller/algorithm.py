@@ -226,6 +226,11 @@ def seeks_front(settings: AlgorithmSettings) -> bool:
     return isinstance(settings, kinds.Nsga2Settings)
 
 
+def uses_known(settings: AlgorithmSettings) -> bool:
+    """Whether the algorithm can do anything with what is known before."""
+    return not isinstance(settings, kinds.RandomSettings | kinds.UserSettings)
+
+
 def create(
     settings: AlgorithmSettings,
     space: PointSpace,
@@ -293,12 +298,10 @@ def _leads(
     settings: AlgorithmSettings, space: PointSpace, earlier: Sequence[Known]
 ) -> tuple[Point, ...]:
     """The points that one without a model proposes first."""
-    name = ""
-    if isinstance(settings, kinds.RandomSettings):
+    if earlier and not uses_known(settings):
         name = "random search"
-    elif isinstance(settings, kinds.UserSettings):
-        name = f"the algorithm {settings.reference!r}"
-    if earlier and name:
+        if isinstance(settings, kinds.UserSettings):
+            name = f"the algorithm {settings.reference!r}"
         msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
         raise InputError(msg)
     points = dict.fromkeys(known.point for known in earlier)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from heapq import nlargest
-from statistics import fmean
 
-from controller.algorithm import AGAIN, Evaluated, Outcome, Proposal, SearchAlgorithm
+from controller.algorithm import AGAIN, Outcome, Proposal, SearchAlgorithm
 from controller.ledger import Ledger
+from controller.tally import Tally
 from search_space.decisions import Point
 
 LEAST_BEFORE = 2
@@ -47,8 +47,7 @@ class Confirming:
         self._ledger = Ledger()
         self._after = after
         self._leading = max(2, round(again / _ROUNDS))
-        self._rewards: dict[Point, list[float]] = {}
-        self._trainings: dict[Point, int] = {}
+        self._tally = Tally()
         self._made: dict[int, Proposal] = {}
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
@@ -68,26 +67,23 @@ class Confirming:
         )
         self._ledger.settle(outcomes)
         for outcome in outcomes:
-            if isinstance(outcome, Evaluated):
-                own = self._rewards.setdefault(outcome.proposal.point, [])
-                if not own or outcome.proposal.again:  # else what was found before, once more
-                    own.append(outcome.reward)
+            self._tally.learn(outcome)
 
     def _propose(self, index: int) -> Proposal:
-        if index >= self._after and self._rewards:
+        if index >= self._after and self._tally:
             point = self._least_sure()
-            before = self._trainings[point]
-            self._trainings[point] = before + 1
-            return Proposal(index=index, point=point, note={AGAIN: before})
+            note = {AGAIN: self._tally.trainings(point)}
+            confirming = Proposal(index=index, point=point, note=note)
+            self._tally.count(confirming)
+            return confirming
         (made,) = self._algorithm.ask(1)
         self._made[index] = made
-        before = self._trainings.get(made.point, 0)
-        self._trainings[made.point] = before + 1 if made.again else max(before, 1)
+        self._tally.count(made)
         # parents are proposals of the algorithm, whose numbers are ours as long as all are its own
         return replace(made, index=index, parents=made.parents if index == made.index else ())
 
     def _least_sure(self) -> Point:
         """Of the leading points the one with the fewest trainings, the better one of two."""
-        means = {point: fmean(own) for point, own in self._rewards.items()}
+        means = self._tally.rewards
         leading = nlargest(self._leading, means, key=means.__getitem__)
-        return min(leading, key=lambda point: self._trainings[point])
+        return min(leading, key=self._tally.trainings)

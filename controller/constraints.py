@@ -18,6 +18,7 @@ from exporters.artifact import Precision
 from search_space.architecture import Head
 from search_space.decisions import Point, PointSpace
 from search_space.guidance import GuidedPointSpace
+from search_space.phases import Part
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -79,19 +80,37 @@ class ConstrainedPoints:
         points: The space.
         constraints: At least one.
         costs: Of a point.
+        near: A point to begin the search for one that keeps them with, if any is promising.
 
     Raises:
         InputError: If no point that keeps them is found; says how near the nearest came.
     """
 
     def __init__(
-        self, points: PointSpace, constraints: Sequence[Constraint], costs: Costs
+        self,
+        points: PointSpace,
+        constraints: Sequence[Constraint],
+        costs: Costs,
+        near: Point | None = None,
     ) -> None:
         self.points = points
         self._constraints = tuple(constraints)
         self._costs = costs
         self._known: dict[Point, bool] = {}
-        self._inside = self._found()
+        self._inside = self._found(near)
+
+    def within(self, part: Part) -> ConstrainedPoints:
+        """The points of a part of the space that keep all limits.
+
+        Raises:
+            InputError: See the class.
+        """
+
+        def costs(point: Point) -> Mapping[str, float]:
+            return self._costs(part.whole(point))
+
+        near = part.within(part.base)
+        return ConstrainedPoints(part.points, self._constraints, costs, near)
 
     def keeps(self, point: Point) -> bool:
         """Whether a point of the space keeps all limits."""
@@ -155,8 +174,10 @@ class ConstrainedPoints:
             for one in self._constraints
         )
 
-    def _found(self) -> Point:
-        """A point that keeps all limits, by a descent from random points."""
+    def _found(self, near: Point | None) -> Point:
+        """A point that keeps all limits, by a descent from random points or one that is near."""
+        if near is not None and self._beyond(near) <= 0:
+            return near
         rng = random.Random("constraints")
         best = min((self.points.sample(rng) for _ in range(DRAWS)), key=self._beyond)
         least = self._beyond(best)

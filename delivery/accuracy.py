@@ -10,7 +10,7 @@ from delivery.file_gates import runtime_of, said
 from delivery.gates import Checked, Gate, GateName, NotRun
 from delivery.network import BATCH, as_torch, batches, one_by_one, outputs_of
 from exporters.artifact import Artifact, Precision
-from training.task import Predicting, Split
+from training.task import Predicting, Split, metric_name
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from training.task import Task
 
 MAPS_AT_ONCE = 10
-"""Examples of a detector."""
+"""Examples of a detector, or of a video network."""
 
 DROPS = {
     Precision.FP32: 0.001,
@@ -68,12 +68,14 @@ def accuracy_of_file(
     found, targets = [], []
     for inputs, target in batches(specs, task, Split.TEST, batch=_at_once(task)):
         given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
-        for feed in one_by_one(artifact, given):
-            answer = run(feed)
-            outputs = tuple(as_torch(kind, answer[name].astype(np.float32)) for name in names)
-            found.append(_kept(task, outputs, specs))
+        answers = [run(feed) for feed in one_by_one(artifact, given)]
+        outputs = (
+            torch.cat([as_torch(kind, each[name].astype(np.float32)) for each in answers])
+            for name in names
+        )
+        found.append(_kept(task, tuple(outputs), specs))
         targets.append(target)
-    return task.metric(torch.cat(found), torch.cat(targets)), len(found)
+    return task.metric(torch.cat(found), torch.cat(targets)), sum(map(len, targets))
 
 
 def _names(artifact: Artifact) -> list[str]:
@@ -86,10 +88,17 @@ def _at_once(task: Task) -> int:
 
 
 def _kept(task: Task, outputs: tuple[Tensor, ...], specs: tuple[InputSpec, ...]) -> Tensor:
-    """What the metric takes: a classifier's scores, a detector's predictions."""
+    """What the metric takes: a classifier's scores, predictions out of other outputs."""
     if isinstance(task, Predicting):
-        return task.predictions(outputs, specs[0].shape[-1])
+        only = outputs[0] if len(outputs) == 1 else outputs
+        return task.predictions(only, specs[0].shape[-1])
     return outputs[0]
+
+
+def _named(task: Task) -> str:
+    """What stands before a figure that is no accuracy."""
+    name = metric_name(task)
+    return "" if name == "accuracy" else f"{name} "
 
 
 def check_accuracy(
@@ -138,7 +147,7 @@ def check_accuracy(
         },
         limit=limit,
         text=(
-            f"{metric:.2%} on {count:,} test examples of {task.name}, "
+            f"{_named(task)}{metric:.2%} on {count:,} test examples of {task.name}, "
             f"{-100 * drop:+.2f} points against torch's {of_torch:.2%}"
         ),
     )

@@ -180,7 +180,7 @@ def outputs_of(network: Network, inputs: Mapping[str, Tensor]) -> dict[str, Tens
 
     with torch.no_grad():
         arguments = (inputs[spec.name].clone() for spec in network.architecture.inputs)
-        return named_outputs(network.module(*arguments))
+        return named_outputs(network.module(*arguments), network.module)
 
 
 def laid_out(kind: ModelFormat, value: Tensor) -> NDArray[Any]:

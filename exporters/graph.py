@@ -40,6 +40,7 @@ class UnaryKind(StrEnum):
     RELU6 = "relu6"
     SIGMOID = "sigmoid"
     TANH = "tanh"
+    SQRT = "sqrt"
     HARD_SWISH = "hard_swish"
     GELU = "gelu"
     GELU_TANH = "gelu_tanh"

@@ -22,6 +22,7 @@ from exporters.graph import (
     Unary,
     UnaryKind,
 )
+from exporters.shared_strides import with_shared_strides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,13 +127,14 @@ class GraphBuilder:
         return self.append(Binary(kind=kind), (first, second), shape, name)
 
     def graph(self, inputs: Named, outputs: Named) -> Graph:
-        """What was built and leads to ``outputs``, fused.
+        """What was built and leads to ``outputs``, fused, in operators that XNNPACK takes.
 
         Raises:
             ExportError: If a batch norm cannot be expressed.
         """
         results = [tensor for _, tensor in outputs]
-        nodes = fuse(self._steps, self._shapes, results)
+        fused = fuse(self._steps, self._shapes, results)
+        nodes = with_shared_strides(fused, self._shapes, results)
         used: set[int] = {*results, *(tensor for _, tensor in inputs)}
         used |= {tensor for node in nodes for tensor in (*node.inputs, node.output)}
         number = {tensor: i for i, tensor in enumerate(sorted(used))}

@@ -131,6 +131,8 @@ def _unary(tf: Any, kind: UnaryKind, value: Any) -> Any:  # noqa: ANN401
             return tf.sigmoid(value)
         case UnaryKind.TANH:
             return tf.tanh(value)
+        case UnaryKind.SQRT:
+            return tf.sqrt(value)
         case UnaryKind.HARD_SWISH:
             return value * tf.nn.relu6(value + 3.0) * (1 / 6)
         case UnaryKind.GELU | UnaryKind.GELU_TANH:

@@ -6,7 +6,8 @@ structure that quantizing gives: int8 weights by output channel, int32 biases, Q
 input and DEQUANTIZE before each output. The file says what it is, and its outputs mean nothing.
 
 Fixed scales are those of the "TensorFlow Lite 8-bit quantization specification" (LOGISTIC,
-SOFTMAX, TANH); operators that move numbers keep the scale of their input. A DIV stays in float32.
+SOFTMAX, TANH); operators that move numbers keep the scale of their input. DIV and SQRT stay in
+float32.
 """
 
 from __future__ import annotations
@@ -109,15 +110,16 @@ class StandInInt8Writer(FileWriter):
         return outside
 
     def _add(self, node: Node) -> None:
-        if isinstance(node.operator, Binary) and node.operator.kind is BinaryKind.DIV:
-            self._divide(node)
-            return
+        match node.operator:
+            case Binary(kind=BinaryKind.DIV) | Unary(kind=UnaryKind.SQRT):
+                self._in_float(node)
+                return
         if isinstance(node.operator, Concat):
             node = replace(node, inputs=tuple(self._rescaled(node)))
         super()._add(node)
 
-    def _divide(self, node: Node) -> None:
-        """In float32, as ``quantize`` leaves it: runtimes of 2023 have no int8 DIV."""
+    def _in_float(self, node: Node) -> None:
+        """In float32, as ``quantize`` leaves it: runtimes of 2023 have no int8 DIV and SQRT."""
         builtin, options, _ = lowered(node, self._graph.shapes[node.output])
         read = []
         for tensor in node.inputs:

@@ -134,7 +134,8 @@ class ChannelsLast(nn.Module):
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
         """Outputs by name."""
         made = self.module(*(to_channels_first(inputs[name]) for name in self._names))
-        return {name: to_channels_last(value) for name, value in named_outputs(made).items()}
+        named = named_outputs(made, self.module)
+        return {name: to_channels_last(value) for name, value in named.items()}
 
 
 def to_channels_last(value: Tensor) -> Tensor:

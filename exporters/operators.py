@@ -52,6 +52,7 @@ _COUNTERPARTS: Mapping[str, tuple[object, ...]] = {
     "relu6": (functional.relu6,),
     "sigmoid": (torch.sigmoid, torch.sigmoid_, functional.sigmoid, "sigmoid", "sigmoid_"),
     "tanh": (torch.tanh, functional.tanh, "tanh", "tanh_"),
+    "sqrt": (torch.sqrt, "sqrt", "sqrt_"),
     "silu": (functional.silu,),
     "hard_swish": (functional.hardswish,),
     "hard_sigmoid": (functional.hardsigmoid,),
@@ -172,7 +173,7 @@ def lower_layer(
         case nn.Conv2d():
             return lower_convolution(build, source, layer, name, tf_same=same)
         case nn.Conv3d():
-            return lower_convolution_3d(build, source, layer, name)
+            return lower_convolution_3d(build, source, layer, name, tf_same=same)
         case nn.BatchNorm2d() | nn.BatchNorm1d() | nn.BatchNorm3d():
             return lower_batch_norm(build, source, layer, name)
         case nn.Linear():
@@ -205,7 +206,7 @@ def lower_layer(
         ):
             return lower_to_one_pixel(build, source, name)
         case nn.MaxPool3d() | nn.AvgPool3d():
-            return lower_pool_3d(build, source, layer, name)
+            return lower_pool_3d(build, source, layer, name, tf_same=same)
         case nn.Upsample():
             return lower_resize(
                 build,
@@ -243,7 +244,7 @@ def lower_call(build: GraphBuilder, call: Call, name: str) -> Made:
         case "neg":
             minus = build.constant(np.array([-1]), f"{name}.minus")
             return build.binary(BinaryKind.MUL, call.tensor(0, "input"), minus, name)
-        case "relu" | "relu6" | "sigmoid" | "tanh" | "hard_swish" as kind:
+        case "relu" | "relu6" | "sigmoid" | "tanh" | "sqrt" | "hard_swish" as kind:
             return build.unary(call.tensor(0, "input"), UnaryKind(kind), name)
         case "silu":
             return build.silu(call.tensor(0, "input"), name)

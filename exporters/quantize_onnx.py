@@ -79,7 +79,16 @@ def quantized(
 
 
 def _half(model: Any) -> Any:  # noqa: ANN401 - untyped library
-    """Weights and arithmetic in half precision; inputs and outputs stay float32."""
+    """Weights and arithmetic in half precision; inputs and outputs stay float32.
+
+    The tool notes a type of half precision for constants that it leaves as they are, such as the
+    factors of a resize, which makes the file contradict itself; nobody needs a constant's note.
+    """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    return convert_float_to_float16(model, keep_io_types=True)
+    made = convert_float_to_float16(model, keep_io_types=True)
+    constants = {each.name for each in made.graph.initializer}
+    noted = [each for each in made.graph.value_info if each.name not in constants]
+    del made.graph.value_info[:]
+    made.graph.value_info.extend(noted)
+    return made

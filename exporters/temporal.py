@@ -9,6 +9,7 @@ it as two, (2+1)D (Tran et al. 2018, "A closer look at spatiotemporal convolutio
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -24,9 +25,16 @@ Lower = Callable[[Any, Any, Any, str], Any]
 
 
 def lower_convolution_3d(
-    build: GraphBuilder, source: TensorNumber, layer: nn.Conv3d, name: str
+    build: GraphBuilder, source: TensorNumber, layer: nn.Conv3d, name: str, *, tf_same: bool
 ) -> TensorNumber:
     """A convolution of one frame, or of one pixel over frames.
+
+    Args:
+        build: What it becomes part of.
+        source: What it reads.
+        layer: The convolution.
+        name: Of what it makes.
+        tf_same: Whether it pads as TensorFlow's 'SAME', over pixels alone.
 
     Raises:
         ExportError: If it is neither.
@@ -34,9 +42,8 @@ def lower_convolution_3d(
     over_pixels = layer.kernel_size[0] == 1 and layer.stride[0] == 1
     flat = _flat(layer, ("kernel_size", "stride", "padding", "dilation"), over_pixels=over_pixels)
     with_weights = _convolution(layer, over_pixels=over_pixels, **flat)
-    return _as_images(
-        build, source, with_weights, name, over_pixels=over_pixels, lower=_lower_plain
-    )
+    lower = partial(lower_convolution, tf_same=tf_same and over_pixels)
+    return _as_images(build, source, with_weights, name, over_pixels=over_pixels, lower=lower)
 
 
 def lower_pool_3d(
@@ -44,8 +51,10 @@ def lower_pool_3d(
     source: TensorNumber,
     layer: nn.MaxPool3d | nn.AvgPool3d,
     name: str,
+    *,
+    tf_same: bool,
 ) -> TensorNumber:
-    """A pool of one frame, or of one pixel over frames.
+    """A pool of one frame, or of one pixel over frames; see ``lower_convolution_3d``.
 
     Raises:
         ExportError: If it is neither.
@@ -61,7 +70,7 @@ def lower_pool_3d(
             flat["dilation"],
             ceil_mode=layer.ceil_mode,
         )
-        lower: Lower = lower_max_pool
+        lower: Lower = partial(lower_max_pool, tf_same=tf_same and over_pixels)
     else:
         flat = _flat(layer, names, over_pixels=over_pixels)
         pool = nn.AvgPool2d(
@@ -71,7 +80,7 @@ def lower_pool_3d(
             ceil_mode=layer.ceil_mode,
             count_include_pad=layer.count_include_pad,
         )
-        lower = _lower_average
+        lower = partial(lower_average_pool, tf_same=tf_same and over_pixels)
     return _as_images(build, source, pool, name, over_pixels=over_pixels, lower=lower)
 
 
@@ -163,15 +172,3 @@ def _triple(value: Any) -> tuple[int, int, int]:  # noqa: ANN401 - a number or t
         raise ExportError(msg)
     first, second, third = value if isinstance(value, tuple | list) else (value,) * 3
     return int(first), int(second), int(third)
-
-
-def _lower_plain(
-    build: GraphBuilder, source: TensorNumber, layer: nn.Conv2d, name: str
-) -> TensorNumber:
-    return lower_convolution(build, source, layer, name, tf_same=False)
-
-
-def _lower_average(
-    build: GraphBuilder, source: TensorNumber, layer: nn.AvgPool2d, name: str
-) -> TensorNumber:
-    return lower_average_pool(build, source, layer, name, tf_same=False)

@@ -68,10 +68,10 @@ class _ByName(nn.Module):
         self.module = module
         with torch.no_grad():
             made = module(*(given.value.clone() for given in inputs))
-        self.names = list(named_outputs(made))
+        self.names = list(named_outputs(made, module))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(named_outputs(self.module(*inputs)).values())
+        return tuple(named_outputs(self.module(*inputs), self.module).values())
 
 
 def _by_name(module: nn.Module, inputs: tuple[NamedInput, ...]) -> _ByName:

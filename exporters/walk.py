@@ -136,7 +136,7 @@ class Walk:
         return args, kwargs
 
     def _named_outputs(self, given: object) -> Named:
-        named = named_outputs(given)
+        named = named_outputs(given, self._module)
         for name, value in named.items():
             if not isinstance(value, TensorNumber):
                 msg = f"{name!r} is no tensor: {value!r}"
@@ -144,14 +144,31 @@ class Walk:
         return tuple(named.items())
 
 
-def named_outputs(given: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a forward returns
+def named_outputs(
+    given: Any,  # noqa: ANN401 - whatever a forward returns
+    module: nn.Module | None = None,
+) -> dict[str, Any]:
     """The results of a ``forward`` by name: their own, or ``output``, ``output_0``, ….
 
     >>> named_outputs((3, 4)), named_outputs([5])
     ({'output_0': 3, 'output_1': 4}, {'output': 5})
+
+    Args:
+        given: What it returned.
+        module: Whose it is; its ``output_names`` are theirs, where it has them.
+
+    Raises:
+        ExportError: If the module names more or fewer of them.
     """
     if isinstance(given, Mapping):
         return {str(name): value for name, value in given.items()}
+    names = getattr(module, "output_names", None)
+    if names is not None:
+        values = given if isinstance(given, tuple | list) else (given,)
+        if len(values) != len(names):
+            msg = f"output_names are {list(names)}, the module gives {len(values)} outputs"
+            raise ExportError(msg)
+        return dict(zip(names, values, strict=True))
     if not isinstance(given, tuple | list):
         return {"output": given}
     if len(given) == 1:

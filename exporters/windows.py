@@ -130,15 +130,19 @@ def lower_pad(
     *,
     value: float = 0.0,
 ) -> TensorNumber:
-    """A number left, right, above and below an image, in torch's order."""
-    batch, channels, height, width = image_shape(build, source)
+    """A number left, right, above and below an image or each frame of a clip, in torch's order."""
+    shape = build.shape(source)
+    if len(shape) not in (4, 5):
+        msg = f"needs an image [N, C, H, W] or a clip [N, C, T, H, W], got {shape}"
+        raise ExportError(msg)
     if len(amounts) != 4 or min(amounts) < 0:
         msg = f"padding by {amounts} has no counterpart; (left, right, top, bottom) has"
         raise ExportError(msg)
     left, right, top, bottom = amounts
-    pad = Pad(amounts=((0, 0), (top, bottom), (left, right), (0, 0)), value=value)
-    shape = (batch, channels, height + top + bottom, width + left + right)
-    return build.append(pad, (source,), shape, name)
+    before = ((0, 0),) * (len(shape) - 3)
+    pad = Pad(amounts=(*before, (top, bottom), (left, right), (0, 0)), value=value)
+    padded_shape = (*shape[:-2], shape[-2] + top + bottom, shape[-1] + left + right)
+    return build.append(pad, (source,), padded_shape, name)
 
 
 def image_shape(build: GraphBuilder, source: TensorNumber) -> tuple[int, int, int, int]:

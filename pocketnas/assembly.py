@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from controller import algorithm
 from controller.confirm import LEAST_BEFORE, Confirming
 from controller.constraints import constrained
-from controller.earlier import NOTHING_KNOWN, Earlier
+from controller.earlier import NOTHING_KNOWN, Earlier, Known
 from controller.early_stopping import EarlyStopping, StoppingSettings
 from controller.evaluation import EvaluationSettings
 from controller.feasibility import require_feasible, require_small_enough
 from controller.fleet_aim import DeviceAim
 from controller.fleet_feasibility import require_feasible_fleet
+from controller.phased import Phased, planned
 from controller.reward import Reward, SearchReward
 from controller.reward import create as create_reward
 from controller.search import Mode, SearchSettings
@@ -34,6 +36,8 @@ from pocketnas.objectives import (
 from pocketnas.sources import sources_of
 from search_space import space as spaces
 from search_space.architecture import Classifier, Head
+from search_space.decisions import PointSpace
+from search_space.phases import PhasedSpace
 from search_space.space import SearchSpace, SpaceName
 from training import executor as executors
 from training.executor import Executor, ExecutorSettings
@@ -170,29 +174,46 @@ def algorithm_of(
 
     Raises:
         InputError: If there is no such algorithm or option, or it cannot search the space, or
-            can do nothing with what is known, or nothing in it keeps the constraints, or too few
-            trials come before those that are evaluated again.
+            can do nothing with what is known, or nothing in it keeps the constraints, or it has no
+            such phases, or too few trials come before those that are evaluated again.
     """
     precision = Precision(config.precision)
     points = constrained(space, config.constraints, head_of(config), config.size, precision)
     settings = algorithm.settings_named(config.algorithm, algorithm_options(config))
     reward = reward_of(config)
-    made = algorithm.create(
-        settings,
-        points,
-        config.seed,
-        reward=reward if isinstance(reward, Reward) else None,
-        devices=_device_aims(config, reward),
-        earlier=earlier.known,
-    )
-    if not config.confirm:
-        return made
-    if config.trials - config.confirm < LEAST_BEFORE:
+
+    def make(points: PointSpace, seed: int, known: Sequence[Known]) -> algorithm.SearchAlgorithm:
+        return algorithm.create(
+            settings,
+            points,
+            seed,
+            reward=reward if isinstance(reward, Reward) else None,
+            devices=_device_aims(config, reward),
+            earlier=known,
+        )
+
+    if config.confirm and config.trials - config.confirm < LEAST_BEFORE:
         msg = (
             f"confirm must leave at least {LEAST_BEFORE} of the {config.trials} trials to the "
             f"search, got {config.confirm}"
         )
         raise InputError(msg)
+    if config.phases:
+        plan = planned(space, config.phases, config.trials - config.confirm)
+        assert isinstance(space, PhasedSpace)  # it has phases
+        made: algorithm.SearchAlgorithm = Phased(
+            points,
+            space.plain,
+            plan,
+            make,
+            seed=config.seed,
+            earlier=earlier.known,
+            tells_start=algorithm.uses_known(settings),
+        )
+    else:
+        made = make(points, config.seed, earlier.known)
+    if not config.confirm:
+        return made
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
 
 

@@ -60,6 +60,7 @@ class SearchConfig(BaseModel):
     trials: Positive = 100
     objectives: list[str] = Field(default_factory=lambda: ["accuracy", "latency_ms"])
     constraints: list[str] = Field(default_factory=list)
+    phases: list[str] = Field(default_factory=list)
     confirm: Annotated[int, Field(ge=0)] = 0
     stop_early: bool = False
     reduction: Annotated[int, Field(ge=2)] = 3

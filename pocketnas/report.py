@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketnas import fleet_view, lineage
+from pocketnas import fleet_view, lineage, phase_view
 from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further
 from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
@@ -44,7 +44,11 @@ def _parts(run: Run) -> list[str]:
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
         *(
             f"<p>{html.escape(text)}.</p>"
-            for text in (*run["warm_start"], *lineage.told_of_lineage(run))
+            for text in (
+                *run["warm_start"],
+                *phase_view.told_of_phases(run),
+                *lineage.told_of_lineage(run),
+            )
         ),
         *_warnings(run),
         *_order(run),
@@ -111,19 +115,20 @@ def _order(run: Run) -> list[str]:
 
 
 def _drawing(run: Run) -> list[str]:
-    """The best network, where it is scale-permuted."""
+    """The best network, where it is of a family that is drawn."""
     best = run["best"]
-    from search_space.spinenet import KEY_START, ScalePermutedArchitecture
+    from search_space import assemblenet, spinenet
 
-    if best is None or not best["key"].startswith(KEY_START):
+    if best is None or not best["key"].startswith((spinenet.KEY_START, assemblenet.KEY_START)):
         return []
-    from pocketnas.permuted_picture import to_svg
+    from pocketnas.drawing import to_svg
+    from pocketnas.network_picture import picture_of
     from pocketnas.runs import trial_of
 
-    network = trial_of(Path(run["run"]), str(best["index"])).architecture
-    if not isinstance(network, ScalePermutedArchitecture):
+    picture = picture_of(trial_of(Path(run["run"]), str(best["index"])).architecture)
+    if picture is None:
         return []
-    return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(network)]
+    return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(picture)]
 
 
 def _saving(run: Run) -> list[str]:
@@ -212,6 +217,9 @@ def _reward_chart(run: Run) -> tuple[str, Figure]:
     figure.add_scatter(
         x=indices, y=best, mode="lines", line={"color": "#1f6f43", "shape": "hv"}, name="best"
     )
+    for place, name in phase_view.beginnings(run):
+        line = {"dash": "dot", "color": "#8fa3b8"}
+        figure.add_vline(x=place, line=line, annotation_text=name)
     return "Reward over trials", figure
 
 
@@ -270,6 +278,7 @@ def _front_table(run: Run) -> str:
         *map(html.escape, fleet_view.device_columns(run)),
         "verdict",
         *lineage.parent_columns(run),
+        *phase_view.phase_columns(run),
     )
     rows = []
     for member in run["front"]:
@@ -285,6 +294,7 @@ def _front_table(run: Run) -> str:
             *fleet_view.device_cells(member),
             latency["verdict"],
             *lineage.parent_cells(run, member["index"]),
+            *map(html.escape, phase_view.phase_cells(run, member["index"])),
         )
         mark = ' class="best"' if member["index"] == run["best"]["index"] else ""
         rows.append(f"<tr{mark}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")

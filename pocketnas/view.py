@@ -16,6 +16,7 @@ from controller.finish import FrontMember
 from controller.found_latency import FoundLatency
 from controller.guided_evolution import GUIDE, WHY
 from controller.objectives import DEFAULT, parse
+from controller.phased import phase_of
 from controller.prediction_check import PredictionCheck
 from controller.ranking import Ranking
 from controller.reward import create as create_reward
@@ -24,6 +25,7 @@ from controller.summary import summarize
 from exporters.artifact import STAND_IN_INT8, Precision
 from pocketnas import warm_start
 from pocketnas.fleet_view import fleet_facts, load_facts, unit_of
+from pocketnas.phase_view import phase_facts
 from search_space.architecture import Json
 from workspace.errors import InputError
 
@@ -58,6 +60,7 @@ def view(folder: Path) -> dict[str, Any]:
         "config": config,
         "unit": unit.key,
         "warm_start": [run.said for run in earlier.runs],
+        "phases": phase_facts(summary.trials),
         "trials": [_trial(candidate) for candidate in summary.trials],
         "told": summary.told,
         "repeated": summary.repeated,
@@ -105,6 +108,7 @@ def _trial(candidate: Candidate) -> dict[str, Any]:
         "parents": list(candidate.proposal.parents),
         "guide": candidate.proposal.note.get(GUIDE),
         "guide_why": candidate.proposal.note.get(WHY),
+        "phase": phase_of(candidate.proposal),
         "kind": None if candidate.kind is None else candidate.kind.value,
         "reward": candidate.reward,
         "objectives": _objectives(

@@ -1,8 +1,8 @@
 """What a network is, as a value: hashable, printable, free of torch.
 
 Three families share this contract: a chain of stages (``search_space.chain``), a scale-permuted
-backbone (``search_space.spinenet``) and a multi-stream graph. ``from_json`` is the one place that
-names them.
+backbone (``search_space.spinenet``) and a multi-stream graph (``search_space.assemblenet``).
+``from_json`` is the one place that names them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Family(StrEnum):
 
     CHAIN = "chain"
     SCALE_PERMUTED = "scale_permuted"
+    MULTI_STREAM = "multi_stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,11 @@ class VideoClassifier:
     """
 
     classes: int
+
+    def __post_init__(self) -> None:
+        if self.classes < 1:
+            msg = f"a classifier of videos needs at least 1 class, got {self.classes}"
+            raise InputError(msg)
 
 
 Head = Classifier | Detector | VideoClassifier
@@ -153,6 +159,10 @@ def from_json(document: Mapping[str, Json]) -> Architecture:
             from search_space.spinenet import ScalePermutedArchitecture
 
             return ScalePermutedArchitecture.from_json(document)
+        case Family.MULTI_STREAM:
+            from search_space.assemblenet import MultiStreamArchitecture
+
+            return MultiStreamArchitecture.from_json(document)
     known = ", ".join(Family)
     msg = f"no architecture: family is {family!r}, known are: {known}"
     raise InputError(msg)

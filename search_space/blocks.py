@@ -195,8 +195,7 @@ def draw_weights(network: nn.Module, key: str) -> None:
     """
     if any(weight.is_meta for weight in network.parameters()):
         return
-    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
-    rng = np.random.Generator(np.random.PCG64(seed))
+    rng = generator_of(key)
     for module in network.modules():
         match module:
             case nn.Conv2d():
@@ -211,6 +210,12 @@ def draw_weights(network: nn.Module, key: str) -> None:
                 module.reset_parameters()
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def generator_of(key: str) -> np.random.Generator:
+    """What draws the weights of the network of that key, the same on every machine."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 def _fill(weight: Tensor, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from search_space import efficientnet, efficientnet_v2, spinenet_networks
+from search_space import assemblenet_networks, efficientnet, efficientnet_v2, spinenet_networks
 from search_space.architecture import Architecture, from_json
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
 from search_space.decisions import point_from_json
@@ -179,7 +179,7 @@ def names() -> tuple[str, ...]:
 
 def _of_fixed_width() -> tuple[str, ...]:
     chains = (*_DEEPER, *efficientnet.COEFFICIENTS, *efficientnet_v2.VARIANTS)
-    return (*chains, *spinenet_networks.SCALES)
+    return (*chains, *spinenet_networks.SCALES, *assemblenet_networks.STRUCTURES)
 
 
 def create(
@@ -208,6 +208,9 @@ def create(
         found = efficientnet_v2.create(name)
     elif name in spinenet_networks.SCALES:
         msg = f"{name!r} is a scale-permuted network, not a chain of stages"
+        raise InputError(msg)
+    elif name in assemblenet_networks.STRUCTURES:
+        msg = f"{name!r} is a network of several streams, not a chain of stages"
         raise InputError(msg)
     else:
         raise _unknown(name, base)
@@ -254,6 +257,8 @@ def resolve(text: str) -> Architecture:
         return _from_file(Path(text))
     if text in spinenet_networks.SCALES:
         return spinenet_networks.create(text)
+    if text in assemblenet_networks.STRUCTURES:
+        return assemblenet_networks.create(text)
     return create(text)
 
 

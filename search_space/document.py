@@ -79,6 +79,10 @@ class Fields:
             raise self._wrong(name, "a list", value)
         return value
 
+    def optional_items(self, name: str) -> list[Json] | None:
+        """A list, or null."""
+        return None if self._is_null(name) else self.items(name)
+
     def inner(self, name: str) -> Fields:
         """A JSON object inside."""
         return Fields(self._take(name), f"{name!r} of {self._what}")

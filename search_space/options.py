@@ -51,6 +51,26 @@ class OptionReader:
             return int(given)
         raise self._wrong(name, f"a whole number from {low} to {high}")
 
+    def texts(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """What stands between commas, without blanks around; at least one."""
+        if name not in self._options:
+            return default
+        found = tuple(part.strip() for part in self._options[name].split(","))
+        if all(found):
+            return found
+        raise self._wrong(name, "a list with commas")
+
+    def integers(
+        self, name: str, default: tuple[int, ...], *, low: int, high: int
+    ) -> tuple[int, ...]:
+        """Whole numbers from ``low`` to ``high``, with commas between them."""
+        found = []
+        for part in self.texts(name, tuple(map(str, default))):
+            if not (part.isascii() and part.isdigit() and low <= int(part) <= high):
+                raise self._wrong(name, f"whole numbers from {low} to {high} with commas")
+            found.append(int(part))
+        return tuple(found)
+
     def number(self, name: str, default: float, *, low: float, high: float) -> float:
         """A number from ``low`` to ``high``."""
         if name not in self._options:

@@ -65,6 +65,8 @@ class SpaceName(StrEnum):
     SPINENET_V2 = "spinenet_v2"
     SPINENET_MBCONV = "spinenet_mbconv"
     SPINENET_SCALING = "spinenet_scaling"
+    ASSEMBLENET = "assemblenet"
+    ASSEMBLENET_MOBILE = "assemblenet_mobile"
 
 
 def create(name: str, options: Options) -> SearchSpace:
@@ -128,6 +130,14 @@ def create(name: str, options: Options) -> SearchSpace:
             from search_space.spinenet_scaling import SpineNetScalingSpace
 
             return SpineNetScalingSpace.from_options(options)
+        case SpaceName.ASSEMBLENET:
+            from search_space.assemblenet_spaces import assemblenet
+
+            return assemblenet(options)
+        case SpaceName.ASSEMBLENET_MOBILE:
+            from search_space.assemblenet_spaces import assemblenet_mobile
+
+            return assemblenet_mobile(options)
     assert_never(known)
 
 

@@ -247,7 +247,8 @@ class ScalePermutedArchitecture:
 
         A classifier gives `[N, classes]`. A detector gives ten tensors: class logits of P3 to P7,
         each `[N, 9 * classes, H, W]`, then boxes, each `[N, 36, H, W]`; at each place, all numbers
-        of its first anchor come first.
+        of its first anchor come first. Exported files call them ``class_logits_p3`` to
+        ``box_codes_p7``.
         """
         if isinstance(head, VideoClassifier):
             msg = f"a scale-permuted network has a classifier or a detector, got {head!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -172,7 +172,15 @@ class PermutedClassifier(nn.Module):
 
 
 class PermutedDetector(nn.Module):
-    """A backbone and RetinaNet's heads."""
+    """A backbone and RetinaNet's heads.
+
+    Attributes:
+        output_names: What exported files call the ten outputs.
+    """
+
+    output_names: ClassVar[tuple[str, ...]] = tuple(
+        f"{what}_p{level}" for what in ("class_logits", "box_codes") for level in OUTPUT_LEVELS
+    )
 
     def __init__(self, network: ScalePermutedArchitecture, head: Detector) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from search_space.architecture import Architecture
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from search_space.permuted_blocks import STEM, Block, BlockKind, connected
+from search_space.phases import Phase
 from search_space.spinenet import OUTPUT_LEVELS, ScalePermutedArchitecture
 from search_space.spinenet_guidance import PARENTS, Coded, GatedDecisions
 from search_space.spinenet_members import bases_of, intermediate_order, output_order
@@ -31,7 +32,7 @@ class SpineNetSpace:
         name: See ``SearchSpace.name``.
         frame: A network whose all but blocks every member has.
         bases: Levels of intermediate blocks before they are adjusted, each as often as it is had.
-        offsets: That an intermediate block's level may have from its base.
+        offsets: That an intermediate block's level may have from its base, 0 among them.
         kinds: What a block may be.
         window: How many features before it the parents of an intermediate block are among; those
             of outputs are among all.
@@ -59,6 +60,23 @@ class SpineNetSpace:
     def count(self) -> int:
         """See ``SearchSpace.count``; of points, several of which may stand for one graph."""
         return self.points.count
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """See ``PhasedSpace``: ``graph``, permutation and connections, then ``adjustments``."""
+        last = self.adjustments
+        graph = tuple(place for place in range(len(self.points.choices)) if place not in last)
+        parts = {"graph": graph, "adjustments": last}
+        return tuple(Phase(name=name, decisions=own) for name, own in parts.items() if own)
+
+    @property
+    def plain(self) -> Decisions:
+        """See ``PhasedSpace``: no level shifted, all blocks of the first kind."""
+        unshifted = str(0)
+        return tuple(
+            choice.options.index(unshifted) if choice.name.endswith(".offset") else 0
+            for choice in self.points.choices
+        )
 
     @property
     def adjustments(self) -> tuple[int, ...]:

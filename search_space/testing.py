@@ -23,6 +23,7 @@ from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.decisions import Decisions, DecisionSpace, Point, PointSpace, point_from_json
 from search_space.factorized import FactorizedSpace
 from search_space.guidance import GuidedPointSpace, Threshold
+from search_space.phases import Part, PhasedSpace
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -304,6 +305,34 @@ class SearchSpaceContract(PointSpaceContract):
             outputs = _flat(network.eval()(*inputs))
             assert all(bool(torch.isfinite(output).all()) for output in outputs)
             assert any(not torch.equal(output[0], output[1]) for output in outputs)
+
+
+class PhasedSpaceContract(SearchSpaceContract):
+    """The laws of ``PhasedSpace``."""
+
+    def test_no_decision_is_in_two_phases(self, space: SearchSpace) -> None:
+        """Nor do two phases have one name, or decisions that the space lacks."""
+        assert isinstance(space, PhasedSpace)
+        places = [place for phase in space.phases for place in phase.decisions]
+        assert len(places) == len(set(places)) > 0
+        assert set(places) <= set(range(len(space.points.choices)))
+        assert len({phase.name for phase in space.phases}) == len(space.phases)
+
+    def test_a_phase_changes_its_own_decisions_of_a_plain_network(
+        self, space: SearchSpace
+    ) -> None:
+        """All points of a phase are networks, and those of two differ in its decisions alone."""
+        assert isinstance(space, PhasedSpace)
+        rng = random.Random(11)
+        for phase in space.phases:
+            part = Part.of(space.points, phase, space.plain)
+            for _ in range(DRAWS):
+                point = part.points.sample(rng)
+                whole = part.whole(point)
+                assert space.decode(whole).key
+                assert part.within(whole) == point
+                changed = {i for i, old in enumerate(space.plain) if old != whole[i]}
+                assert changed <= {*phase.decisions}
 
 
 class FactorizedSpaceContract(SearchSpaceContract):

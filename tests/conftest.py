@@ -52,6 +52,19 @@ def loopback_root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def fashion_mnist_data():
+    """Fashion-MNIST is on this machine; where it is not the test is skipped, in CI it fails."""
+    from training.fashion_mnist import folder
+
+    if folder() is not None:
+        return
+    text = "Fashion-MNIST is not here: apt-get install dataset-fashion-mnist"
+    if os.environ.get("CI") == "true":
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
 def debian_adb() -> str:
     """The path of Debian's ``adb``; where it is not there the test is skipped, in CI it fails."""
     program = shutil.which("adb")

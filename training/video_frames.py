@@ -131,5 +131,5 @@ def _shrunken(frame: av.VideoFrame, size: int) -> Array:
     scale = min(1.0, side / min(frame.width, frame.height))
     width, height = (max(1, round(scale * length)) for length in (frame.width, frame.height))
     made = frame.reformat(width, height, format="rgb24", interpolation="AREA")
-    pixels: Array = made.to_ndarray()
+    pixels = made.to_ndarray().astype(np.uint8, copy=False)
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))

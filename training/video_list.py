@@ -237,8 +237,8 @@ def _divided(place: Path, lines: Sequence[Line]) -> dict[Split, list[Line]]:
             by_label[line.labels[0]].append(line.path)
     now: dict[str, Split] = {}
     for paths in by_label.values():
-        for split, chosen in held_out(paths, lacking).items():
-            now.update(dict.fromkeys(chosen, split))
+        for split, own in held_out(paths, lacking).items():
+            now.update(dict.fromkeys(own, split))
     divided: dict[Split, list[Line]] = {split: [] for split in Split}
     for line in lines:
         divided[now.get(line.path, line.split)].append(line)

@@ -16,7 +16,7 @@ Architectures = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="A catalog name (mnasnet-a1, spinenet-49, mobilenet-v2@1.4), a run's network "
+        help="A catalog name (mnasnet-a1, spinenet-49, assemblenet-50, mobilenet-v2@1.4), a run's network "
         "(RUN:best, RUN:12), a training's folder, a JSON file, or a space's decisions "
         "(mnasnet:[0,1,…]).",
         show_default=False,
@@ -51,7 +51,8 @@ def arch(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Draw a scale-permuted network into a .svg or .png: blocks by level over depth.",
+            help="Draw a network into a .svg or .png: a scale-permuted one with its blocks by level "
+            "over depth, one of several streams with its connections as thick as their weights.",
             show_default="no picture",
         ),
     ] = None,
@@ -68,7 +69,7 @@ def arch(
 
     found = resolve(architecture, size=size, classes=classes, head=head)
     if draw is not None:
-        from pocketnas.permuted_picture import write_picture
+        from pocketnas.network_picture import write_picture
 
         write_picture(found.architecture, draw)
     facts = describe(found.architecture, found.head)

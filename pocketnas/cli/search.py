@@ -127,6 +127,16 @@ def search(
             "params, macs, size_mb, activation_mb.",
         ),
     ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TRIALS",
+            help="Search some decisions first, then others with the best that was found fixed; "
+            "given for each phase in turn, the last with NAME alone for all trials that are left: "
+            "of scale-permuted spaces graph (permutation and connections) and adjustments.",
+            show_default="all decisions at once",
+        ),
+    ] = None,
     confirm: Annotated[
         int | None,
         typer.Option(
@@ -258,6 +268,8 @@ def search(
       pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
         --dataset analytic-standin --trials 500
       pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
+      pocketnas search --space spinenet --dataset generated-fashion-scenes --target-ms 10
+        --trials 60 --phase graph=40 --phase adjustments
       pocketnas search --space efficientnet --reward macs --target-macs 4e8
         --dataset analytic-standin --preset quick
     """
@@ -285,6 +297,7 @@ def search(
             "trials": trials,
             "objectives": objective or None,
             "constraints": constraint or None,
+            "phases": phase or None,
             "confirm": confirm,
             "stop_early": stop_early,
             "reduction": reduction,

@@ -54,6 +54,7 @@ def print_run(run: Path, *, as_json: bool) -> None:
 
 def _print_header(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import timed_on, told_of_load
+    from pocketnas.phase_view import told_of_phases
 
     config = facts["config"]
     state = "finished" if facts["finished"] else "not finished"
@@ -64,7 +65,7 @@ def _print_header(facts: dict[str, Any]) -> None:
     )
     if facts["fleet"] is not None:
         typer.echo(f"  {told_of_load(facts)}")
-    for said in facts["warm_start"]:
+    for said in (*facts["warm_start"], *told_of_phases(facts)):
         typer.echo(f"  {said}")
     for stand_in in facts["stand_ins"]:
         typer.echo(f"  stand-in: {stand_in}")
@@ -73,6 +74,7 @@ def _print_header(facts: dict[str, Any]) -> None:
 def _print_front(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import device_columns, unit_of
     from pocketnas.lineage import parent_cells, parent_columns
+    from pocketnas.phase_view import phase_cells, phase_columns
 
     front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
@@ -86,9 +88,20 @@ def _print_front(facts: dict[str, Any]) -> None:
     ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
     head = ("trial", "accuracy", "reward", f"predicted {unit.name}", f"measured {unit.name}")
     print_table(
-        (*head, *others, *device_columns(facts), "verdict", *parent_columns(facts)),
+        (
+            *head,
+            *others,
+            *device_columns(facts),
+            "verdict",
+            *parent_columns(facts),
+            *phase_columns(facts),
+        ),
         [
-            (*_row(each, best, unit, others), *parent_cells(facts, each["index"]))
+            (
+                *_row(each, best, unit, others),
+                *parent_cells(facts, each["index"]),
+                *phase_cells(facts, each["index"]),
+            )
             for each in ordered
         ],
     )

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,9 +11,12 @@ from delivery.network import Network, batches
 from exporters.artifact import Precision
 from exporters.exporter import create
 from search_space import spinenet_networks
-from search_space.architecture import Detector
+from search_space.architecture import Detector, InputSpec
+from training import moving_fashion
 from training.digits import Digits
 from training.task import Split
+from training.task import create as create_task
+from training.video import VideoClassification
 
 
 @pytest.fixture
@@ -64,6 +67,109 @@ def test_without_a_dataset_it_is_not_run(network, artifact):
     found = check_accuracy(network.architecture.inputs, None, artifact, None)
     assert isinstance(found, NotRun)
     assert "--dataset" in found.why
+
+
+@dataclass(frozen=True)
+class OfClips:
+    """As much of an architecture as is asked here."""
+
+    inputs: tuple[InputSpec, ...]
+
+
+def convolved(channels):
+    """(2+1)D: over pixels, then over frames."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv3d(channels, 4, (1, 3, 3), (1, 4, 4), (0, 1, 1)),
+        nn.ReLU(),
+        nn.Conv3d(4, 4, (3, 1, 1), padding=(2, 0, 0), dilation=(2, 1, 1)),
+        nn.AdaptiveAvgPool3d(1),
+        nn.Flatten(),
+    )
+
+
+class TwoStreams(torch.nn.Module):
+    """Of frames and of flow."""
+
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.of_frames, self.of_flow = convolved(channels), convolved(2)
+        self.head = torch.nn.Linear(4, classes)
+
+    def forward(self, frames, flow):
+        return self.head(self.of_frames(frames) + self.of_flow(flow))
+
+
+class Several(VideoClassification):
+    """Eleven videos with several of three labels, two views of each."""
+
+    name, classes, channels, is_multi_label, views = "several", 3, 3, True, 2
+
+    def examples(self, split, size):
+        del split
+        return _Views(size)
+
+
+class _Views:
+    """Drawn from a seed."""
+
+    def __init__(self, size):
+        drawn = torch.Generator().manual_seed(4)
+        self.clips = torch.randn(11, 2, 3, 6, size, size, generator=drawn)
+        self.labels = (torch.rand(11, 3, generator=drawn) < 0.5).float()
+
+    def __len__(self):
+        return 11
+
+    def batch(self, indices, generator):
+        del generator
+        return (self.clips[indices].flatten(0, 1),), self.labels[indices]
+
+
+def of_clips(task, shapes):
+    """An untrained network of clips for a task."""
+    specs = tuple(InputSpec(name=name, shape=shape) for name, shape in shapes.items())
+    channels, classes = specs[0].shape[0], task.head.classes
+    module = torch.nn.Sequential(convolved(channels), torch.nn.Linear(4, classes))
+    if len(specs) > 1:
+        module = TwoStreams(classes, channels)
+    drawn = torch.Generator().manual_seed(1)
+    for weights in module.parameters():
+        torch.nn.init.normal_(weights, std=0.7, generator=drawn)
+    return Network(
+        architecture=OfClips(specs), head=task.head, module=module, name="clips",
+        weights="untrained", task=task,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_views_of_a_video_count_as_one_and_the_gate_names_map(kind, tmp_path):
+    task = Several()
+    network = of_clips(task, {"frames": (3, 6, 16, 16)})
+    artifact = create(kind).export(network.module, network.example_inputs, tmp_path)
+    of_torch = accuracy_of_torch(network, task)
+    assert 0.2 < of_torch < 1
+    gate = check_accuracy(network.architecture.inputs, task, artifact, of_torch)
+    assert gate.passed
+    assert gate.figures["examples"] == 11
+    assert gate.figures["accuracy"] == pytest.approx(of_torch, abs=1e-6)
+    assert gate.text.startswith(f"mAP {of_torch:.2%} on 11 test examples of several")
+
+
+@pytest.mark.usefixtures("fashion_mnist_data")
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_network_of_frames_and_flow_is_checked_on_generated_motion(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(moving_fashion, "COUNTS", dict.fromkeys(Split, 24))
+    moving_fashion.clips.cache_clear()
+    task = create_task("generated-moving-fashion")
+    network = of_clips(task, {"frames": (3, 8, 32, 32), "flow": (2, 8, 32, 32)})
+    artifact = create(kind).export(network.module, network.example_inputs, tmp_path)
+    of_torch = accuracy_of_torch(network, task)
+    gate = check_accuracy(network.architecture.inputs, task, artifact, of_torch)
+    moving_fashion.clips.cache_clear()
+    assert gate.passed
+    assert gate.figures["examples"] == 24
+    assert gate.figures["accuracy"] == pytest.approx(of_torch, abs=1e-6)
 
 
 class Places(Digits):

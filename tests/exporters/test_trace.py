@@ -31,6 +31,7 @@ from exporters.graph import (
 from exporters.testing import random_inputs, randomize, tflite_parity
 from exporters.tflite import write
 from exporters.trace import to_graph, traced
+from search_space.clip_layers import SameConv3d, SameMaxPool3d
 from search_space.spinenet_layers import SameMaxPool2d
 
 IMAGE = (1, 3, 16, 20)
@@ -283,6 +284,7 @@ def squeeze_with_views(m, x):
         lambda _, x: x * 0.5 + 1,
         lambda _, x: 1 - x / 3,
         lambda _, x: 2 / (x * x + 1),
+        lambda _, x: torch.sqrt(x * x + 1) - (x * x).sqrt(),
         lambda _, x: -x,
         lambda _, x: sum([x, x.tanh()]),
         lambda m, x: x * m.norm.weight.view(1, 3, 1, 1),
@@ -355,6 +357,29 @@ def test_the_same_tensor_may_be_given_twice(tmp_path):
     assert [name for name, _ in graph.outputs] == ["output_0", "output_1"]
     doubled = to_graph(Branches(lambda m, x: m.convolution(x) + x), random_inputs(IMAGE))
     assert kinds(doubled) == [Convolution, Binary]
+
+
+class NamesItsOutputs(nn.Module):
+    output_names = ("far", "near")
+
+    def __init__(self, count):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 3, 1)
+        self._count = count
+
+    def forward(self, image):
+        near = self.convolution(image)
+        return (near, near + image, image + 1)[: self._count]
+
+
+def test_outputs_have_the_names_that_the_module_gives_them(tmp_path):
+    graph = exported(NamesItsOutputs(2), tmp_path)
+    assert [name for name, _ in graph.outputs] == ["far", "near"]
+
+
+def test_a_module_that_names_other_outputs_than_it_gives_is_refused():
+    with pytest.raises(ExportError, match=r"\['far', 'near'\], the module gives 3 outputs"):
+        to_graph(NamesItsOutputs(3), random_inputs(IMAGE))
 
 
 def test_a_pool_takes_no_activation(tmp_path):
@@ -570,6 +595,9 @@ CLIP = (1, 3, 4, 8, 10)
         (nn.Conv3d(3, 3, (1, 3, 3), padding=(0, 1, 1), groups=3), nn.Conv3d(3, 5, 1)),
         (nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),),
         (nn.MaxPool3d((2, 1, 1)),),
+        (SameConv3d(3, 6, 3, 2), nn.BatchNorm3d(6)),
+        (SameConv3d(3, 6, 1, 2), SameMaxPool3d(4, 4)),
+        (SameMaxPool3d(3, 2),),
         (nn.AvgPool3d((1, 2, 2)),),
         (nn.AvgPool3d((3, 1, 1), (1, 1, 1), (1, 0, 0)),),
         (nn.Dropout3d(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(3, 4)),
@@ -603,6 +631,8 @@ def test_a_block_of_two_plus_one_dimensions_has_one_convolution_each(tmp_path):
         lambda x: torch.cat([x, x], 1),
         lambda x: torch.cat([x, x], 2)[:, :, 1:5],
         lambda x: x.reshape(x.shape[0], 3, 4, 80),
+        lambda x: functional.pad(x[:, :, :, :, 1:], (0, 1, 0, 0)),
+        lambda x: functional.pad(x, (1, 2, 3, 4), value=0.5),
     ],
 )
 def test_functions_of_clips(forward, tmp_path):

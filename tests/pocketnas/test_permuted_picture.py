@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pocketnas.permuted_picture import picture_of, to_svg, write_picture
+from pocketnas.drawing import to_svg
+from pocketnas.permuted_picture import picture_of
 from search_space import catalog
 from search_space.permuted_blocks import Block, BlockKind
 from search_space.spinenet_networks import SCALES, create
-from workspace.errors import InputError, OperationError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -17,7 +17,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.mark.parametrize("name", SCALES)
 def test_every_block_connection_and_output_is_drawn(name):
     network = create(name)
-    root = ElementTree.fromstring(to_svg(network))
+    root = ElementTree.fromstring(to_svg(picture_of(network)))
     texts = [str(each.text) for each in root.iter(f"{SVG}text")]
     features = len(network.blocks) + 2
     assert [text for text in texts if text in map(str, range(features))] == [
@@ -45,9 +45,9 @@ def test_depth_goes_to_the_right_and_levels_have_rows_of_their_own():
 
 def test_what_is_added_as_it_is_is_dashed_and_what_nobody_needs_is_faded():
     network = create("spinenet-49")
-    assert sum(each.adds for each in picture_of(network).connections) == 1
-    assert to_svg(network).count("stroke-dasharray") == 1
-    assert "opacity" not in to_svg(network)
+    assert sum(each.is_dashed for each in picture_of(network).connections) == 1
+    assert to_svg(picture_of(network)).count("stroke-dasharray") == 1
+    assert "opacity" not in to_svg(picture_of(network))
     dead = Block(level=2, kind=BlockKind.RESIDUAL, parents=(0, 1))
     boxes = picture_of(replace(network, blocks=(*network.blocks, dead))).boxes
     assert [box.is_dead for box in boxes] == [False] * 17 + [True]
@@ -56,34 +56,6 @@ def test_what_is_added_as_it_is_is_dashed_and_what_nobody_needs_is_faded():
 def test_labels_tell_how_much_smaller_a_level_is():
     labels = [text for _, text in picture_of(create("spinenet-49")).labels]
     assert labels == ["L2  1/4", "L3  1/8", "L4  1/16", "L5  1/32", "L6  1/64", "L7  1/128"]
-
-
-def test_a_png_is_one(tmp_path):
-    pytest.importorskip("matplotlib")
-    write_picture(create("spinenet-49"), tmp_path / "net.png")
-    content = (tmp_path / "net.png").read_bytes()
-    assert content.startswith(b"\x89PNG")
-    assert len(content) > 10_000
-
-
-@pytest.mark.parametrize(
-    ("name", "file", "error", "said"),
-    [
-        ("mnasnet-a1", "net.svg", InputError, "only scale-permuted networks .* family chain"),
-        ("spinenet-49", "net.pdf", InputError, r"ends in .svg or .png, got '.*net.pdf'"),
-        ("spinenet-49", "no/net.svg", OperationError, "'.*net.svg' cannot be written: No such"),
-    ],
-)
-def test_what_cannot_be_drawn_is_told(tmp_path, name, file, error, said):
-    with pytest.raises(error, match=said):
-        write_picture(catalog.resolve(name), tmp_path / file)
-
-
-def test_arch_draws(pocketnas, tmp_path):
-    pytest.importorskip("torch")
-    done = pocketnas("arch", "spinenet-mobile-49xs", "--draw", "net.svg", "--json")
-    assert done.code == 0
-    assert ElementTree.parse(tmp_path / "net.svg").getroot().tag == f"{SVG}svg"
 
 
 def test_a_report_draws_the_best_network(monkeypatch):
@@ -101,7 +73,7 @@ def test_a_report_draws_the_best_network(monkeypatch):
     monkeypatch.setattr(runs, "trial_of", trial_of)
     heading, picture = report._drawing({"run": "runs/a", "best": {"index": 7, "key": network.key}})
     assert heading == "<h2>The best network, trial 7</h2>"
-    assert picture == to_svg(network)
+    assert picture == to_svg(picture_of(network))
     assert asked == [("runs/a", "7")]
     chain = {"index": 7, "key": catalog.resolve("mnasnet-a1").key}
     assert report._drawing({"run": "runs/a", "best": chain}) == []

@@ -9,14 +9,16 @@ import pytest
 from search_space import catalog
 from search_space.architecture import Detector, from_json
 from search_space.permuted_blocks import STEM, BlockKind
+from search_space.phases import Part
 from search_space.space import create as create_space
 from search_space.spinenet import ScalePermutedArchitecture
 from search_space.spinenet_space import SpineNetSpace
-from search_space.testing import DecisionSpaceContract, SearchSpaceContract
+from search_space.testing import DecisionSpaceContract, PhasedSpaceContract
 from workspace.errors import InputError
 
 MEMBERS = 200
-"""Random members of each space that are built and coded; 2,000 take ten times as long."""
+"""Random members of each space that are built and coded; ``benchmarks/spinenet_members.py`` takes
+2,000 of each."""
 
 SMALL = {
     "size": "64",
@@ -39,7 +41,7 @@ def create(name, options) -> SpineNetSpace:
 BLOCK_SPACES = ("spinenet", "spinenet_v2", "spinenet_mbconv")
 
 
-class SmallSpace(SearchSpaceContract):
+class SmallSpace(PhasedSpaceContract):
     @pytest.fixture
     def head(self):
         return Detector(classes=3)
@@ -143,6 +145,19 @@ def test_what_the_paper_decides_last_is_told_apart():
     assert len(names) == 10 + 15
     assert all(name.endswith((".offset", ".kind")) for name in names)
     assert create("spinenet", {"adjustments": "no"}).adjustments == ()
+
+
+def test_phases_are_those_of_the_paper_and_begin_with_no_adjustment():
+    space = create("spinenet", {})
+    graph, adjustments = space.phases
+    assert (graph.name, adjustments.name) == ("graph", "adjustments")
+    assert (len(graph.decisions), adjustments.decisions) == (13 + 15 - 1, space.adjustments)
+    whole = create("spinenet", {"adjustments": "no"})
+    assert [phase.name for phase in whole.phases] == ["graph"]
+    rng, part = random.Random(6), Part.of(space.points, graph, space.plain)
+    for _ in range(50):
+        point = part.points.sample(rng)
+        assert space.decode(part.whole(point)) == whole.decode(point)
 
 
 @pytest.mark.parametrize("name", BLOCK_SPACES)
