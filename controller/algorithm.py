@@ -17,6 +17,7 @@ from controller.reward import Reward
 from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
 from search_space.decisions import DecisionSpace, Point, PointSpace
+from search_space.guidance import GuidedPointSpace
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -28,7 +29,7 @@ AGAIN = "again"
 with another seed, rather than given what was found before."""
 
 
-_WARM = ("surrogate", "evolution", "nsga2", "tpe", "ppo")
+_WARM = ("surrogate", "evolution", "guided", "nsga2", "tpe", "ppo")
 """Algorithms that can be told what is known before."""
 
 
@@ -281,6 +282,10 @@ def create(
             from controller.evolution import RegularizedEvolution
 
             return RegularizedEvolution(space, settings, seed=seed, first=first)
+        case kinds.GuidedSettings():
+            from controller.guided_evolution import GuidedEvolution
+
+            return GuidedEvolution(_guided(space), settings, seed=seed, first=first)
         case kinds.PpoSettings():
             from controller.ppo import Ppo
 
@@ -323,6 +328,17 @@ def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
         msg = (
             f"algorithm {name} needs a space that is a fixed tuple of choices (a DecisionSpace), "
             f"and this one {what}; random, evolution, nsga2 and surrogate search any space"
+        )
+        raise InputError(msg)
+    return space
+
+
+def _guided(space: PointSpace) -> GuidedPointSpace:
+    if not isinstance(space, GuidedPointSpace):
+        msg = (
+            "algorithm guided needs a space whose networks' connections carry weights (a "
+            f"GuidedPointSpace), and this one is a {type(space).__name__}; random, evolution, "
+            "nsga2 and surrogate search any space"
         )
         raise InputError(msg)
     return space

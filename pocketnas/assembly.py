@@ -19,6 +19,7 @@ from controller.phased import Phased, planned
 from controller.reward import Reward, SearchReward
 from controller.reward import create as create_reward
 from controller.search import Mode, SearchSettings
+from controller.settings import AlgorithmName
 from exporters.artifact import Precision
 from latency.fleet import FleetSource
 from latency.load import FleetRule
@@ -126,6 +127,7 @@ def assemble(
         if config.dataset != ANALYTIC and not config.train_command:
             seen_by(create_task(config.dataset), example.inputs)  # it has what networks take
         require_objectives(config, space, head)
+        _require_weights(config)
     for name in (config.preset, config.final_preset):
         preset(name)
     executor = executors.create(
@@ -219,6 +221,16 @@ def algorithm_of(
     if not config.confirm:
         return made
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def _require_weights(config: SearchConfig) -> None:
+    """Raise if nothing is trained that could tell a guided search of its connections."""
+    if config.algorithm == AlgorithmName.GUIDED and config.dataset == ANALYTIC:
+        msg = (
+            f"algorithm {config.algorithm} goes by connection weights, which trainings tell, and "
+            f"{ANALYTIC!r} trains nothing; take a data set"
+        )
+        raise InputError(msg)
 
 
 def _stopping(

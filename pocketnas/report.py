@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketnas import fleet_view, phase_view
+from pocketnas import fleet_view, lineage, phase_view
 from pocketnas.fleet_view import unit_of
 from pocketnas.objective_text import figure_text, further, shown_names
 from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
@@ -33,13 +33,23 @@ def write_report(run: Run, path: Path) -> None:
 
 def _parts(run: Run) -> list[str]:
     others = [_objective_chart(run, name) for name in further(run["objectives"])]
-    charts = [_front_chart(run), *others, _reward_chart(run), _prediction_chart(run)]
+    charts = [
+        _front_chart(run),
+        *others,
+        _reward_chart(run),
+        *lineage.lineage_charts(run),
+        _prediction_chart(run),
+    ]
     return [
         f"<p>{html.escape(_summary(run))}</p>",
         *(f'<p class="stand-in">Stand-in: {html.escape(text)}</p>' for text in run["stand_ins"]),
         *(
             f"<p>{html.escape(text)}.</p>"
-            for text in (*run["warm_start"], *phase_view.told_of_phases(run))
+            for text in (
+                *run["warm_start"],
+                *phase_view.told_of_phases(run),
+                *lineage.told_of_lineage(run),
+            )
         ),
         *_warnings(run),
         *_order(run),
@@ -270,6 +280,7 @@ def _front_table(run: Run) -> str:
         *others,
         *map(html.escape, fleet_view.device_columns(run)),
         "verdict",
+        *lineage.parent_columns(run),
         *phase_view.phase_columns(run),
     )
     rows = []
@@ -285,6 +296,7 @@ def _front_table(run: Run) -> str:
             *(figure_text(member["objectives"][name]) for name in others),
             *fleet_view.device_cells(member),
             latency["verdict"],
+            *lineage.parent_cells(run, member["index"]),
             *map(html.escape, phase_view.phase_cells(run, member["index"])),
         )
         mark = ' class="best"' if member["index"] == run["best"]["index"] else ""

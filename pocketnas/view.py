@@ -14,6 +14,7 @@ from controller.candidate import Candidate
 from controller.early_stopping import Saving
 from controller.finish import FrontMember
 from controller.found_latency import FoundLatency
+from controller.guided_evolution import GUIDE, WHY
 from controller.objectives import DEFAULT, parse
 from controller.phased import phase_of
 from controller.prediction_check import PredictionCheck
@@ -108,6 +109,8 @@ def _trial(candidate: Candidate) -> dict[str, Any]:
         "key": candidate.key,
         "point": list(candidate.proposal.point),
         "parents": list(candidate.proposal.parents),
+        "guide": candidate.proposal.note.get(GUIDE),
+        "guide_why": candidate.proposal.note.get(WHY),
         "phase": phase_of(candidate.proposal),
         "kind": None if candidate.kind is None else candidate.kind.value,
         "reward": candidate.reward,

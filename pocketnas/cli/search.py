@@ -86,7 +86,8 @@ def search(
     algorithm: Annotated[
         Text,
         typer.Option(
-            help="random, ppo, evolution, nsga2, tpe, surrogate, or package.module:NAME.",
+            help="random, ppo, evolution, guided (by learned connection weights, where a space's "
+            "networks have them), nsga2, tpe, surrogate, or package.module:NAME.",
             show_default="evolution",
         ),
     ] = None,

@@ -45,6 +45,7 @@ def print_run(run: Path, *, as_json: bool) -> None:
         return
     _print_header(facts)
     _print_front(facts)
+    _print_lineage(facts)
     if facts["saving"] is not None:
         typer.echo(facts["saving"]["sentence"])
     _print_failures(facts)
@@ -72,6 +73,7 @@ def _print_header(facts: dict[str, Any]) -> None:
 
 def _print_front(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import device_columns, unit_of
+    from pocketnas.lineage import parent_cells, parent_columns
     from pocketnas.phase_view import phase_cells, phase_columns
     from training.metric_name import marked
 
@@ -88,9 +90,20 @@ def _print_front(facts: dict[str, Any]) -> None:
     ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
     head = ("trial", metric, "reward", f"predicted {unit.name}", f"measured {unit.name}")
     print_table(
-        (*head, *others, *device_columns(facts), "verdict", *phase_columns(facts)),
+        (
+            *head,
+            *others,
+            *device_columns(facts),
+            "verdict",
+            *parent_columns(facts),
+            *phase_columns(facts),
+        ),
         [
-            (*_row(each, best, unit, others), *phase_cells(facts, each["index"]))
+            (
+                *_row(each, best, unit, others),
+                *parent_cells(facts, each["index"]),
+                *phase_cells(facts, each["index"]),
+            )
             for each in ordered
         ],
     )
@@ -107,6 +120,14 @@ def _print_front(facts: dict[str, Any]) -> None:
     if facts["ranking"] is not None:
         typer.echo(facts["ranking"]["sentence"])
     _print_devices(facts)
+
+
+def _print_lineage(facts: dict[str, Any]) -> None:
+    """From which trials the best one descends, where trials are made from others."""
+    from pocketnas.lineage import told_of_lineage
+
+    for said in told_of_lineage(facts):
+        typer.echo(said)
 
 
 def _print_devices(facts: dict[str, Any]) -> None:
