@@ -74,6 +74,9 @@ EVALUATED = 2_500
 """Validation and test split, 3,000 scenes, in training images: forward takes a third of one, and
 what becomes of a network's boxes about half of one."""
 
+STARTUP = 6
+"""First proposals of each phase that no model makes."""
+
 FITTING = 6
 """Latencies until a network takes as long as the target."""
 
@@ -152,6 +155,7 @@ class Plan:
                 "space": "spinenet",
                 "space_options": dict(self.frame),
                 "algorithm": "surrogate",
+                "algorithm_options": {"startup": str(STARTUP)},
                 "phases": [f"graph={self.graph_trials}", "adjustments"],
                 "dataset": WIDE_ANCHORS,
                 "latency": "host",
@@ -168,10 +172,10 @@ class Plan:
 
 FULL = Plan(
     frame=FRAME,
-    graph_trials=28,
-    trials=48,
-    confirm=6,
-    short_samples=4_800,
+    graph_trials=24,
+    trials=40,
+    confirm=4,
+    short_samples=6_400,
     search_preset="search",
     candidates=3,
     samples=19_200,

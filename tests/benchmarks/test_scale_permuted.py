@@ -44,7 +44,7 @@ def test_the_search_is_in_the_papers_order_and_its_settings_are_kept(script, tmp
     plan = script.FULL
     config = plan.search_config(7.5)
     phases = planned(plan.space, config.phases, config.trials - config.confirm)
-    assert [(one.phase.name, one.trials) for one in phases] == [("graph", 28), ("adjustments", 14)]
+    assert [(one.phase.name, one.trials) for one in phases] == [("graph", 24), ("adjustments", 12)]
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert type(config).load(tmp_path / "config.toml", {}) == config
 
