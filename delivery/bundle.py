@@ -21,6 +21,7 @@ from delivery.card import card, requirements
 from delivery.carried import verify as carried_verify
 from delivery.export import Delivered, Delivery, Plan, Say, deliver, file_json, with_line
 from delivery.file_gates import TOLERANCES
+from delivery.kotlin import CARRIED
 from delivery.network import Network, compared, outputs_of
 from delivery.preprocessing import UNKNOWN, labels_of, preparation_of
 from delivery.work_folder import put, work_folder
@@ -42,9 +43,6 @@ VERSION = 1
 
 EXAMPLES, KEPT = "examples.npz", 8
 """Where examples lie with the outputs that are expected of them, and how many."""
-
-CARRIED = Path(__file__).parent / "carried"
-"""Programs that go into every bundle."""
 
 SHARED = ("pictures.py", "runtimes.py")
 """What the others there import."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from exporters.artifact import Artifact
 
 CARRIED = Path(__file__).parent / "carried"
-"""Where the templates are."""
+"""Programs and templates that go into bundles."""
 
 
 def classifier(preparation: Preparation, model: Artifact) -> str:

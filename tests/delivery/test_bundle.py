@@ -221,7 +221,7 @@ def test_a_bundle_of_int8_ends_verifies_and_its_snippets_round_and_restore(netwo
     assert "scale * (number - zero_point)" in (folder / "README.md").read_text()
     np.save(tmp_path / "picture.npy", np.full((8, 8), 99, np.uint8))
     done = subprocess.run(
-        [sys.executable, "-I", str(folder / "snippets/classify.py"), "picture.npy"],
+        [sys.executable, "-E", "-s", str(folder / "snippets/classify.py"), "picture.npy"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -246,7 +246,7 @@ def test_a_bundle_of_onnx_alone_has_a_snippet_that_runs(network, tmp_path):
     assert "Classifier.kt" not in card
     np.save(tmp_path / "picture.npy", np.full((8, 8), 99, np.uint8))
     done = subprocess.run(
-        [sys.executable, "-I", str(tmp_path / "bundle/snippets/classify.py"), "picture.npy"],
+        [sys.executable, "-E", "-s", str(tmp_path / "bundle/snippets/classify.py"), "picture.npy"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
