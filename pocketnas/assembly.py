@@ -55,8 +55,8 @@ _SPACE_DEFAULTS = {
     SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
-    SpaceName.ASSEMBLENET: ("channels", "frames", "width", "repeats", "flow"),
-    SpaceName.ASSEMBLENET_MOBILE: ("channels", "frames", "width", "repeats", "flow"),
+    SpaceName.ASSEMBLENET: ("strides", "channels", "frames", "width", "repeats", "flow"),
+    SpaceName.ASSEMBLENET_MOBILE: ("strides", "channels", "frames", "width", "repeats", "flow"),
 }
 """What each space takes of a data set's recommendations."""
 
