@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -70,7 +72,7 @@ class Clips(Middles):
     """Each image is twenty of them."""
 
     def examples(self, split, size):
-        found = super().examples(split, size)
+        found: Any = super().examples(split, size)
         found.frames = 20
         return found
 
