@@ -6,15 +6,29 @@ In the code and in JSON it is ``accuracy`` everywhere. A task says its name itse
 
 from __future__ import annotations
 
-from training.task import ACCURACY, AP, COCO, FOLDER, VIDEOS, TaskName, create, metric_name
+from pathlib import Path
+
+from training.task import (
+    ACCURACY,
+    AP,
+    COCO,
+    FOLDER,
+    MAP,
+    VIDEO_LIST,
+    VIDEOS,
+    TaskName,
+    create,
+    metric_name,
+)
+from training.video_list import has_several_labels
 from workspace.errors import InputError, OperationError
 
 
 def metric_of(dataset: str) -> str:
     """Of a data set by its name.
 
-    A list of videos and a task of the user's own are asked; one that cannot be opened, or is no
-    data set at all, has an accuracy.
+    A list of videos is asked by its first line, a task of the user's own itself; what cannot be
+    opened, or is no data set at all, has an accuracy.
 
     >>> metric_of("digits"), metric_of("coco:/anywhere")
     ('accuracy', 'AP')
@@ -24,6 +38,8 @@ def metric_of(dataset: str) -> str:
     if dataset.startswith((FOLDER, VIDEOS)) or dataset in set(TaskName):
         return ACCURACY
     try:
+        if dataset.startswith(VIDEO_LIST):
+            return MAP if has_several_labels(Path(dataset.removeprefix(VIDEO_LIST))) else ACCURACY
         return metric_name(create(dataset))
     except (InputError, OperationError):
         return ACCURACY

@@ -231,6 +231,10 @@ AP = "AP"
 """Average precision over IoU .50 to .95 and classes, of detectors (``average_precision``)."""
 
 
+MAP = "mAP"
+"""Mean over classes of average precision, of videos with several labels (``training.video``)."""
+
+
 def metric_name(task: Task) -> str:
     """What the metric of a task is called, in `[0, 1]` like all of them: most often accuracy."""
     usual = AP if isinstance(getattr(task, "head", None), Detector) else ACCURACY

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from search_space.architecture import Head, InputSpec, VideoClassifier
 from training.classification import accuracy, cross_entropy
 from training.evaluation import of_scores
+from training.task import ACCURACY, MAP
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class VideoClassification:
     @property
     def metric_name(self) -> str:
         """As reports call it."""
-        return "mAP" if self.is_multi_label else "accuracy"
+        return MAP if self.is_multi_label else ACCURACY
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
         """See ``Task.loss``; of several labels the mean over classes of sigmoid cross-entropy.

@@ -1,7 +1,7 @@
 import pytest
 
 from training.metric_name import metric_of
-from training.task import ACCURACY, AP, TaskName
+from training.task import ACCURACY, AP, MAP, TaskName
 
 OWN = """
 from search_space.architecture import Detector
@@ -33,6 +33,15 @@ def test_data_that_is_not_there_has_a_figure_all_the_same():
     assert metric_of("folder:/nowhere") == ACCURACY
     assert metric_of("analytic-standin") == ACCURACY
     assert metric_of("lost_module:TASK") == ACCURACY
+    assert metric_of("videos:/nowhere") == ACCURACY
+    assert metric_of("video-list:/nowhere") == ACCURACY
+
+
+def test_a_list_of_videos_is_asked_by_its_first_line_alone(tmp_path):
+    for column, name in (("labels", MAP), ("label", ACCURACY)):
+        path = tmp_path / f"{column}.csv"
+        path.write_text(f"path,{column}\nno/such/video.mp4,run\n")
+        assert metric_of(f"video-list:{path}") == name
 
 
 def test_a_task_of_the_users_own_is_asked(tmp_path, monkeypatch):
