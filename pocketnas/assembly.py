@@ -55,6 +55,8 @@ _SPACE_DEFAULTS = {
     SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
+    SpaceName.ASSEMBLENET: ("strides", "frames", "channels"),
+    SpaceName.ASSEMBLENET_MOBILE: ("strides", "frames", "channels"),
 }
 """What each space takes of a data set's recommendations."""
 
