@@ -157,7 +157,8 @@ def _svg_box(box: Box) -> list[str]:
     drawn = [
         f'<rect x="{x - box.width / 2:g}" y="{y - BOX_HEIGHT / 2:g}" width="{box.width:g}" '
         f'height="{BOX_HEIGHT}" rx="4" fill="{box.colour}" {edge}{faded}/>',
-        f'<text x="{x:g}" y="{y + 4:g}" text-anchor="middle"{faded}>{html.escape(box.text)}</text>',
+        f'<text x="{x:g}" y="{y + 4:g}" text-anchor="middle"{faded}>'
+        f"{html.escape(box.text)}</text>",
     ]
     if box.note:
         colour = f' fill="{END_COLOUR}"' if box.is_end else ""

@@ -7,7 +7,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from search_space.architecture import Architecture, Classifier, Detector, Head
+from search_space.architecture import (
+    Architecture,
+    Classifier,
+    Detector,
+    Family,
+    Head,
+    VideoClassifier,
+)
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,17 +29,21 @@ class HeadName(StrEnum):
 
     CLASSIFIER = "classifier"
     DETECTOR = "detector"
+    VIDEO_CLASSIFIER = "videoclassifier"
 
-    def made(self, classes: int | None) -> Classifier | Detector:
-        """The head, of as many classes as published networks have where None: ImageNet's, COCO's.
+    def made(self, classes: int | None) -> Head:
+        """The head, of as many classes as published networks have where None.
 
-        RetinaNet as published counts the background, and numbers that COCO leaves out.
+        Those are ImageNet's, COCO's (RetinaNet as published counts the background, and numbers
+        that COCO leaves out), and those of Moments in Time.
         """
         match self:
             case HeadName.CLASSIFIER:
                 return Classifier(classes=1000 if classes is None else classes)
             case HeadName.DETECTOR:
                 return Detector(classes=91 if classes is None else classes)
+            case HeadName.VIDEO_CLASSIFIER:
+                return VideoClassifier(classes=339 if classes is None else classes)
         assert_never(self)
 
 
@@ -70,7 +81,8 @@ def resolve(
         text: ARCH, as every command takes it.
         size: Input size in pixels; its own where None.
         classes: Of the head; where None the run's where there is one, else as published.
-        head: Kind of head, one of ``HeadName``; where None the run's, else a classifier.
+        head: Kind of head, one of ``HeadName``; where None the run's, else a classifier, which
+            is one of videos for networks that take clips.
 
     Raises:
         InputError: If there is no such network or head, or it cannot run at that size.
@@ -89,7 +101,10 @@ def resolve(
 def _from_catalog(text: str) -> Found:
     from search_space import catalog
 
-    return Found(architecture=catalog.resolve(text), head=HeadName.CLASSIFIER.made(None))
+    architecture = catalog.resolve(text)
+    takes_clips = architecture.family is Family.MULTI_STREAM
+    kind = HeadName.VIDEO_CLASSIFIER if takes_clips else HeadName.CLASSIFIER
+    return Found(architecture=architecture, head=kind.made(None))
 
 
 def _from_run(text: str) -> Found | None:

@@ -88,8 +88,8 @@ def _weights(
             found.update(zip(edges, checked[name], strict=True))
         return found
     for number, node in enumerate(graph.nodes, start=len(graph.stems)):
-        edges = [(source, number) for source in node.inputs]
-        found.update(zip(edges, node.gates or (), strict=False))
+        for source, gate in zip(node.inputs, node.gates or (), strict=False):
+            found[source, number] = gate
     return found
 
 

@@ -178,12 +178,13 @@ class MultiStreamArchitecture:
         """Clips `[C, T, H, W]`: ``clip``, ``flow`` and ``objects``, as far as it reads them.
 
         Flow is in pixels a frame, across and down, from each frame to the next; the last frame's
-        is that of the one before.
+        is that of the one before. Where it is given it comes beside a clip, which a network
+        without stems over frames does not look at: so data sets give both or the clip alone.
         """
         read = {stem.kind for stem in self.graph.built[0]}
         given = self.flow is FlowSource.GIVEN
         widths = {}
-        if StemKind.RGB in read or (StemKind.FLOW in read and not given):
+        if StemKind.RGB in read or StemKind.FLOW in read:
             widths["clip"] = self.channels
         if StemKind.FLOW in read and given:
             widths["flow"] = FLOW_CHANNELS

@@ -123,12 +123,13 @@ class StreamHead(nn.Module):
             pooled.append(
                 clip.mean((3, 4), keepdim=True) if self.by_frames else clip.mean((2, 3, 4))
             )
-        scores = None
+        scores: Tensor | None = None
         for classifier, places in zip(self.classifiers, self.groups, strict=True):
-            part = pooled[places[0]]
+            whole = pooled[places[0]]
             for place in places[1:]:
-                part = part + pooled[place]
-            part = classifier(self.dropout(part / self.count if self.count > 1 else part))
+                whole = whole + pooled[place]
+            whole = whole / self.count if self.count > 1 else whole
+            part: Tensor = classifier(self.dropout(whole))
             scores = part if scores is None else scores + part
         assert scores is not None  # there is a node at the last level
         if self.by_frames:
@@ -196,7 +197,7 @@ class MultiStreamNetwork(nn.Module):
 
 
 class OneInputNetwork(MultiStreamNetwork):
-    """One that reads clips alone, or flow or object maps alone."""
+    """One that reads clips alone, or object maps alone."""
 
     def forward(self, clip: Tensor) -> Tensor:
         """`[N, C, T, H, W]` to `[N, classes]`."""
@@ -204,7 +205,7 @@ class OneInputNetwork(MultiStreamNetwork):
 
 
 class TwoInputNetwork(MultiStreamNetwork):
-    """One that reads two of clips, flow and object maps."""
+    """One that reads clips, and flow or object maps."""
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Both `[N, C, T, H, W]`, to `[N, classes]`."""

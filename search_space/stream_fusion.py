@@ -150,12 +150,12 @@ class StreamFusion(nn.Module):
             if len(self.attentions):
                 clip = self.attentions[place](clip, peers)
             read.append(clip)
-        made = None
+        made: Tensor | None = None
         for match, places in zip(self.matching, self.groups, strict=True):
-            part = read[places[0]]
+            whole = read[places[0]]
             for place in places[1:]:
-                part = part + read[place]
-            part = match(part)
+                whole = whole + read[place]
+            part: Tensor = match(whole)
             made = part if made is None else made + part
         assert made is not None  # a node reads something
         return made

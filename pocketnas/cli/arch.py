@@ -16,8 +16,8 @@ Architectures = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="A catalog name (mnasnet-a1, spinenet-49, assemblenet-50, mobilenet-v2@1.4), a run's network "
-        "(RUN:best, RUN:12), a training's folder, a JSON file, or a space's decisions "
+        help="A catalog name (mnasnet-a1, spinenet-49, assemblenet-50, mobilenet-v2@1.4), a run's "
+        "network (RUN:best, RUN:12), a training's folder, a JSON file, or a space's decisions "
         "(mnasnet:[0,1,…]).",
         show_default=False,
     ),
@@ -28,15 +28,18 @@ Size = Annotated[
 Classes = Annotated[
     int | None,
     typer.Option(
-        help="Classes of its head.", min=1, show_default="the run's, else 1000 or a detector's 91"
+        help="Classes of its head.",
+        min=1,
+        show_default="the run's, else 1000, a detector's 91, or 339 of videos",
     ),
 ]
 HeadName = Annotated[
     str | None,
     typer.Option(
         "--head",
-        help="What it ends in: classifier, or detector (RetinaNet's heads, for spinenet-…).",
-        show_default="the run's, else classifier",
+        help="What it ends in: classifier, detector (RetinaNet's heads, for spinenet-…), or "
+        "videoclassifier (for assemblenet-…).",
+        show_default="the run's, else its family's classifier",
     ),
 ]
 
@@ -51,8 +54,9 @@ def arch(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Draw a network into a .svg or .png: a scale-permuted one with its blocks by level "
-            "over depth, one of several streams with its connections as thick as their weights.",
+            help="Draw a network into a .svg or .png: a scale-permuted one with its blocks by "
+            "level over depth, one of several streams with its connections as thick as their "
+            "weights.",
             show_default="no picture",
         ),
     ] = None,
@@ -89,9 +93,16 @@ def describe(architecture: Architecture, head: Head) -> dict[str, object]:
         "head": type(head).__name__.lower(),
         "classes": head.classes,
         "input_shape": [1, *architecture.inputs[0].shape],
+        **_inputs(architecture),
         **_cost(architecture, head),
         "architecture": architecture.to_json(),
     }
+
+
+def _inputs(architecture: Architecture) -> dict[str, object]:
+    """The shapes of all inputs by name, where there are several."""
+    shapes = {spec.name: [1, *spec.shape] for spec in architecture.inputs}
+    return {"inputs": shapes} if len(shapes) > 1 else {}
 
 
 def _cost(architecture: Architecture, head: Head) -> dict[str, int]:

@@ -75,7 +75,8 @@ def search(
         Text,
         typer.Option(
             help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
-            "spinenet_mbconv, spinenet_scaling, or package.module:NAME.",
+            "spinenet_mbconv, spinenet_scaling, assemblenet, assemblenet_mobile, or "
+            "package.module:NAME.",
             show_default="mnasnet",
         ),
     ] = None,

@@ -281,6 +281,9 @@ def test_a_command_that_does_not_exist_is_refused(pocketnas):
     [
         (("spinenet-49", "--head=boxes"), ("unknown head 'boxes'", "classifier, detector")),
         (("spinenet-49", "--size=100"), ("at least 128 pixels", "level 7", "got 100")),
+        (("assemblenet-50", "--size=31"), ("at least 32 pixels", "got 31")),
+        (("assemblenet-50", "--head=classifier"), ("only a classifier of videos",)),
+        (("mnasnet-a1", "--head=videoclassifier"), ("only a classifier", "VideoClassifier")),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(pocketnas, arguments, words):

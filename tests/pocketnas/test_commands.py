@@ -67,6 +67,17 @@ def test_arch_counts_a_detector_as_published(pocketnas):
     assert fewer["params"] < facts["params"]
 
 
+def test_arch_counts_a_network_of_streams_as_published(pocketnas):
+    pytest.importorskip("torch")
+    facts = json.loads(pocketnas("arch", "assemblenet-50", "--json").out)
+    assert (facts["params"], facts["macs"]) == (37_273_875, 250_453_596_160)
+    kinds = (facts["family"], facts["head"], facts["classes"])
+    assert kinds == ("multi_stream", "videoclassifier", 339)
+    assert facts["input_shape"] == [1, 3, 32, 224, 224]
+    plus = json.loads(pocketnas("arch", "assemblenet-plus-50", "--size=32", "--json").out)
+    assert plus["inputs"] == {"clip": [1, 3, 32, 32, 32], "objects": [1, 151, 32, 32, 32]}
+
+
 def test_an_exported_file_can_be_measured_and_its_numbers_have_conditions(pocketnas):
     done = pocketnas(
         "export", "mnasnet-small", "--size", "64", "--classes", "10", "-o", "out", "--json"

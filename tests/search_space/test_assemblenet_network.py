@@ -1,4 +1,5 @@
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,7 @@ def test_the_sum_of_a_smaller_width_goes_through_one_convolution():
     assert fusion.channels == 6
     assert widths == [(6, 4), (6, 9)]
     features = [torch.randn(1, each.channels, 2, 3, 3) for each in read]
+    assert fusion.theta is not None
     gates = torch.sigmoid(fusion.theta)
     narrow, _, wide = fusion.matching
     wanted = narrow(gates[0] * features[0] + gates[2] * features[2])
@@ -112,12 +114,14 @@ def test_thetas_give_their_gates_back():
 
 def test_peers_gate_channels_in_the_shares_that_are_learned():
     attention = ChannelAttention(4, 6, 2)
+    assert attention.shares is not None
     with torch.no_grad():
         attention.shares.copy_(torch.tensor([0.0, 1.0]))
     clip, peers = torch.randn(2, 4, 3, 5, 5), [torch.randn(2, 6, 3, 1, 1) for _ in range(2)]
     shares = torch.softmax(torch.tensor([0.0, 1.0]), 0)
     mixed = (shares[0] * peers[0] + shares[1] * peers[1])[..., 0, 0]
     weight, bias = attention.dense.weight[:, :, 0, 0, 0], attention.dense.bias
+    assert bias is not None
     gates = torch.sigmoid(torch.einsum("nct,dc->ndt", mixed, weight) + bias[:, None])
     torch.testing.assert_close(attention(clip, peers), clip * gates[..., None, None])
 
@@ -195,7 +199,7 @@ def test_gradients_reach_every_weight():
 
 
 def gates_of(network):
-    found = {}
+    found: dict[str, Sequence[float]] = {}
     for module in network.modules():
         if isinstance(module, StreamFusion):
             found |= module.gates()
@@ -233,6 +237,7 @@ def parity_of(architecture, folder):
         ("assemblenet_mobile", {"flow": "given"}),
         ("assemblenet", {"stems": "rgb,object", "nodes": "2", "attention": "peer"}),
         ("assemblenet", {"stems": "rgb,rgb", "attention": "self", "nodes": "3"}),
+        ("assemblenet", {"stems": "flow", "flow": "given", "nodes": "1"}),
     ],
 )
 def test_random_members_are_exported_as_they_are(space, options, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from search_space import catalog
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, VideoClassifier
 from search_space.layers import params
 from search_space.memory import needed_bytes
 
@@ -36,4 +36,15 @@ def test_a_scale_permuted_network_needs_more_than_its_blocks_alone(name):
     network = catalog.resolve(name)
     cost = cost_of(network, HEAD)
     least = needed_bytes(network, HEAD)
+    assert 0.3 * 4 * cost.params < least < 4 * cost.params + cost.peak_activation_bytes
+
+
+@pytest.mark.parametrize("name", ["assemblenet-50", "assemblenet-plus-lite"])
+def test_a_network_of_streams_needs_more_than_its_modules_alone(name):
+    pytest.importorskip("torch")
+    from controller.counted_figures import cost_of
+
+    network, head = catalog.resolve(name), VideoClassifier(classes=339)
+    cost = cost_of(network, head)
+    least = needed_bytes(network, head)
     assert 0.3 * 4 * cost.params < least < 4 * cost.params + cost.peak_activation_bytes

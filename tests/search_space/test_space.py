@@ -97,7 +97,7 @@ def test_spaces_have_names_and_options():
 def test_an_unknown_space_lists_the_known_ones():
     with pytest.raises(
         InputError,
-        match=r"'darts'; there are mnasnet, .*, spinenet_scaling, and package",
+        match=r"'darts'; there are mnasnet, .*, assemblenet_mobile, and package",
     ):
         create("darts", {})
 
