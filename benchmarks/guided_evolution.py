@@ -168,7 +168,7 @@ class Plan:
         )
 
 
-FULL = Plan(trials=24, population=8, tournament=4, seeds=6, samples=3200, final_samples=16_000)
+FULL = Plan(trials=24, population=8, tournament=4, seeds=6, samples=3200, final_samples=9600)
 QUICK = Plan(trials=3, population=2, tournament=2, seeds=2, samples=64, final_samples=64)
 
 

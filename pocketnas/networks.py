@@ -47,7 +47,7 @@ class HeadName(StrEnum):
         assert_never(self)
 
 
-def head_named(name: str, classes: int | None) -> Classifier | Detector:
+def head_named(name: str, classes: int | None) -> Head:
     """The head of that name, of so many classes; see ``HeadName.made``.
 
     Raises:
