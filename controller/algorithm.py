@@ -17,6 +17,7 @@ from controller.reward import Reward
 from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
 from search_space.decisions import DecisionSpace, Point, PointSpace
+from search_space.guidance import GuidedPointSpace
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -28,7 +29,7 @@ AGAIN = "again"
 with another seed, rather than given what was found before."""
 
 
-_WARM = ("surrogate", "evolution", "nsga2", "tpe", "ppo")
+_WARM = ("surrogate", "evolution", "guided", "nsga2", "tpe", "ppo")
 """Algorithms that can be told what is known before."""
 
 
@@ -230,6 +231,21 @@ def uses_known(settings: AlgorithmSettings) -> bool:
     return not isinstance(settings, kinds.RandomSettings | kinds.UserSettings)
 
 
+def require_use_of_known(settings: AlgorithmSettings) -> None:
+    """Do nothing if the algorithm can be told what is known before.
+
+    Raises:
+        InputError: If it can do nothing with it.
+    """
+    if uses_known(settings):
+        return
+    name = "random search"
+    if isinstance(settings, kinds.UserSettings):
+        name = f"the algorithm {settings.reference!r}"
+    msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
+    raise InputError(msg)
+
+
 def create(
     settings: AlgorithmSettings,
     space: PointSpace,
@@ -266,6 +282,10 @@ def create(
             from controller.evolution import RegularizedEvolution
 
             return RegularizedEvolution(space, settings, seed=seed, first=first)
+        case kinds.GuidedSettings():
+            from controller.guided_evolution import GuidedEvolution
+
+            return GuidedEvolution(_guided(space), settings, seed=seed, first=first)
         case kinds.PpoSettings():
             from controller.ppo import Ppo
 
@@ -293,12 +313,8 @@ def _leads(
     settings: AlgorithmSettings, space: PointSpace, earlier: Sequence[Known]
 ) -> tuple[Point, ...]:
     """The points that one without a model proposes first."""
-    if earlier and not uses_known(settings):
-        name = "random search"
-        if isinstance(settings, kinds.UserSettings):
-            name = f"the algorithm {settings.reference!r}"
-        msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
-        raise InputError(msg)
+    if earlier:
+        require_use_of_known(settings)
     points = dict.fromkeys(known.point for known in earlier)
     allowed = space.keeps if isinstance(space, ConstrainedPoints) else None
     return tuple(islice((one for one in points if allowed is None or allowed(one)), LEADS))
@@ -312,6 +328,17 @@ def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
         msg = (
             f"algorithm {name} needs a space that is a fixed tuple of choices (a DecisionSpace), "
             f"and this one {what}; random, evolution, nsga2 and surrogate search any space"
+        )
+        raise InputError(msg)
+    return space
+
+
+def _guided(space: PointSpace) -> GuidedPointSpace:
+    if not isinstance(space, GuidedPointSpace):
+        msg = (
+            "algorithm guided needs a space whose networks' connections carry weights (a "
+            f"GuidedPointSpace), and this one is a {type(space).__name__}; random, evolution, "
+            "nsga2 and surrogate search any space"
         )
         raise InputError(msg)
     return space

@@ -17,11 +17,12 @@ from controller.network_figures import Figure, figures_of
 from exporters.artifact import Precision
 from search_space.architecture import Head
 from search_space.decisions import Point, PointSpace
+from search_space.guidance import GuidedPointSpace
 from search_space.phases import Part
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
-_DRAWS = 200
+DRAWS = 200
 """Random points, or changed ones, until one that keeps the limits is found."""
 
 _STEPS = 3000
@@ -119,32 +120,32 @@ class ConstrainedPoints:
 
     def sample(self, rng: random.Random) -> Point:
         """See ``PointSpace.sample``; near one that is known to keep them where few points do."""
-        for _ in range(_DRAWS):
+        for _ in range(DRAWS):
             point = self.points.sample(rng)
             if self.keeps(point):
                 return point
         point = self._inside
-        for _ in range(_DRAWS):
+        for _ in range(DRAWS):
             other = self.points.mutate(point, rng)
             point = other if self.keeps(other) else point
         return point
 
     def mutate(self, point: Point, rng: random.Random) -> Point:
         """See ``PointSpace.mutate``; several changes where no single one keeps the limits."""
-        for _ in range(_DRAWS):
+        for _ in range(DRAWS):
             other = self.points.mutate(point, rng)
             if self.keeps(other):
                 return other
-        for _ in range(_DRAWS):
+        for _ in range(DRAWS):
             other = self.sample(rng)
             if other != point:
                 return other
-        msg = f"no other point than {point} that keeps {self._text} was found"
+        msg = f"no other point than {point} that keeps {self.text} was found"
         raise InputError(msg)
 
     def crossover(self, first: Point, second: Point, rng: random.Random) -> Point:
         """See ``PointSpace.crossover``; one of the two where no child keeps the limits."""
-        for _ in range(_DRAWS):
+        for _ in range(DRAWS):
             point = self.points.crossover(first, second, rng)
             if self.keeps(point):
                 return point
@@ -154,11 +155,12 @@ class ConstrainedPoints:
         """See ``PointSpace.validate``."""
         self.points.validate(point)
         if not self.keeps(point):
-            msg = f"point {point} does not keep {self._text}"
+            msg = f"point {point} does not keep {self.text}"
             raise InputError(msg)
 
     @property
-    def _text(self) -> str:
+    def text(self) -> str:
+        """All limits, for people."""
         return " and ".join(map(str, self._constraints))
 
     def _beyond(self, point: Point) -> float:
@@ -177,7 +179,7 @@ class ConstrainedPoints:
         if near is not None and self._beyond(near) <= 0:
             return near
         rng = random.Random("constraints")
-        best = min((self.points.sample(rng) for _ in range(_DRAWS)), key=self._beyond)
+        best = min((self.points.sample(rng) for _ in range(DRAWS)), key=self._beyond)
         least = self._beyond(best)
         for _ in range(_STEPS):
             if least <= 0:
@@ -191,7 +193,7 @@ class ConstrainedPoints:
             costs = self._costs(best)
             told = (f"{one.figure} of {costs[one.figure]:g}" for one in self._constraints)
             nearest = f"the nearest has {' and '.join(told)}"
-        msg = f"no network of the space was found that keeps {self._text}: {nearest}"
+        msg = f"no network of the space was found that keeps {self.text}: {nearest}"
         raise InputError(msg)
 
 
@@ -226,4 +228,8 @@ def constrained(
         timed = architecture if size is None else architecture.at(size)
         return figures_of(timed, head, precision, limited)
 
+    if isinstance(space.points, GuidedPointSpace):
+        from controller.guided_constraints import ConstrainedGuidedPoints
+
+        return ConstrainedGuidedPoints(space.points, constraints, costs)
     return ConstrainedPoints(space.points, constraints, costs)

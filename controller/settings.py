@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from search_space.guidance import Threshold
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -21,6 +22,7 @@ class AlgorithmName(StrEnum):
     RANDOM = "random"
     PPO = "ppo"
     EVOLUTION = "evolution"
+    GUIDED = "guided"
     NSGA2 = "nsga2"
     TPE = "tpe"
     SURROGATE = "surrogate"
@@ -46,12 +48,43 @@ class EvolutionSettings:
     tournament: int = 5
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tournament <= self.population:
-            msg = (
-                "evolution needs a tournament of at least 1 and at most its population, got "
-                f"tournament {self.tournament} and population {self.population}"
-            )
-            raise InputError(msg)
+        _check_tournament("evolution", self.tournament, self.population)
+
+
+class Ablation(StrEnum):
+    """What is taken away from guided evolution, to find out what it is worth."""
+
+    NONE = "none"
+    """The method."""
+    SHUFFLED_WEIGHTS = "shuffled-weights"
+    """A parent's weights go to its connections at random, so that they say nothing of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedSettings:
+    """Evolution guided by learned connection weights (AssembleNet, Ryoo et al., ICLR 2020).
+
+    Attributes:
+        population: How many of the youngest outcomes may be parents. Of the paper's set of
+            parents nothing is known but that it is one; this is plain evolution's here, so that
+            the two differ in their mutation alone.
+        tournament: How many are drawn, of which the best is the parent. That there are
+            tournaments is known from memory only; as plain evolution's here.
+        threshold: B: a connection stays if its weight is larger. 0.5 in the one port that there
+            is. ``drawn`` for each connection from [0, 1), so that it stays with a chance as large
+            as its weight, which the paper is said to allow. After short trainings weights are
+            near 0.5, where they start: the constant tells those that rose from those that fell,
+            the other hardly does.
+        ablation: ``none``, or ``shuffled-weights``, which is not the method, to compare it with.
+    """
+
+    population: int = 20
+    tournament: int = 5
+    threshold: Threshold = field(default=Threshold(value=0.5))
+    ablation: Ablation = Ablation.NONE
+
+    def __post_init__(self) -> None:
+        _check_tournament("guided", self.tournament, self.population)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +211,7 @@ OwnSettings = (
     RandomSettings
     | PpoSettings
     | EvolutionSettings
+    | GuidedSettings
     | Nsga2Settings
     | TpeSettings
     | SurrogateSettings
@@ -188,6 +222,7 @@ _CLASSES: Mapping[AlgorithmName, type[OwnSettings]] = {
     AlgorithmName.RANDOM: RandomSettings,
     AlgorithmName.PPO: PpoSettings,
     AlgorithmName.EVOLUTION: EvolutionSettings,
+    AlgorithmName.GUIDED: GuidedSettings,
     AlgorithmName.NSGA2: Nsga2Settings,
     AlgorithmName.TPE: TpeSettings,
     AlgorithmName.SURROGATE: SurrogateSettings,
@@ -223,24 +258,49 @@ def named(name: str, options: Mapping[str, str]) -> AlgorithmSettings:
     return make(**{key: _parsed(known, defaults, key, text) for key, text in options.items()})
 
 
-def _parsed(
-    name: AlgorithmName, defaults: Mapping[str, object], option: str, text: str
-) -> int | float:
+_Value = int | float | Threshold | Ablation
+
+
+def _parsed(name: AlgorithmName, defaults: Mapping[str, object], option: str, text: str) -> _Value:
     """The value of one option, of the type of its default."""
     if option not in defaults:
         known = ", ".join(f"{key}={value}" for key, value in defaults.items()) or "none"
         msg = f"algorithm {name} has no option {option!r}; its options and defaults are: {known}"
         raise InputError(msg)
-    whole = isinstance(defaults[option], int)
+    read, kind = _reader(defaults[option])
     try:
-        value = int(text) if whole else float(text)
+        return read(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        kind = "a whole number" if whole else "a finite number"
         msg = f"option {option} of algorithm {name} must be {kind}, got {text!r}"
-        raise InputError(msg)
+        raise InputError(msg) from None
+
+
+def _reader(default: object) -> tuple[Callable[[str], _Value], str]:
+    """What reads a value of the type of ``default``, and what it has to be."""
+    match default:
+        case Threshold():
+            return Threshold.parse, "a number in [0, 1], or drawn"
+        case Ablation():
+            return Ablation, f"one of {', '.join(Ablation)}"
+        case int():
+            return int, "a whole number"
+    return _finite, "a finite number"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
     return value
+
+
+def _check_tournament(name: str, tournament: int, population: int) -> None:
+    if not 1 <= tournament <= population:
+        msg = (
+            f"{name} needs a tournament of at least 1 and at most its population, got "
+            f"tournament {tournament} and population {population}"
+        )
+        raise InputError(msg)
 
 
 def _check(holds: bool, settings: object, name: str, option: str, range_: str) -> None:  # noqa: FBT001

@@ -19,7 +19,9 @@ from controller.algorithm import (
     Skipped,
     Stopped,
 )
-from search_space.decisions import Choice, DecisionSpace
+from search_space.decisions import Choice, DecisionSpace, Point
+from search_space.stream_graph import StemKind
+from search_space.stream_points import StreamPoints
 
 SPACE = DecisionSpace(
     choices=(
@@ -32,6 +34,14 @@ SPACE = DecisionSpace(
     )
 )
 """768 points, one choice without a choice."""
+
+GUIDED_SPACE = StreamPoints(
+    stems=(StemKind.RGB, StemKind.FLOW),
+    nodes=3,
+    dilations=(1, 2),
+    temporal=(False, True, True, True),
+)
+"""A space of networks whose connections carry weights."""
 
 Make = Callable[[int], SearchAlgorithm]
 """A fresh algorithm over the contract's space, from a seed."""
@@ -47,6 +57,13 @@ def outcome_of(proposal: Proposal) -> Outcome:
     params = sum(place * _magnitude(item) for place, item in enumerate(proposal.point))
     whole = evaluated(proposal, accuracy=size / (size + 4), latency_ms=size, params=params)
     return _stopped(whole) if proposal.index % 7 == 6 else whole
+
+
+def weights_of(point: Point) -> dict[str, tuple[float, ...]]:
+    """Weights of all connections of a network of ``GUIDED_SPACE``, by its point alone."""
+    rng = random.Random(repr(point))
+    expected = GUIDED_SPACE.told_weights(point)
+    return {name: tuple(rng.random() for _ in range(count)) for name, count in expected.items()}
 
 
 def evaluated(

@@ -19,6 +19,7 @@ from controller.phased import Phased, planned
 from controller.reward import Reward, SearchReward
 from controller.reward import create as create_reward
 from controller.search import Mode, SearchSettings
+from controller.settings import AlgorithmName
 from exporters.artifact import Precision
 from latency.fleet import FleetSource
 from latency.load import FleetRule
@@ -34,14 +35,14 @@ from pocketnas.objectives import (
 )
 from pocketnas.sources import sources_of
 from search_space import space as spaces
-from search_space.architecture import Classifier, Head
+from search_space.architecture import Classifier, Detector, Head
 from search_space.decisions import PointSpace
 from search_space.phases import PhasedSpace
 from search_space.space import SearchSpace, SpaceName
 from training import executor as executors
 from training.executor import Executor, ExecutorSettings
 from training.schedule import Schedule
-from training.task import Proxy
+from training.task import Proxy, seen_by
 from training.task import create as create_task
 from workspace.errors import InputError
 
@@ -54,8 +55,8 @@ _SPACE_DEFAULTS = {
     SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
-    SpaceName.ASSEMBLENET: ("strides", "frames", "channels"),
-    SpaceName.ASSEMBLENET_MOBILE: ("strides", "frames", "channels"),
+    SpaceName.ASSEMBLENET: ("strides", "channels", "frames", "width", "repeats", "flow"),
+    SpaceName.ASSEMBLENET_MOBILE: ("strides", "channels", "frames", "width", "repeats", "flow"),
 }
 """What each space takes of a data set's recommendations."""
 
@@ -123,7 +124,10 @@ def assemble(
     if check_target:
         example = space.decode(space.points.sample(random.Random("head")))
         require_head(example, head, config.dataset)
+        if config.dataset != ANALYTIC and not config.train_command:
+            seen_by(create_task(config.dataset), example.inputs)  # it has what networks take
         require_objectives(config, space, head)
+        _require_weights(config)
     for name in (config.preset, config.final_preset):
         preset(name)
     executor = executors.create(
@@ -200,6 +204,8 @@ def algorithm_of(
         raise InputError(msg)
     if config.phases:
         plan = planned(space, config.phases, config.trials - config.confirm)
+        if earlier.known:  # of which the first phase need not be told anything
+            algorithm.require_use_of_known(settings)
         assert isinstance(space, PhasedSpace)  # it has phases
         made: algorithm.SearchAlgorithm = Phased(
             points,
@@ -215,6 +221,16 @@ def algorithm_of(
     if not config.confirm:
         return made
     return Confirming(made, after=config.trials - config.confirm, again=config.confirm)
+
+
+def _require_weights(config: SearchConfig) -> None:
+    """Raise if nothing is trained that could tell a guided search of its connections."""
+    if config.algorithm == AlgorithmName.GUIDED and config.dataset == ANALYTIC:
+        msg = (
+            f"algorithm {config.algorithm} goes by connection weights, which trainings tell, and "
+            f"{ANALYTIC!r} trains nothing; take a data set"
+        )
+        raise InputError(msg)
 
 
 def _stopping(
@@ -297,9 +313,16 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
     except InputError as error:
         msg = f"{error}; {ANALYTIC} for a formula instead of training"
         raise InputError(msg) from error
-    if config.classes is not None:
-        return task.proxy, replace(task.head, classes=config.classes)
-    return task.proxy, task.head
+    if config.classes is None:
+        return task.proxy, task.head
+    is_other = config.classes != task.head.classes
+    if isinstance(task.head, Detector) and is_other and not config.train_command:
+        msg = (
+            f"the things in {config.dataset!r} are of {task.head.classes} classes, and so are the "
+            f"detectors that learn to find them: leave out --classes, got {config.classes}"
+        )
+        raise InputError(msg)
+    return task.proxy, replace(task.head, classes=config.classes)
 
 
 def space_options_of(config: SearchConfig) -> dict[str, str]:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from search_space.decisions import Point, PointSpace
 from workspace.errors import InputError
@@ -22,6 +22,9 @@ Edge = tuple[int, int]
 Told = Mapping[str, Sequence[float]]
 """What a training tells (``Outcome.feedback``): weights by the name of the node they lead to, in
 the order of its inputs, and whatever else there is."""
+
+
+_DRAWN = "drawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,30 @@ class Threshold:
         if self.value is not None and not 0 <= self.value <= 1:
             msg = f"a threshold of connection weights must be in [0, 1], got {self.value!r}"
             raise InputError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """As the command line has it.
+
+        >>> str(Threshold.parse("0.5")), str(Threshold.parse("drawn"))
+        ('0.5', 'drawn')
+
+        Raises:
+            InputError: If it is no number in [0, 1], nor ``drawn``.
+        """
+        if text == _DRAWN:
+            return cls(value=None)
+        try:
+            return cls(value=float(text))
+        except ValueError:
+            msg = (
+                f"a threshold of connection weights is a number in [0, 1], or {_DRAWN}, "
+                f"got {text!r}"
+            )
+            raise InputError(msg) from None
+
+    def __str__(self) -> str:
+        return _DRAWN if self.value is None else f"{self.value:g}"
 
     def passes(self, weight: float, rng: random.Random) -> bool:
         """Whether an edge of that weight stays."""
@@ -118,7 +145,11 @@ class GuidedPointSpace(PointSpace, Protocol):
         ...
 
     def restructure(self, point: Point, rng: random.Random) -> Point:
-        """Another point, by one change to its nodes: none of their connections is redrawn."""
+        """Another point, by one change to its nodes: none of their connections is redrawn.
+
+        Raises:
+            InputError: If the space has no network with other nodes.
+        """
         ...
 
 

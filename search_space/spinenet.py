@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from search_space.architecture import Detector, Family, Head, InputSpec, Json, VideoClassifier
 from search_space.chain import Activation
-from search_space.permuted_blocks import Block, BlockKind, canonical, checked, leading_to_outputs
+from search_space.permuted_blocks import (
+    STEM,
+    Block,
+    BlockKind,
+    canonical,
+    checked,
+    leading_to_outputs,
+)
 from search_space.widths import scaled_width
 from workspace.errors import InputError
 
@@ -25,6 +32,9 @@ KEY_START = "spinenet_"
 
 OUTPUT_LEVELS = (3, 4, 5, 6, 7)
 """Of the feature pyramid, P3 to P7."""
+
+ANCHORS = 9
+"""Of a detector, at each place of each level: three scales by three shapes."""
 
 _FILTERS = {1: 32, 2: 64, 3: 128, 4: 256, 5: 256, 6: 256, 7: 256}
 _MOBILE_FILTERS = {1: 16, 2: 24, 3: 40, 4: 80, 5: 112, 6: 112, 7: 112}
@@ -112,6 +122,8 @@ class ScalePermutedArchitecture:
         stochastic_depth: While training, block i of n leaves out all but its identity with a
             chance of ``(i + 1) / n`` times this, in canonical order.
         mobile: Of networks of MBConv blocks; None for the others.
+        gated: Whether each parent of a block, as it was resampled, is multiplied by a number in
+            (0, 1) that the network learns: the sigmoid of a parameter. No published network is.
     """
 
     size: int
@@ -127,6 +139,7 @@ class ScalePermutedArchitecture:
     activation: Activation = Activation.SWISH
     stochastic_depth: float = 0.0
     mobile: MobileBlocks | None = None
+    gated: bool = False
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -162,6 +175,18 @@ class ScalePermutedArchitecture:
         return (1, 2) if self.mobile is not None else (2, 2)
 
     @property
+    def gated_edges(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """The connections with a gate by the name of the feature they lead to; of ungated none.
+
+        Each goes from a feature to a feature, by their numbers here.
+        """
+        return {
+            feature_name(number): tuple((parent, number) for parent in block.parents)
+            for number, block in enumerate(self.live_blocks, start=STEM)
+            if self.gated
+        }
+
+    @property
     def key(self) -> str:
         """See ``Architecture.key``; a block is level, kind and parents, `o` marks outputs."""
         return f"{KEY_START}{self.size}px_{self.weights_key}"
@@ -179,6 +204,7 @@ class ScalePermutedArchitecture:
                 *map(str, self.live_blocks),
                 f"end{self.endpoint_filters}_head{self.head_convs}x{self.head_filters}",
                 *self._depth(),
+                *(["gated"] if self.gated else []),
             )
         )
 
@@ -259,6 +285,11 @@ class ScalePermutedArchitecture:
         if not 0 <= self.stochastic_depth < 1:
             msg = f"stochastic depth must be in [0, 1), got {self.stochastic_depth!r}"
             raise InputError(msg)
+
+
+def feature_name(number: int) -> str:
+    """Of a feature, where a training tells of what leads to it."""
+    return f"feature{number}"
 
 
 def _check_count(value: int, what: str) -> None:

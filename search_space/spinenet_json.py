@@ -1,4 +1,7 @@
-"""A scale-permuted network as a JSON document."""
+"""A scale-permuted network as a JSON document.
+
+Version 2 has gates. A network without them is written as version 1, to the letter.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from search_space.permuted_blocks import Block, BlockKind
 from search_space.spinenet import MobileBlocks, PermutedStem, ScalePermutedArchitecture
 from workspace.errors import InputError
 
-VERSION = 1
+VERSION = 2
 """Raised when a document means something else than before; older ones stay readable."""
 
 
 def to_document(network: ScalePermutedArchitecture) -> dict[str, Json]:
     """Every field, also those without effect: ``from_document`` gives an equal."""
-    return {
+    document: dict[str, Json] = {
         "family": str(network.family),
-        "version": VERSION,
+        "version": VERSION if network.gated else 1,
         "size": network.size,
         "channels": network.channels,
         "stem": {
@@ -38,6 +41,7 @@ def to_document(network: ScalePermutedArchitecture) -> dict[str, Json]:
         "stochastic_depth": network.stochastic_depth,
         "mobile": None if network.mobile is None else _mobile_to_document(network.mobile),
     }
+    return {**document, "gated": True} if network.gated else document
 
 
 def from_document(document: Mapping[str, Json]) -> ScalePermutedArchitecture:
@@ -48,7 +52,7 @@ def from_document(document: Mapping[str, Json]) -> ScalePermutedArchitecture:
     """
     fields = Fields(document, "a scale-permuted network")
     fields.expect("family", Family.SCALE_PERMUTED.value)
-    fields.number_up_to("version", VERSION)
+    version = fields.number_up_to("version", VERSION)
     network = ScalePermutedArchitecture(
         size=fields.integer("size"),
         channels=fields.integer("channels"),
@@ -63,6 +67,7 @@ def from_document(document: Mapping[str, Json]) -> ScalePermutedArchitecture:
         activation=fields.member("activation", Activation),
         stochastic_depth=fields.number("stochastic_depth"),
         mobile=_mobile_from_document(fields.optional_inner("mobile")),
+        gated=fields.truth("gated") if version > 1 else False,
     )
     fields.end()
     return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from search_space.blocks import activation_module, draw_weights
 from search_space.permuted_blocks import STEM, Block, BlockKind
 from search_space.retinanet import RetinaNetHead
-from search_space.spinenet import OUTPUT_LEVELS
+from search_space.spinenet import OUTPUT_LEVELS, feature_name
 from search_space.spinenet_layers import (
     Enlarge,
     Resampling,
@@ -55,32 +56,49 @@ class PermutedBlock(nn.Module):
 
     Args:
         network: What it is in.
+        number: Of its feature.
         block: Where in it.
         sources: Level and kind of its parents.
         drop_rate: Of stochastic depth.
     """
 
+    theta: nn.Parameter | None
+    """`[2]` float32: what the gates of its parents are sigmoids of; None without gates."""
+
     def __init__(
         self,
         network: ScalePermutedArchitecture,
+        number: int,
         block: Block,
         sources: list[tuple[int, BlockKind]],
         drop_rate: float,
     ) -> None:
         super().__init__()
         self.block = block
+        self.name = feature_name(number)
         self.stride = network.stride_at(block.level)
         target = (block.level, block.kind)
         self.resamplings = nn.ModuleList(Resampling(network, source, target) for source in sources)
         self.activation = activation_module(network.activation)
         channels = network.channels_of(*target)
         self.body = group(network, block.kind, block.level, channels, drop_rate)
+        gates = nn.Parameter(torch.zeros(len(sources))) if network.gated else None
+        self.register_parameter("theta", gates)
+
+    def gates(self) -> Mapping[str, tuple[float, ...]]:
+        """What its parents are multiplied by, in (0, 1), by its name; nothing without gates."""
+        if self.theta is None:
+            return {}
+        return {self.name: tuple(map(float, torch.sigmoid(self.theta.detach())))}
 
     def forward(self, features: list[Tensor], height: int, width: int) -> Tensor:
         """Its feature, from those before and the size of the image."""
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         parents = zip(self.resamplings, self.block.parents, strict=True)
         first, second = (resample(features[parent], rows, columns) for resample, parent in parents)
+        if self.theta is not None:
+            gates = torch.sigmoid(self.theta)
+            first, second = first * gates[0], second * gates[1]
         merged: Tensor = first + second
         for each in self.block.adds:
             merged = merged + features[each]
@@ -98,8 +116,12 @@ class PermutedBackbone(nn.Module):
         known = [(level, kind) for level in levels] + [(b.level, b.kind) for b in blocks]
         self.stem = PermutedStem(network)
         self.blocks = nn.ModuleList(
-            PermutedBlock(network, block, [known[parent] for parent in block.parents], rate)
-            for block, rate in zip(blocks, network.drop_rates, strict=True)
+            PermutedBlock(
+                network, number, block, [known[parent] for parent in block.parents], rate
+            )
+            for number, (block, rate) in enumerate(
+                zip(blocks, network.drop_rates, strict=True), start=STEM
+            )
         )
         places = {b.level: i for i, b in enumerate(blocks, start=STEM) if b.is_output}
         self.outputs = [places[level] for level in OUTPUT_LEVELS]

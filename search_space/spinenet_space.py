@@ -17,6 +17,7 @@ from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from search_space.permuted_blocks import STEM, Block, BlockKind, connected
 from search_space.phases import Phase
 from search_space.spinenet import OUTPUT_LEVELS, ScalePermutedArchitecture
+from search_space.spinenet_guidance import PARENTS, Coded, GatedDecisions
 from search_space.spinenet_members import bases_of, intermediate_order, output_order
 from workspace.errors import InputError
 
@@ -36,7 +37,7 @@ class SpineNetSpace:
         window: How many features before it the parents of an intermediate block are among; those
             of outputs are among all.
         points: Bases, output levels, parents, offsets and kinds, in this order: what the paper
-            decides first comes first (section 3.2).
+            decides first comes first (section 3.2). Of a gated frame a ``GuidedPointSpace``.
     """
 
     name: str
@@ -49,7 +50,10 @@ class SpineNetSpace:
 
     def __post_init__(self) -> None:
         choices = tuple(choice for choice in self._choices() if len(choice.options) > 1)
-        object.__setattr__(self, "points", DecisionSpace(choices=choices))
+        points = DecisionSpace(choices=choices)
+        if self.frame.gated:
+            points = GatedDecisions(choices=choices, blocks=self._names, coded=self.coded)
+        object.__setattr__(self, "points", points)
         self.decode((0,) * len(choices))
 
     @property
@@ -105,7 +109,17 @@ class SpineNetSpace:
 
     def encode(self, architecture: Architecture) -> Decisions:
         """See ``SearchSpace.encode``: the first order of building that the space has."""
-        blocks = self._checked(architecture).blocks
+        decisions, _ = self._built(self._checked(architecture).blocks)
+        return decisions
+
+    def coded(self, point: Point) -> Coded:
+        """What ``point`` stands for, and what ``encode`` makes of that."""
+        network = self.decode(point)
+        decisions, number = self._built(network.blocks)
+        return Coded(network=network, decisions=decisions, number=number)
+
+    def _built(self, blocks: Sequence[Block]) -> tuple[Decisions, dict[int, int]]:
+        """The decisions that give these blocks, and the numbers of features in their order."""
         first, last, bases = self._order(blocks)
         number = {place + STEM: i for i, place in enumerate((*first, *last), start=STEM)}
         number.update({feature: feature for feature in range(STEM)})
@@ -118,7 +132,7 @@ class SpineNetSpace:
             kinds=[self.kinds.index(block.kind) for block in built],
         )
         chosen = zip(parts.joined(), self._choices(), strict=True)
-        return tuple(index for index, choice in chosen if len(choice.options) > 1)
+        return tuple(index for index, choice in chosen if len(choice.options) > 1), number
 
     def _order(self, blocks: Sequence[Block]) -> _Order:
         """How the space builds them.
@@ -144,18 +158,22 @@ class SpineNetSpace:
             msg += f"its intermediate blocks have the levels {', '.join(map(str, levels))}"
         raise InputError(msg)
 
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of blocks, in the order in which they are built."""
+        inner = (f"block{i}" for i in range(1, len(self.bases) + 1))
+        return (*inner, *(f"output{i}" for i in range(1, _OUTPUTS + 1)))
+
     def _choices(self) -> Iterator[Choice]:
         """One for each decision, also where there is a single option."""
-        inner = len(self.bases)
-        names = [f"block{i}" for i in range(1, inner + 1)]
-        names += [f"output{i}" for i in range(1, _OUTPUTS + 1)]
+        inner, names = len(self.bases), self._names
         for i, name in enumerate(names):
             left = inner - i if i < inner else inner + _OUTPUTS - i
             what = "base" if i < inner else "level"
             yield Choice(name=f"{name}.{what}", options=tuple(map(str, range(left))))
         for i, name in enumerate(names):
             pairs = tuple(f"{first},{second}" for first, second in self._pairs(i))
-            yield Choice(name=f"{name}.parents", options=pairs)
+            yield Choice(name=f"{name}{PARENTS}", options=pairs)
         for name in names[:inner]:
             yield Choice(name=f"{name}.offset", options=tuple(map(str, self.offsets)))
         for name in names:

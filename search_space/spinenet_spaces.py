@@ -25,6 +25,7 @@ FRAME_OPTIONS = (
     "head_filters",
     "stem_filters",
     "stochastic_depth",
+    "gates",
 )
 """Of what all members of a space share."""
 
@@ -42,6 +43,13 @@ class Definition(StrEnum):
 
 class Adjustments(StrEnum):
     """Whether levels and kinds of blocks are chosen."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class Gates(StrEnum):
+    """Whether connections carry weights that networks learn."""
 
     YES = "yes"
     NO = "no"
@@ -131,6 +139,7 @@ def frame(reader: OptionReader, name: str) -> ScalePermutedArchitecture:
         head_convs=reader.integer("head_convs", base.head_convs, low=0, high=16),
         head_filters=reader.integer("head_filters", base.head_filters, low=1, high=4096),
         stochastic_depth=reader.rate("stochastic_depth", base.stochastic_depth),
+        gated=reader.member("gates", Gates.NO) is Gates.YES,
     )
 
 

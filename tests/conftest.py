@@ -64,6 +64,44 @@ def fashion_mnist_data():
     pytest.skip(text)
 
 
+MOVING_BARS = '''
+"""Bars that move to the right or to the left, which no single frame tells."""
+
+import numpy as np
+
+from training.generated_clips import GeneratedClips
+from training.schedule import Schedule
+from training.task import Proxy, Split
+from training.video import VideoClassification
+
+COUNTS = {Split.TRAIN: 64, Split.VALIDATION: 32, Split.TEST: 32}
+
+
+class MovingBars(VideoClassification):
+    name, classes = "moving bars", 2
+    proxy = Proxy(size=16, schedule=Schedule(samples=32, batch=8, learning_rate=0.01))
+
+    def examples(self, split, size):
+        count = COUNTS[split]
+        rng = np.random.default_rng(list(Split).index(split))
+        starts, labels = rng.integers(0, 16, count), np.arange(count) % 2
+        clips = np.zeros((count, 4, 16, 16), np.uint8)
+        for clip, start, label in zip(clips, starts, labels, strict=True):
+            for frame in range(4):
+                clip[frame, :, (start + (2 - 4 * label) * frame) % 16] = 255
+        return GeneratedClips(clips, labels.astype(np.int64), size, frames=4)
+'''
+
+
+@pytest.fixture
+def moving_bars(tmp_path, monkeypatch) -> str:
+    """A small task of clips, by the name that commands and processes find it by."""
+    pytest.importorskip("torch")
+    (tmp_path / "bars.py").write_text(MOVING_BARS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "bars:MovingBars"
+
+
 @pytest.fixture(scope="session")
 def debian_adb() -> str:
     """The path of Debian's ``adb``; where it is not there the test is skipped, in CI it fails."""

@@ -11,7 +11,7 @@ import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.replay import Run
-from pocketnas.objective_text import figure_text, further
+from pocketnas.objective_text import figure_text, further, shown_names
 
 if TYPE_CHECKING:
     from pocketnas.fleet_view import Unit
@@ -45,6 +45,7 @@ def print_run(run: Path, *, as_json: bool) -> None:
         return
     _print_header(facts)
     _print_front(facts)
+    _print_lineage(facts)
     if facts["saving"] is not None:
         typer.echo(facts["saving"]["sentence"])
     _print_failures(facts)
@@ -72,7 +73,9 @@ def _print_header(facts: dict[str, Any]) -> None:
 
 def _print_front(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import device_columns, unit_of
+    from pocketnas.lineage import parent_cells, parent_columns
     from pocketnas.phase_view import phase_cells, phase_columns
+    from training.metric_name import marked
 
     front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
@@ -80,15 +83,27 @@ def _print_front(facts: dict[str, Any]) -> None:
         return
     shown = sorted(front, key=lambda member: -member["reward"])[:LONGEST_FRONT]
     names = facts["objectives"]
-    of = "" if names == ["accuracy", "latency_ms"] else f" of {', '.join(names)}"
+    metric = facts["metric"]
+    of = "" if names == ["accuracy", "latency_ms"] else f" of {shown_names(names, metric)}"
     typer.echo(f"front{of} of {len(front)}, {len(shown)} with the highest reward, fastest first:")
     others = further(names)
     ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
-    head = ("trial", "accuracy", "reward", f"predicted {unit.name}", f"measured {unit.name}")
+    head = ("trial", metric, "reward", f"predicted {unit.name}", f"measured {unit.name}")
     print_table(
-        (*head, *others, *device_columns(facts), "verdict", *phase_columns(facts)),
+        (
+            *head,
+            *others,
+            *device_columns(facts),
+            "verdict",
+            *parent_columns(facts),
+            *phase_columns(facts),
+        ),
         [
-            (*_row(each, best, unit, others), *phase_cells(facts, each["index"]))
+            (
+                *_row(each, best, unit, others),
+                *parent_cells(facts, each["index"]),
+                *phase_cells(facts, each["index"]),
+            )
             for each in ordered
         ],
     )
@@ -96,7 +111,7 @@ def _print_front(facts: dict[str, Any]) -> None:
         taken = best["latency"].get("load", best["latency"].get("latency_ms"))
         typer.echo(
             f"best by the reward, not on this front: trial {best['index']}, "
-            f"{best['accuracy']:.2%} at {unit.figure(taken)}"
+            f"{marked(metric, best['accuracy'])} at {unit.figure(taken)}"
         )
     typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")
     for label, members in _labels(shown).items():
@@ -105,6 +120,14 @@ def _print_front(facts: dict[str, Any]) -> None:
     if facts["ranking"] is not None:
         typer.echo(facts["ranking"]["sentence"])
     _print_devices(facts)
+
+
+def _print_lineage(facts: dict[str, Any]) -> None:
+    """From which trials the best one descends, where trials are made from others."""
+    from pocketnas.lineage import told_of_lineage
+
+    for said in told_of_lineage(facts):
+        typer.echo(said)
 
 
 def _print_devices(facts: dict[str, Any]) -> None:

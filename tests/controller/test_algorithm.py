@@ -1,7 +1,8 @@
+import random
 import subprocess
 import sys
 import textwrap
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from controller.algorithm import create, settings_named
 from controller.earlier import ACCURACY, LATENCY, REWARD, Known, KnownFigure
 from controller.settings import (
+    Ablation,
     AlgorithmName,
     EvolutionSettings,
+    GuidedSettings,
     Nsga2Settings,
     PpoSettings,
     RandomSettings,
@@ -19,7 +22,8 @@ from controller.settings import (
     UserSettings,
     named,
 )
-from controller.testing import SPACE, outcome_of
+from controller.testing import GUIDED_SPACE, SPACE, evaluated, outcome_of, weights_of
+from search_space.guidance import Threshold
 from workspace.errors import InputError
 
 YOURS = """
@@ -63,13 +67,35 @@ class Endless:
         assert point
 
 
-@pytest.mark.parametrize("name", AlgorithmName)
+OF_ANY_CHOICES = sorted({*AlgorithmName} - {AlgorithmName.GUIDED})
+OF_ANY_SPACE = ("random", "evolution", "guided", "nsga2", "surrogate")
+
+
+@pytest.mark.parametrize("name", OF_ANY_CHOICES)
 def test_every_name_makes_an_algorithm_that_searches(name):
     algorithm = create(settings_named(name, {}), SPACE, seed=0)
     for _ in range(3):
         asked = algorithm.ask(4)
         algorithm.tell([outcome_of(proposal) for proposal in asked])
     assert algorithm.ask(1)[0].index == 12
+
+
+@pytest.mark.parametrize("name", OF_ANY_SPACE)
+def test_networks_whose_connections_carry_weights_are_searched_by_all_but_those_of_choices(name):
+    algorithm = create(settings_named(name, {}), GUIDED_SPACE, seed=0)
+    for step in range(30):
+        (one,) = algorithm.ask(1)
+        GUIDED_SPACE.validate(one.point)
+        told = evaluated(one, accuracy=step % 7 / 10, latency_ms=3.0)
+        algorithm.tell([replace(told, feedback=weights_of(one.point))])
+    assert algorithm.ask(1)[0].index == 30
+
+
+def test_guided_evolution_proposes_what_is_known_before_first():
+    points = [GUIDED_SPACE.sample(random.Random(seed)) for seed in range(10)]
+    known = tuple(Known(point=point, figures=()) for point in points)
+    algorithm = create(GuidedSettings(), GUIDED_SPACE, seed=0, earlier=known)
+    assert [proposal.point for proposal in algorithm.ask(8)] == points[:8]
 
 
 KNOWN = tuple(
@@ -85,7 +111,7 @@ KNOWN = tuple(
 )
 
 
-@pytest.mark.parametrize("name", sorted({*AlgorithmName} - {AlgorithmName.RANDOM}))
+@pytest.mark.parametrize("name", sorted({*OF_ANY_CHOICES} - {AlgorithmName.RANDOM}))
 def test_what_is_known_before_is_proposed_first(name):
     algorithm = create(settings_named(name, {}), SPACE, seed=0, earlier=KNOWN)
     asked = algorithm.ask(5)
@@ -111,10 +137,16 @@ def test_options_are_read_by_the_type_of_their_defaults():
     )
     assert named("nsga2", {"population": "8"}) == Nsga2Settings(population=8)
     assert named("random", {}) == RandomSettings()
+    assert named("guided", {"threshold": "0.4", "tournament": "3"}) == GuidedSettings(
+        threshold=Threshold(value=0.4), tournament=3
+    )
+    assert named(
+        "guided", {"threshold": "drawn", "ablation": "shuffled-weights"}
+    ) == GuidedSettings(threshold=Threshold(value=None), ablation=Ablation.SHUFFLED_WEIGHTS)
 
 
 def test_an_unknown_algorithm_is_told_which_there_are():
-    with pytest.raises(InputError, match=r"'anneal'.*random, ppo, evolution, nsga2, tpe"):
+    with pytest.raises(InputError, match=r"'anneal'.*random, ppo, evolution, guided, nsga2, tpe"):
         settings_named("anneal", {})
 
 
@@ -143,6 +175,11 @@ def test_an_unknown_option_is_told_which_there_are(name):
         ("tpe", "startup", "0"),
         ("tpe", "memory", "25"),
         ("surrogate", "noise", "-0.1"),
+        ("guided", "threshold", "1.5"),
+        ("guided", "threshold", "nan"),
+        ("guided", "threshold", "half"),
+        ("guided", "ablation", "weights"),
+        ("guided", "tournament", "21"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_option(name, option, text):
@@ -155,6 +192,13 @@ def test_a_value_that_does_not_fit_names_its_option(name, option, text):
 def test_algorithms_of_fixed_length_refuse_other_spaces(settings):
     with pytest.raises(InputError, match=r"Endless.*random, evolution, nsga2 and surrogate"):
         create(settings, Endless(), seed=0)
+
+
+@pytest.mark.parametrize("space", [SPACE, Endless()])
+def test_guided_evolution_refuses_spaces_whose_connections_carry_no_weights(space):
+    words = rf"connections carry weights.*{type(space).__name__}; random, evolution, nsga2"
+    with pytest.raises(InputError, match=words):
+        create(GuidedSettings(), space, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,9 @@ def without(document, name):
     [
         (lambda d: without(d, "alpha"), "lacks the field 'alpha'"),
         (lambda d: d | {"depth": 1}, "unknown fields: depth"),
-        (lambda d: d | {"version": 2}, "'version' of a scale-permuted network must be 1, got 2"),
+        (lambda d: d | {"version": 3}, "'version' of a scale-permuted network must be"),
+        (lambda d: d | {"version": 2}, "lacks the field 'gated'"),
+        (lambda d: d | {"gated": True}, "unknown fields: gated"),
         (lambda d: d | {"mobile": 3}, "'mobile' of a scale-permuted network must be a JSON"),
         (
             lambda d: d | {"blocks": [d["blocks"][0] | {"parents": [0]}]},

@@ -1,0 +1,124 @@
+"""Evolution guided by what a parent's training learned of its connections.
+
+AssembleNet (Ryoo et al., ICLR 2020, arXiv 1905.13209, section 3.3): a parent is chosen by
+tournament, its connections are redrawn by their learned weights, and its nodes are merged, split
+or given another temporal resolution. What of that is confirmed is in ``GuidedSettings``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from enum import StrEnum
+
+from controller.algorithm import Evaluated, Outcome, Proposal
+from controller.ledger import Ledger
+from controller.population import Member, Population
+from controller.settings import Ablation, GuidedSettings
+from search_space.decisions import Point
+from search_space.guidance import GuidedPointSpace, Told, checked_weights
+from workspace.errors import InputError
+
+GUIDE, WHY = "guide", "why"
+"""In the note of a proposal that has a parent: what guided its mutation; why nothing did."""
+
+
+class Guide(StrEnum):
+    """What guided a mutation."""
+
+    WEIGHTS = "weights"
+    """The connection weights that the parent's training learned."""
+    SHUFFLED = "shuffled weights"
+    """The same numbers, each given to a connection at random: an ablation, not the method."""
+    NOTHING = "nothing"
+    """The parent has no weights; its child is one of plain evolution."""
+
+
+class GuidedEvolution:
+    """Mutates the best of a random sample of the youngest outcomes by its connections' weights.
+
+    A ``SearchAlgorithm``. Until the population is full, every proposal is random. A parent has
+    weights if its training went to its end and told one for each of its connections. One that was
+    stopped early, skipped, or trained by a program that tells none, may be a parent too, and its
+    child is a plain mutation; the note says so. What failed is no parent. Points that were known
+    before are proposed first and trained like any other, so that they have weights when they
+    become parents.
+
+    Args:
+        space: Of networks whose connections carry weights.
+        settings: Of the population, and how weights guide.
+        seed: With the outcomes told so far and the index of a proposal it fixes its point.
+        first: The points of the first proposals.
+    """
+
+    def __init__(
+        self,
+        space: GuidedPointSpace,
+        settings: GuidedSettings,
+        *,
+        seed: int,
+        first: Sequence[Point] = (),
+    ) -> None:
+        self._space = space
+        self._first = first
+        self._settings = settings
+        self._seed = seed
+        self._ledger = Ledger()
+        self._population = Population(size=settings.population, tournament=settings.tournament)
+
+    def ask(self, count: int) -> tuple[Proposal, ...]:
+        """See ``SearchAlgorithm.ask``."""
+        return tuple(self._propose(index) for index in self._ledger.issue(count))
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """See ``SearchAlgorithm.tell``."""
+        self._ledger.settle(outcomes)
+        for outcome in outcomes:
+            self._population.join(outcome)
+
+    def _propose(self, index: int) -> Proposal:
+        if index < len(self._first):
+            return Proposal(index=index, point=self._first[index])
+        rng = random.Random(f"{self._seed}/{index}")
+        if not self._population.is_full:
+            return Proposal(index=index, point=self._space.sample(rng))
+        parent = self._population.parent(rng)
+        try:
+            told = self._weights(parent)
+        except InputError as error:
+            point = self._space.mutate(parent.point, rng)
+            note = {GUIDE: Guide.NOTHING.value, WHY: str(error)}
+        else:
+            guide = Guide.WEIGHTS
+            if self._settings.ablation is Ablation.SHUFFLED_WEIGHTS:
+                guide, told = Guide.SHUFFLED, shuffled(told, rng)
+            point = self._child(parent.point, told, rng)
+            note = {GUIDE: guide.value}
+        return Proposal(index=index, point=point, parents=(parent.index,), note=note)
+
+    def _weights(self, parent: Member) -> Told:
+        """What the parent's training learned of its connections.
+
+        Raises:
+            InputError: If nothing, or not of all.
+        """
+        if not isinstance(parent.outcome, Evaluated):
+            msg = "it was not trained to its end"
+            raise InputError(msg)
+        return checked_weights(parent.outcome.feedback, self._space.told_weights(parent.point))
+
+    def _child(self, parent: Point, told: Told, rng: random.Random) -> Point:
+        """Another point; of a space without other nodes, by its connections alone."""
+        child = self._space.reconnect(parent, told, self._settings.threshold, rng)
+        try:
+            return self._space.restructure(child, rng)
+        except InputError:
+            return child if child != parent else self._space.mutate(parent, rng)
+
+
+def shuffled(told: Told, rng: random.Random) -> Told:
+    """The same weights, each given to another connection of the network at random."""
+    values = [value for each in told.values() for value in each]
+    rng.shuffle(values)
+    left = iter(values)
+    return {name: tuple(next(left) for _ in each) for name, each in told.items()}

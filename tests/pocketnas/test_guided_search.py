@@ -1,0 +1,119 @@
+"""Searches guided by connection weights, as a person would run them."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+SEARCH = (
+    "search", "--space=assemblenet", "--dataset=bars:MovingBars", "--latency=host",
+    "--target-ms=5", "--preset=quick", "--final-preset=quick", "--algorithm=guided",
+    "--algorithm-option=population=5", "--algorithm-option=tournament=3", "--window=2",
+    *(f"--space-option={option}" for option in (
+        "size=16", "frames=4", "channels=1", "strides=small", "width=0.0625", "nodes=2",
+        "dilations=1,2", "repeats=1,1,1,1", "flow_iterations=2",
+    )),
+)  # fmt: skip
+"""Real networks of streams, trained for a few steps, timed on this computer."""
+
+
+pytestmark = pytest.mark.usefixtures("moving_bars")
+
+
+def parents_of(facts):
+    return {trial["index"]: trial["parents"] for trial in facts["trials"]}
+
+
+@pytest.mark.slow
+def test_a_search_of_20_trials_that_is_killed_goes_on_and_its_report_shows_the_lineage(
+    pocketnas, tmp_path
+):
+    pytest.importorskip("plotly")
+    arguments = (*SEARCH, "--trials=20", "--run=run")
+    command = [sys.executable, "-m", "pocketnas", *arguments]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=tmp_path, stdout=quiet, stderr=quiet) as process:
+        before = killed_after(process, tmp_path / "run", told=9)
+    assert pocketnas("resume", "run").code == 0
+    facts = json.loads(pocketnas("show", "run", "--json").out)
+    assert facts["told"] == 20
+    assert kept(tmp_path / "run")[: len(before)] == before
+    assert pocketnas("replay", "run").code == 0
+
+    parents = parents_of(facts)
+    assert not any(parents[index] for index in range(5))
+    guides = [trial["guide"] for trial in facts["trials"] if trial["parents"]]
+    assert len(guides) >= 13  # all after the population and the window, less failures
+    assert set(guides) == {"weights"}
+    points = {trial["index"]: trial["point"] for trial in facts["trials"]}
+    assert all(points[i] != points[own[0]] for i, own in parents.items() if own)
+
+    shown = pocketnas("show", "run").out
+    assert "lineage of the best network: trial" in shown
+    assert f"of {len(guides)} mutations {len(guides)} by the learned weights" in shown
+    assert pocketnas("report", "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Lineage: parents to children" in page
+    assert '"name":"lineage of the best"' in page
+    assert '"name":"parent to child"' in page
+    best = facts["best"]["index"]
+    line = page.split("lineage of the best network: trial ")[1].split("</p>")[0]
+    assert line.rstrip(".").split()[0 if not parents[best] else -1].rstrip(",") == str(best)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "evolution"])
+def test_the_baselines_search_the_same_space(pocketnas, algorithm):
+    given = [text for text in SEARCH if not text.startswith("--algorithm")]
+    options = ["--algorithm-option=population=2", "--algorithm-option=tournament=1"]
+    done = pocketnas(
+        *given, f"--algorithm={algorithm}", *(options if algorithm == "evolution" else ()),
+        "--trials=4", "--window=1", "--run=run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = json.loads(pocketnas("show", "run", "--json").out)
+    assert facts["told"] == 4
+    assert facts["best"] is not None
+    assert any(parents_of(facts).values()) == (algorithm == "evolution")
+
+
+def test_a_search_that_trains_nothing_cannot_be_guided(pocketnas, tmp_path):
+    given = [text for text in SEARCH if not text.startswith("--dataset")]
+    done = pocketnas(*given, "--dataset=analytic-standin", "--trials=3", "--run=run")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def killed_after(process, run, told):
+    """Kill the search when so many outcomes are kept; the proposals that are kept then."""
+    deadline = time.monotonic() + 1500
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "study.db").is_file() and count(run, "outcome") >= told:
+            break
+        time.sleep(0.1)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert count(run, "outcome") < 20
+    return kept(run)
+
+
+def count(run, table):
+    try:
+        return rows(run, f"SELECT count(*) FROM {table}")[0][0]
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+
+
+def kept(run):
+    return rows(run, "SELECT point, parents, note FROM proposal ORDER BY [index]")
+
+
+def rows(run, query):
+    with closing(sqlite3.connect(run / "study.db")) as connection:
+        return connection.execute(query).fetchall()
