@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +36,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import assert_never
 
+from benchmarks.comparison.durations import seconds_of
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.script import Say, parser_of, run, seeds_of
@@ -360,25 +360,13 @@ VALIDATED = 400
 
 
 def _seconds_a_sample(plan: Plan, seed: int) -> float:
-    """CPU time of training a random network on one thread, from the fastest of three steps."""
+    """Of training a random network."""
     import torch
-    from torch.nn import functional
 
-    torch.set_num_threads(1)
     space = plan.space
     network = space.decode(space.points.sample(random.Random(seed)))
-    module = network.build(plan.head).train()
-    clips = [torch.rand(32, *spec.shape) for spec in network.inputs]
-    labels = torch.zeros(32, dtype=torch.long)
-    optimizer = torch.optim.AdamW(module.parameters())
-    taken = []
-    for _ in range(4):
-        began = time.process_time()
-        optimizer.zero_grad()
-        functional.cross_entropy(module(*clips), labels).backward()
-        optimizer.step()
-        taken.append(time.process_time() - began)
-    return min(taken[1:]) / 32
+    clips = (torch.rand(32, *spec.shape) for spec in network.inputs)
+    return seconds_of(network.build(plan.head), *clips)
 
 
 def _trained(job: Job) -> dict[str, Json]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from controller.algorithm import Outcome, Proposal
 from controller.ledger import Ledger
-from controller.population import Population
+from controller.population import Member, Population
 from controller.settings import EvolutionSettings
+from search_space.architecture import Json
 from search_space.decisions import Point, PointSpace
+
+Mutation = Callable[[Member, random.Random], tuple[Point, Mapping[str, Json]]]
+"""Makes a child of a parent: its point, and what its proposal notes."""
 
 
 class RegularizedEvolution:
@@ -22,6 +26,7 @@ class RegularizedEvolution:
         settings: Sizes of the population and of the tournament.
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
         first: The points of the first proposals.
+        mutation: In place of the space's own.
     """
 
     def __init__(
@@ -31,8 +36,10 @@ class RegularizedEvolution:
         *,
         seed: int,
         first: Sequence[Point] = (),
+        mutation: Mutation | None = None,
     ) -> None:
         self._space = space
+        self._mutated = mutation or self._plainly_mutated
         self._first = first
         self._seed = seed
         self._ledger = Ledger()
@@ -55,5 +62,10 @@ class RegularizedEvolution:
         if not self._population.is_full:
             return Proposal(index=index, point=self._space.sample(rng))
         parent = self._population.parent(rng)
-        point = self._space.mutate(parent.point, rng)
-        return Proposal(index=index, point=point, parents=(parent.index,))
+        point, note = self._mutated(parent, rng)
+        return Proposal(index=index, point=point, parents=(parent.index,), note=note)
+
+    def _plainly_mutated(
+        self, parent: Member, rng: random.Random
+    ) -> tuple[Point, Mapping[str, Json]]:
+        return self._space.mutate(parent.point, rng), {}

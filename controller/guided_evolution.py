@@ -8,13 +8,14 @@ or given another temporal resolution. What of that is confirmed is in ``GuidedSe
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from controller.algorithm import Evaluated, Outcome, Proposal
-from controller.ledger import Ledger
-from controller.population import Member, Population
-from controller.settings import Ablation, GuidedSettings
+from controller.evolution import RegularizedEvolution
+from controller.population import Member
+from controller.settings import Ablation, EvolutionSettings, GuidedSettings
+from search_space.architecture import Json
 from search_space.decisions import Point
 from search_space.guidance import GuidedPointSpace, Told, checked_weights
 from workspace.errors import InputError
@@ -37,12 +38,11 @@ class Guide(StrEnum):
 class GuidedEvolution:
     """Mutates the best of a random sample of the youngest outcomes by its connections' weights.
 
-    A ``SearchAlgorithm``. Until the population is full, every proposal is random. A parent has
-    weights if its training went to its end and told one for each of its connections. One that was
-    stopped early, skipped, or trained by a program that tells none, may be a parent too, and its
-    child is a plain mutation; the note says so. What failed is no parent. Points that were known
-    before are proposed first and trained like any other, so that they have weights when they
-    become parents.
+    A ``SearchAlgorithm``: plain evolution with another mutation. A parent has weights if its
+    training went to its end and told one for each of its connections. One that was stopped early,
+    skipped, or trained by a program that tells none, may be a parent too, and its child is a plain
+    mutation; the note says so. What failed is no parent. Points that were known before are
+    proposed first and trained like any other, so that they have weights when they become parents.
 
     Args:
         space: Of networks whose connections carry weights.
@@ -60,41 +60,30 @@ class GuidedEvolution:
         first: Sequence[Point] = (),
     ) -> None:
         self._space = space
-        self._first = first
         self._settings = settings
-        self._seed = seed
-        self._ledger = Ledger()
-        self._population = Population(size=settings.population, tournament=settings.tournament)
+        plain = EvolutionSettings(population=settings.population, tournament=settings.tournament)
+        self._evolution = RegularizedEvolution(
+            space, plain, seed=seed, first=first, mutation=self._mutated
+        )
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""
-        return tuple(self._propose(index) for index in self._ledger.issue(count))
+        return self._evolution.ask(count)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """See ``SearchAlgorithm.tell``."""
-        self._ledger.settle(outcomes)
-        for outcome in outcomes:
-            self._population.join(outcome)
+        self._evolution.tell(outcomes)
 
-    def _propose(self, index: int) -> Proposal:
-        if index < len(self._first):
-            return Proposal(index=index, point=self._first[index])
-        rng = random.Random(f"{self._seed}/{index}")
-        if not self._population.is_full:
-            return Proposal(index=index, point=self._space.sample(rng))
-        parent = self._population.parent(rng)
+    def _mutated(self, parent: Member, rng: random.Random) -> tuple[Point, Mapping[str, Json]]:
         try:
             told = self._weights(parent)
         except InputError as error:
             point = self._space.mutate(parent.point, rng)
-            note = {GUIDE: Guide.NOTHING.value, WHY: str(error)}
-        else:
-            guide = Guide.WEIGHTS
-            if self._settings.ablation is Ablation.SHUFFLED_WEIGHTS:
-                guide, told = Guide.SHUFFLED, shuffled(told, rng)
-            point = self._child(parent.point, told, rng)
-            note = {GUIDE: guide.value}
-        return Proposal(index=index, point=point, parents=(parent.index,), note=note)
+            return point, {GUIDE: Guide.NOTHING.value, WHY: str(error)}
+        guide = Guide.WEIGHTS
+        if self._settings.ablation is Ablation.SHUFFLED_WEIGHTS:
+            guide, told = Guide.SHUFFLED, shuffled(told, rng)
+        return self._child(parent.point, told, rng), {GUIDE: guide.value}
 
     def _weights(self, parent: Member) -> Told:
         """What the parent's training learned of its connections.

@@ -89,6 +89,29 @@ def test_a_search_that_trains_nothing_cannot_be_guided(pocketnas, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ('threshold = "1.5"', "option threshold of algorithm guided must be a number in [0, 1]"),
+        ('ablation = "weights"', "must be one of none, shuffled-weights, got 'weights'"),
+        ('speed = "9"', "threshold=0.5, ablation=none"),
+    ],
+)
+def test_options_of_a_file_that_do_not_fit_are_told_in_one_sentence(
+    pocketnas, tmp_path, option, said
+):
+    (tmp_path / "search.toml").write_text(
+        'space = "assemblenet"\ndataset = "bars:MovingBars"\nlatency = "host"\ntarget_ms = 5\n'
+        f'algorithm = "guided"\n\n[algorithm_options]\n{option}\n\n[space_options]\n'
+        'size = "16"\nframes = "4"\nchannels = "1"\nstrides = "small"\n'
+    )
+    done = pocketnas("search", "search.toml", "--run=run")
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def killed_after(process, run, told):
     """Kill the search when so many outcomes are kept; the proposals that are kept then."""
     deadline = time.monotonic() + 1500
