@@ -203,6 +203,12 @@ def algorithm_of(
         )
         raise InputError(msg)
     if config.phases:
+        if config.algorithm == AlgorithmName.GUIDED:
+            msg = (
+                f"algorithm {config.algorithm} changes connections and blocks together, so it "
+                "searches no phases: leave --phase out"
+            )
+            raise InputError(msg)
         plan = planned(space, config.phases, config.trials - config.confirm)
         if earlier.known:  # of which the first phase need not be told anything
             algorithm.require_use_of_known(settings)

@@ -199,6 +199,10 @@ def test_phases_are_settings_of_a_file_too(pocketnas, tmp_path):
         ),
         (["--space=spinenet", "--phase=graph=3", "--phase=adjustments=3"], "leave 4 of 10 trials"),
         (["--space=spinenet", "--phase=graph=10", "--phase=adjustments"], "at least 1 of the 0"),
+        (
+            ["--phase=graph", "--algorithm=guided", "--dataset=digits"],
+            "guided changes connections and blocks together",
+        ),
     ],
 )
 def test_phases_that_do_not_fit_are_told_in_one_sentence(pocketnas, tmp_path, phases, said):
