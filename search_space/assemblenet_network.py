@@ -15,6 +15,7 @@ from search_space.blocks import activation_module, generator_of
 from search_space.clip_layers import (
     Bottleneck,
     InvertedBottleneck,
+    Residual,
     SameMaxPool3d,
     over_frames,
     over_pixels,
@@ -92,7 +93,8 @@ class StreamHead(nn.Module):
         super().__init__()
         self.convolutions = nn.ModuleList()
         for width in widths:
-            parts, channels = [], width
+            parts: list[nn.Module] = []
+            channels = width
             for filters in network.head_filters:
                 parts += [
                     *over_pixels(channels, filters, 1),
@@ -245,7 +247,7 @@ def draw_stream_weights(network: nn.Module, key: str) -> None:
                     _draw(dense, rng, _ATTENTION_DEVIATION)
             case ChannelAttention() | StreamFusion():
                 _draw_attention(module, rng)
-            case Bottleneck() | InvertedBottleneck():
+            case Residual():
                 nn.init.zeros_(module.last_norm.weight)
     dense_layers = {id(each) for each in _dense(network)}
     for module in network.modules():
@@ -309,7 +311,7 @@ def _stem(network: MultiStreamArchitecture, stem: StreamStem) -> nn.Module:
     is_rgb = stem.kind is StemKind.RGB
     channels = network.channels if is_rgb else FLOW_CHANNELS
     stride = 1 if layers.reduction == 1 else 2
-    parts = [
+    parts: list[nn.Module] = [
         *over_pixels(channels, layers.filters, layers.kernel, stride),
         activation_module(activation),
     ]

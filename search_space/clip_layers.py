@@ -74,7 +74,45 @@ class SameMaxPool3d(nn.MaxPool3d):
         return functional.max_pool3d(clip, self.kernel_size, self.stride)
 
 
-class Bottleneck(nn.Module):
+class Residual(nn.Module):
+    """Layers, a last 1x1 convolution, and what goes around them, added before an activation.
+
+    Args:
+        body: All but the last convolution.
+        channels: Of its input.
+        inner: That the body gives.
+        filters: Of its output.
+        stride: Of the body, over pixels.
+        activation: After the sum.
+        projects: Whether a convolution goes around, as it must where shapes change.
+    """
+
+    def __init__(
+        self,
+        body: list[nn.Module],
+        channels: int,
+        inner: int,
+        filters: int,
+        stride: int,
+        activation: Activation,
+        *,
+        projects: bool,
+    ) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.last, self.last_norm = over_pixels(inner, filters, 1)
+        around = over_pixels(channels, filters, 1, stride) if projects else ()
+        self.shortcut = nn.Sequential(*around)
+        self.activation = activation_module(activation)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """`[N, C, T, H, W]` to `[N, filters, T, ceil(H / stride), ceil(W / stride)]`."""
+        made = self.last_norm(self.last(self.body(clip)))
+        result: Tensor = self.activation(made + self.shortcut(clip))
+        return result
+
+
+class Bottleneck(Residual):
     """A residual bottleneck, 2D or (2+1)D, four times as wide outside as its filters.
 
     Args:
@@ -98,32 +136,21 @@ class Bottleneck(nn.Module):
         *,
         projects: bool,
     ) -> None:
-        super().__init__()
         first = (
             over_pixels(channels, filters, 1)
             if dilation is None
             else over_frames(channels, filters, 3, dilation)
         )
-        self.body = nn.Sequential(
+        body = [
             *first,
             activation_module(activation),
             *over_pixels(filters, inner, 3, stride),
             activation_module(activation),
-        )
-        self.last = over_pixels(inner, 4 * filters, 1)[0]
-        self.last_norm = _norm(4 * filters)
-        around = over_pixels(channels, 4 * filters, 1, stride) if projects else []
-        self.shortcut = nn.Sequential(*around)
-        self.activation = activation_module(activation)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """`[N, C, T, H, W]` to `[N, 4 * filters, T, ceil(H / stride), ceil(W / stride)]`."""
-        made = self.last_norm(self.last(self.body(clip)))
-        result: Tensor = self.activation(made + self.shortcut(clip))
-        return result
+        ]
+        super().__init__(body, channels, inner, 4 * filters, stride, activation, projects=projects)
 
 
-class InvertedBottleneck(nn.Module):
+class InvertedBottleneck(Residual):
     """A residual module that is wide inside: each channel over pixels, then over three frames.
 
     Args:
@@ -147,31 +174,20 @@ class InvertedBottleneck(nn.Module):
         *,
         projects: bool,
     ) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
+        body = [
             *over_pixels(channels, inner, 1),
             activation_module(activation),
             *over_pixels(inner, inner, 3, stride, groups=inner),
             activation_module(activation),
             *over_frames(inner, inner, 3, dilation, groups=inner),
             activation_module(activation),
-        )
-        self.last = over_pixels(inner, filters, 1)[0]
-        self.last_norm = _norm(filters)
-        around = over_pixels(channels, filters, 1, stride) if projects else []
-        self.shortcut = nn.Sequential(*around)
-        self.activation = activation_module(activation)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """`[N, C, T, H, W]` to `[N, filters, T, ceil(H / stride), ceil(W / stride)]`."""
-        made = self.last_norm(self.last(self.body(clip)))
-        result: Tensor = self.activation(made + self.shortcut(clip))
-        return result
+        ]
+        super().__init__(body, channels, inner, filters, stride, activation, projects=projects)
 
 
 def over_pixels(
     channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
+) -> tuple[nn.Conv3d, nn.BatchNorm3d]:
     """A convolution over the pixels of each frame, without bias, and its batch norm."""
     convolution: nn.Conv3d
     if stride == 1:  # an odd kernel then pads alike on all sides
@@ -185,12 +201,12 @@ def over_pixels(
         )
     else:
         convolution = SameConv3d(channels, filters, kernel, stride, groups)
-    return [convolution, _norm(filters)]
+    return convolution, nn.BatchNorm3d(filters, eps=BN_EPSILON, momentum=BN_MOMENTUM)
 
 
 def over_frames(
     channels: int, filters: int, kernel: int, dilation: int, groups: int = 1
-) -> list[nn.Module]:
+) -> tuple[nn.Conv3d, nn.BatchNorm3d]:
     """A convolution over the frames of each pixel, without bias, and its batch norm."""
     convolution = nn.Conv3d(
         channels,
@@ -201,8 +217,4 @@ def over_frames(
         groups=groups,
         bias=False,
     )
-    return [convolution, _norm(filters)]
-
-
-def _norm(filters: int) -> nn.BatchNorm3d:
-    return nn.BatchNorm3d(filters, eps=BN_EPSILON, momentum=BN_MOMENTUM)
+    return convolution, nn.BatchNorm3d(filters, eps=BN_EPSILON, momentum=BN_MOMENTUM)
