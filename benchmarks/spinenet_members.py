@@ -13,8 +13,9 @@ judged here by matching block to block from the outputs on, without the code of 
 is compared with itself in another order, with a mutant in one decision, and all whose outputs
 are made of equal parts with each other.
 
-Needs the extra ``train``. Run: ``python benchmarks/spinenet_members.py [--quick] [--space NAME]``;
-one JSON object comes last on stdout. All of it takes some 40 minutes of one core.
+Needs the extra ``train``. Run: ``python benchmarks/spinenet_members.py [--quick] [--space NAME]
+[--codes]``; one JSON object comes last on stdout. All of it takes some 40 minutes of one core;
+with ``--codes``, which builds and runs nothing, two or three.
 """
 
 from __future__ import annotations
@@ -180,8 +181,14 @@ def survives_json(network: ScalePermutedArchitecture) -> bool:
     return again == network and again.key == network.key
 
 
-def checked(name: str, count: int) -> dict[str, object]:
-    """What was found of one space."""
+def checked(name: str, count: int, *, runs: bool = True) -> dict[str, object]:
+    """What was found of one space.
+
+    Args:
+        name: Of ``SPACES``.
+        count: How many members.
+        runs: Whether they are built and run, too.
+    """
     kind, options = SPACES[name]
     space = create(kind, options)
     small = create(kind, {**options, **(SMALL_SCALING if kind == "spinenet_scaling" else SMALL)})
@@ -197,9 +204,10 @@ def checked(name: str, count: int) -> dict[str, object]:
     for number, network in enumerate(members(space, count), start=1):
         found["members"] += 1
         keys.add(network.key)
-        little = small.decode(space.encode(network))
-        runs = has_five_outputs(little, meta=False)
-        found["five_outputs"] += runs and has_five_outputs(network, meta=True)
+        if runs:
+            little = small.decode(space.encode(network))
+            right = has_five_outputs(little, meta=False)
+            found["five_outputs"] += right and has_five_outputs(network, meta=True)
         found["json"] += survives_json(network)
         found["coded"] += is_coded(space, network)
         if isinstance(space, SpineNetSpace):
@@ -241,14 +249,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a dozen members of each space")
     parser.add_argument("--space", choices=SPACES, help="only this one")
+    parser.add_argument("--codes", action="store_true", help="build and run nothing")
     arguments = parser.parse_args()
-    import torch
+    if not arguments.codes:
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
     count = QUICK_MEMBERS if arguments.quick else MEMBERS
     names = [arguments.space] if arguments.space else list(SPACES)
     form = "quick" if arguments.quick else "whole"
-    print(json.dumps({"spaces": {name: checked(name, count) for name in names}, "form": form}))
+    found = {name: checked(name, count, runs=not arguments.codes) for name in names}
+    print(json.dumps({"spaces": found, "form": form}))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ with torch: ``max_error`` is the worst of the members, as a share of a network's
 allowed is ``tolerance``; ``lite_error`` is the lite network's. ``torch_error`` and
 ``lite_torch_error`` are how far torch's own float32 is from float64 there: what a network makes of
 rounding is no fault of its file. ``min_sensitivity`` is the least that any network's outputs
-change with the input, ``layout_operators`` counts PADs and TRANSPOSEs of those that are given their flow
-(computing it pads), ``delegated`` the files that XNNPACK runs whole.
+change with the input, ``layout_operators`` counts PADs and TRANSPOSEs of those that are given
+their flow (computing it pads), ``delegated`` the files that XNNPACK runs whole.
 
 Run: ``python benchmarks/stream_export.py [--quick]``; one JSON object comes last on stdout. It
 takes some minutes of one core.

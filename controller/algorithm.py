@@ -231,6 +231,21 @@ def uses_known(settings: AlgorithmSettings) -> bool:
     return not isinstance(settings, kinds.RandomSettings | kinds.UserSettings)
 
 
+def require_use_of_known(settings: AlgorithmSettings) -> None:
+    """Do nothing if the algorithm can be told what is known before.
+
+    Raises:
+        InputError: If it can do nothing with it.
+    """
+    if uses_known(settings):
+        return
+    name = "random search"
+    if isinstance(settings, kinds.UserSettings):
+        name = f"the algorithm {settings.reference!r}"
+    msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
+    raise InputError(msg)
+
+
 def create(
     settings: AlgorithmSettings,
     space: PointSpace,
@@ -298,12 +313,8 @@ def _leads(
     settings: AlgorithmSettings, space: PointSpace, earlier: Sequence[Known]
 ) -> tuple[Point, ...]:
     """The points that one without a model proposes first."""
-    if earlier and not uses_known(settings):
-        name = "random search"
-        if isinstance(settings, kinds.UserSettings):
-            name = f"the algorithm {settings.reference!r}"
-        msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
-        raise InputError(msg)
+    if earlier:
+        require_use_of_known(settings)
     points = dict.fromkeys(known.point for known in earlier)
     allowed = space.keeps if isinstance(space, ConstrainedPoints) else None
     return tuple(islice((one for one in points if allowed is None or allowed(one)), LEADS))

@@ -69,23 +69,24 @@ class FrontBox:
         volume = math.prod(sides)
         return hypervolume(front, self.worst) / volume if volume > 0 else 0.0
 
-    def text(self, *, load: bool = False) -> str:
+    def text(self, *, load: bool = False, metric: str = ObjectiveName.ACCURACY) -> str:
         """For people.
 
         Args:
             load: Whether latencies are loads of a fleet, which have no unit.
+            metric: What the accuracy is called.
         """
         words = {**_WORDS, ObjectiveName.LATENCY: "load {:g}"} if load else _WORDS
         worst = dict(zip(self.names, self.worst, strict=True))
         fixed = [name for name in (ObjectiveName.LATENCY,) if name in worst and self.has_target]
         grown = [name for name in self.names if self._grows(name)]
         if not fixed + grown:
-            return "the range from accuracy 0 to accuracy 1"
+            return f"the range from {metric} 0 to {metric} 1"
         most = " and ".join(words[name].format(worst[name]) for name in fixed + grown)
         least = " and ".join(words[name].format(0.0) for name in fixed + grown)
         if grown:
             most += f" ({'each ' if len(grown) > 1 else ''}the most of any trial)"
-        return f"the box from accuracy 0 at {most} to accuracy 1 at {least}"
+        return f"the box from {metric} 0 at {most} to {metric} 1 at {least}"
 
     def _grows(self, name: ObjectiveName) -> bool:
         if name is ObjectiveName.LATENCY:

@@ -10,6 +10,7 @@ from delivery.file_gates import runtime_of, said
 from delivery.gates import Checked, Gate, GateName, NotRun
 from delivery.network import BATCH, as_torch, batches, one_by_one, outputs_of
 from exporters.artifact import Artifact, Precision
+from training.metric_name import marked
 from training.task import Predicting, Split, metric_name
 from workspace.errors import OperationError
 
@@ -95,12 +96,6 @@ def _kept(task: Task, outputs: tuple[Tensor, ...], specs: tuple[InputSpec, ...])
     return outputs[0]
 
 
-def _named(task: Task) -> str:
-    """What stands before a figure that is no accuracy."""
-    name = metric_name(task)
-    return "" if name == "accuracy" else f"{name} "
-
-
 def check_accuracy(
     specs: tuple[InputSpec, ...], task: Task | None, artifact: Artifact, of_torch: float | None
 ) -> Checked:
@@ -147,7 +142,7 @@ def check_accuracy(
         },
         limit=limit,
         text=(
-            f"{_named(task)}{metric:.2%} on {count:,} test examples of {task.name}, "
+            f"{marked(metric_name(task), metric)} on {count:,} test examples of {task.name}, "
             f"{-100 * drop:+.2f} points against torch's {of_torch:.2%}"
         ),
     )

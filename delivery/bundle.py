@@ -12,28 +12,30 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from delivery import detection, kotlin
 from delivery.card import card, requirements
 from delivery.carried import verify as carried_verify
 from delivery.export import Delivered, Delivery, Plan, Say, deliver, file_json, with_line
 from delivery.file_gates import TOLERANCES
-from delivery.int8_ends import int8_ends
+from delivery.kotlin import CARRIED
 from delivery.network import Network, compared, outputs_of
 from delivery.preprocessing import UNKNOWN, labels_of, preparation_of
 from delivery.work_folder import put, work_folder
 from exporters.artifact import ModelFormat
 from exporters.exporter import ExporterName, ExportError
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of
 
 if TYPE_CHECKING:
-    from delivery.int8_ends import Scale
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from delivery.preprocessing import Preparation
-    from exporters.artifact import Artifact
     from search_space.architecture import Json
 
 VERSION = 1
@@ -42,8 +44,8 @@ VERSION = 1
 EXAMPLES, KEPT = "examples.npz", 8
 """Where examples lie with the outputs that are expected of them, and how many."""
 
-CARRIED = Path(__file__).parent / "carried"
-"""Programs that go into every bundle."""
+SHARED = ("pictures.py", "runtimes.py")
+"""What the others there import."""
 
 _PLAIN = {ExporterName.TFLITE, ExporterName.ONNX, ExporterName.SAVED_MODEL}
 """Exporters that need not be named in a file's name."""
@@ -62,13 +64,13 @@ def make(network: Network, plan: Plan, folder: Path, say: Say = lambda _: None) 
         What is in it, the files at their places.
 
     Raises:
-        InputError: If the network is no classifier, or the plan or the folder cannot be used;
-            nothing was made.
+        InputError: If the network is neither a classifier nor a detector whose dataset is known,
+            or the plan or the folder cannot be used; nothing was made.
         ExportError: If the network cannot be expressed in a format, or as one Python file.
         GateError: If a gate fails.
         OperationError: If something is not there, the disk is full, or the bundle does not verify.
     """
-    _require_classifier(network)
+    found = _detection_of(network)
     _require_free(folder)
     _require_distinct(plan)
     preparation, labels = preparation_of(network), labels_of(network)
@@ -84,6 +86,9 @@ def make(network: Network, plan: Plan, folder: Path, say: Say = lambda _: None) 
             delivery = _moved(delivery, root / "models")
             _write_network(network, source, root)
             _write_use(delivery, preparation, labels, root)
+            if found is not None:
+                _put_json(root / detection.FILE, found)
+            _write_snippets(delivery, preparation, root)
             _write_examples(network, root)
             made = datetime.now(UTC).isoformat(timespec="seconds")
             words = str((preparation.to_json() if preparation else UNKNOWN)["words"])
@@ -154,14 +159,22 @@ def _moved(delivery: Delivery, folder: Path) -> Delivery:
     return replace(delivery, files=files, timed=timed)
 
 
-def _require_classifier(network: Network) -> None:
-    """Refuse what the snippets of a bundle cannot use."""
-    if not isinstance(network.head, Classifier):
-        msg = (
-            f"a bundle's snippets are for classifiers, and {network.name} ends in {network.head}: "
-            "export its files alone, without --bundle"
-        )
-        raise InputError(msg)
+def _detection_of(network: Network) -> dict[str, Json] | None:
+    """What a detector's outputs mean; None for a classifier, whose scores mean themselves.
+
+    Raises:
+        InputError: If the network is neither, or nobody says what its outputs mean.
+    """
+    match network.head:
+        case Classifier():
+            return None
+        case Detector():
+            return detection.decoding(network)
+    msg = (
+        f"a bundle's snippets are for classifiers and detectors, and {network.name} ends in "
+        f"{network.head}: export its files alone, without --bundle"
+    )
+    raise InputError(msg)
 
 
 def _require_free(folder: Path) -> None:
@@ -214,11 +227,21 @@ def _write_use(
     formats = [each.artifact.format for each in delivery.files]
     _put(root / "requirements.txt", "".join(f"{line}\n" for line in requirements(formats)))
     _put(root / "verify.py", (CARRIED / "verify.py").read_text(encoding="utf-8"))
-    tflite = [each for each in delivery.files if each.artifact.format is ModelFormat.TFLITE]
-    if tflite or ModelFormat.ONNX in formats:
-        _put(root / "snippets/classify.py", (CARRIED / "classify.py").read_text(encoding="utf-8"))
-    if tflite and preparation:
-        _put(root / "snippets/Classifier.kt", _kotlin(preparation, tflite[0].artifact))
+
+
+def _write_snippets(delivery: Delivery, preparation: Preparation | None, root: Path) -> None:
+    """Programs that use a model: in Python, and in Kotlin where pictures can be prepared."""
+    models = [each.artifact for each in delivery.files]
+    tflite = [each for each in models if each.format is ModelFormat.TFLITE]
+    is_detector = isinstance(delivery.network.head, Detector)
+    if tflite or any(each.format is ModelFormat.ONNX for each in models):
+        for name in ("detect.py" if is_detector else "classify.py", *SHARED):
+            text = (CARRIED / name).read_text(encoding="utf-8")
+            _put(root / "snippets" / name, text.replace("from delivery.carried.", "from "))
+    if tflite and preparation and is_detector:
+        _put(root / "snippets/Detector.kt", kotlin.detector(preparation, tflite[0]))
+    elif tflite and preparation:
+        _put(root / "snippets/Classifier.kt", kotlin.classifier(preparation, tflite[0]))
 
 
 def _searched(network: Network) -> Json:
@@ -237,79 +260,27 @@ def _searched(network: Network) -> Json:
     }
 
 
-def _kotlin(preparation: Preparation, model: Artifact) -> str:
-    """The snippet for one file; an int8 input is rounded there, an int8 output restored."""
-    text = (CARRIED / "Classifier.kt").read_text(encoding="utf-8")
-    pixels, ends = preparation.pixels, int8_ends(model)
-    given, scores = ends.get(model.inputs[0].name), ends.get(model.outputs[0].name)
-    values = {
-        "WRITE": "writeInt8(rounded(prepare(picture)))"
-        if given
-        else "writeFloat(prepare(picture))",
-        "READ": "restored(outputs[0].readInt8())" if scores else "outputs[0].readFloat()",
-        "PICTURE": "picture" if pixels.crop is None else "middle(picture)",
-        "MIDDLE": "" if pixels.crop is None else _MIDDLE,
-        "CROP": "" if pixels.crop is None else f"\n        const val CROP = {pixels.crop:.9g}f",
-        "ROUNDED": _ROUNDED if given else "",
-        "RESTORED": _RESTORED if scores else "",
-        "INPUT": _kotlin_scale("INPUT", given),
-        "OUTPUT": _kotlin_scale("OUTPUT", scores),
-        "MODEL": model.path.name,
-        "SIZE": str(preparation.size),
-        "CHANNELS": str(preparation.channels),
-        "COLOURS": str(pixels.channels),
-        "MEAN": ", ".join(f"{value:.9g}f" for value in pixels.mean),
-        "STD": ", ".join(f"{value:.9g}f" for value in pixels.std),
-    }
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
-
-
-_MIDDLE = """\
-    /** The square in the middle. */
-    private fun middle(picture: Bitmap): Bitmap {
-        val side = Math.round(CROP * minOf(picture.width, picture.height)).coerceAtLeast(1)
-        val left = (picture.width - side) / 2
-        val top = (picture.height - side) / 2
-        return Bitmap.createBitmap(picture, left, top, side, side)
-    }
-
-"""
-
-_ROUNDED = """\
-    private fun rounded(numbers: FloatArray) = ByteArray(numbers.size) { index ->
-        (Math.rint((numbers[index] / INPUT_SCALE).toDouble()).toInt() + INPUT_ZERO)
-            .coerceIn(-128, 127).toByte()
-    }
-
-"""
-
-_RESTORED = """\
-    private fun restored(numbers: ByteArray) = FloatArray(numbers.size) { index ->
-        (numbers[index] - OUTPUT_ZERO) * OUTPUT_SCALE
-    }
-
-"""
-
-
-def _kotlin_scale(end: str, scale: Scale | None) -> str:
-    if scale is None:
-        return ""
-    return (
-        f"\n        const val {end}_SCALE = {scale.scale:.9g}f"
-        f"\n        const val {end}_ZERO = {scale.zero_point}"
-    )
-
-
 def _write_examples(network: Network, root: Path) -> None:
     kept = {name: value[:KEPT] for name, value in compared(network).inputs.items()}
     arrays = {f"input:{name}": value.numpy() for name, value in kept.items()}
     outputs = outputs_of(network, kept)
     arrays |= {f"output:{name}": value.numpy() for name, value in outputs.items()}
+    if isinstance(network.head, Detector):
+        arrays |= _found(network, kept, outputs)
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type] # named arrays, and no pickle
     (root / EXAMPLES).write_bytes(content.getvalue())
+
+
+def _found(
+    network: Network, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+) -> dict[str, NDArray[Any]]:
+    """What the task finds in the kept examples, `[N, D, 6]`; one as a picture, and which."""
+    task, (image,) = detection.task_of(network), inputs.values()
+    found = task.predictions(tuple(outputs.values()), image.shape[-1])
+    most = detection.most_told(found)
+    picture = detection.picture_of(image[most, : task.channels])
+    return {"detections": found.numpy(), "picture": picture, "pictured": np.array(most)}
 
 
 def _manifest(delivery: Delivery, made: str) -> dict[str, Json]:

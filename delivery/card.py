@@ -9,6 +9,7 @@ from delivery.export import Delivery
 from delivery.gates import Gate
 from exporters.artifact import ModelFormat
 from latency.source import LatencyEstimate
+from search_space.architecture import Detector
 
 if TYPE_CHECKING:
     from delivery.network import Network
@@ -70,6 +71,10 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
+def _is_detector(delivery: Delivery) -> bool:
+    return isinstance(delivery.network.head, Detector)
+
+
 def _what(delivery: Delivery, made: str, tool: str) -> Iterator[str]:
     network = delivery.network
     kind, classes = type(network.head).__name__.lower(), network.head.classes
@@ -83,7 +88,8 @@ def _what(delivery: Delivery, made: str, tool: str) -> Iterator[str]:
 
 
 def _models(delivery: Delivery) -> Iterator[str]:
-    yield "| file | precision | bytes | test accuracy | written by |"
+    metric = "AP" if _is_detector(delivery) else "accuracy"
+    yield f"| file | precision | bytes | test {metric} | written by |"
     yield "| --- | --- | --- | --- | --- |"
     for each in delivery.files:
         artifact = each.artifact
@@ -96,8 +102,9 @@ def _models(delivery: Delivery) -> Iterator[str]:
         )
     if delivery.accuracy_of_torch is not None and delivery.network.task is not None:
         yield ""
+        what = "AP (of IoU .50 to .95 and all classes) is" if metric == "AP" else "Accuracies are"
         yield (
-            f"Accuracies are of the files in their runtimes on the whole test split of "
+            f"{what} of the files in their runtimes on the whole test split of "
             f"{delivery.network.task.name}; torch gives {delivery.accuracy_of_torch:.2%}."
         )
 
@@ -116,19 +123,30 @@ def _use(
         "(`[1, C, H, W]`)."
     )
     named = "`labels.txt` names them" if are_labels_known else "nobody has named them"
-    yield f"Output: one score for each class, in order; {named}. A softmax makes probabilities."
+    if _is_detector(delivery):
+        names = ", ".join(f"`{each.name}`" for each in first.outputs)
+        yield (
+            "Outputs: for each of five levels, logits of each class and steps from anchors to "
+            f"boxes, {names}. `detection.json` has the anchors and says what the numbers mean; "
+            "overlapping boxes are thinned out outside of the network. Classes are in order; "
+            f"{named}."
+        )
+    else:
+        yield (
+            f"Output: one score for each class, in order; {named}. A softmax makes probabilities."
+        )
     ends = (*first.inputs, *first.outputs)
     if any(each.dtype == "int8" for each in ends):
         yield (
             "An int8 number stands for `scale * (number - zero_point)`; `manifest.json` has scale "
             "and zero point of each input and output, and so has the file."
         )
-    if "classify.py" in snippets:
+    for name in sorted({"classify.py", "detect.py"} & {*snippets}):
         kinds = {each.artifact.format: None for each in delivery.files}
         runtimes = " or ".join(f"`{_NAMES[each]}`" for each in kinds if each in _NAMES)
-        yield f"`snippets/classify.py PICTURE` runs a model with `numpy` and {runtimes}."
-    if "Classifier.kt" in snippets:
-        yield "`snippets/Classifier.kt` is the same for Android."
+        yield f"`snippets/{name} PICTURE` runs a model with `numpy` and {runtimes}."
+    for name in sorted({"Classifier.kt", "Detector.kt"} & {*snippets}):
+        yield f"`snippets/{name}` is the same for Android."
     yield (
         "`network.py` is the network in torch, and needs torch alone: `load()` gives it with "
         "`weights.safetensors`, for further training, too."
@@ -141,9 +159,11 @@ def _check(delivery: Delivery) -> Iterator[str]:
     yield "```sh\npip install -r requirements.txt\npython verify.py\n```"
     yield (
         "This compares every byte with its hash (`manifest.json` and `SHA256SUMS`), and the "
-        "outputs of every model with those kept in `examples.npz`; `network.py` too where torch "
-        "is installed. `pocketnas verify` does the same and runs the gates again. Hashes show "
-        "damage, not who made a bundle: run code of bundles that you trust."
+        "outputs of every model with those kept in `examples.npz`; "
+        f"{'what `snippets/detect.py` finds in them too; ' if _is_detector(delivery) else ''}"
+        "`network.py` too where torch is installed. `pocketnas verify` does the same and runs the "
+        "gates again. Hashes show damage, not who made a bundle: run code of bundles that you "
+        "trust."
     )
 
 

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.detection import ObjectDetection
+from training.framing import PADDING
 from training.task import Preprocessing
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
     from delivery.network import Network
-    from search_space.architecture import Json
+    from search_space.architecture import InputSpec, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,14 @@ class Preparation:
         size: Pixels a side of the input.
         channels: Of the input; a grey picture's one channel is repeated.
         pixels: What becomes of each.
+        padding: Byte around a picture that is no square: its longer side becomes the input's, at
+            the upper left; None where width and height become the input's each.
     """
 
     size: int
     channels: int
     pixels: Preprocessing
+    padding: int | None = None
 
     def __post_init__(self) -> None:
         pixels, colours = self.pixels, self.pixels.channels
@@ -52,6 +57,7 @@ class Preparation:
             "channels": self.channels,
             "colours": self.pixels.channels,
             "crop": self.pixels.crop,
+            "padding": self.padding,
             "resize": "bilinear, antialiased, pixel centers at halves",
             "scale": 1 / 255,
             "mean": [*self.pixels.mean],
@@ -64,7 +70,13 @@ class Preparation:
         repeated = ""
         if self.channels != self.pixels.channels:
             repeated = f"; the one channel is repeated {self.channels} times"
-        return f"{self.pixels.words(self.size)}{repeated}."
+        padded = ""
+        if self.padding is not None:
+            padded = (
+                f"; of a picture that is no square the longer side becomes {self.size} pixels, "
+                f"and what is left at the right or the bottom has bytes of {self.padding}"
+            )
+        return f"{self.pixels.words(self.size)}{padded}{repeated}."
 
 
 UNKNOWN: dict[str, Json] = {
@@ -82,11 +94,21 @@ def preparation_of(network: Network) -> Preparation | None:
         InputError: If a task says it in a way that makes no sense.
     """
     specs = network.architecture.inputs
+    if isinstance(network.task, ObjectDetection):
+        return _of_detector(network.task, specs)
     said = getattr(network.task, "preprocessing", None)
     if not isinstance(said, Preprocessing) or len(specs) != 1 or len(specs[0].shape) != 3:
         return None
     channels, _, size = specs[0].shape
     return Preparation(size=size, channels=channels, pixels=said)
+
+
+def _of_detector(task: ObjectDetection, specs: tuple[InputSpec, ...]) -> Preparation:
+    """What ``training.detection.BoxedImages`` does without augmentation."""
+    channels, _, size = specs[0].shape
+    half = (0.5,) * task.channels
+    pixels = Preprocessing(channels=task.channels, mean=half, std=half)
+    return Preparation(size=size, channels=channels, pixels=pixels, padding=PADDING)
 
 
 def labels_of(network: Network) -> tuple[str, ...] | None:

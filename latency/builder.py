@@ -30,11 +30,19 @@ from latency.source import (
     Subject,
 )
 from latency.store import identity_of
-from latency.table import Condition, Entry, LatencyTable, variance_of
+from latency.table import (
+    CLASSIFIER,
+    DETECTOR,
+    Condition,
+    Entry,
+    LatencyTable,
+    variance_of,
+)
 from latency.table_gaps import predicted
 from latency.table_plan import Piece, Plan
 from latency.table_validation import validate
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, Detector
+from search_space.spinenet_parts import PermutedPart
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -147,6 +155,7 @@ class Builder:
             conditions=self._conditions(),
             space=space,
             classes=self._plan.head.classes,
+            head=DETECTOR if isinstance(self._plan.head, Detector) else CLASSIFIER,
             made_by=made_by,
             labels=self._labels(len(missing), len(ordered)),
             correction=correction,
@@ -287,9 +296,15 @@ class _Files:
         return FileSubject(artifact=self._written(module, shape))
 
     def piece(self, piece: Piece) -> FileSubject:
-        from search_space.single_layers import SingleLayer
+        module: nn.Module
+        if isinstance(piece.layer, PermutedPart):
+            from search_space.single_parts import SinglePart
 
-        module = SingleLayer(piece.layer, self._plan.activation, piece.signature.key)
+            module = SinglePart(piece.layer)
+        else:
+            from search_space.single_layers import SingleLayer
+
+            module = SingleLayer(piece.layer, self._plan.activation, piece.signature.key)
         return FileSubject(artifact=self._written(module, piece.input_shape))
 
     def _written(self, module: nn.Module, shape: tuple[int, int]) -> Artifact:

@@ -23,7 +23,7 @@ from latency.space_parts import taken_apart
 from latency.table_points import PointLatencies
 from latency.table_validation import require_conditions
 from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
-from search_space.architecture import Head
+from search_space.architecture import Classifier, Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -65,8 +65,14 @@ class PredictorSource(WithoutDevice):
         """Do nothing if networks of ``space`` have parts; any can be predicted, more or less well.
 
         Raises:
-            InputError: If they have none.
+            InputError: If they have none, or are no classifiers, which predictors are fitted on.
         """
+        if not isinstance(head, Classifier):
+            msg = (
+                f"{self.name} was fitted on classifiers and cannot answer for networks that end "
+                f"in {head!r}: a device can, or a table of 'pocketnas table build --head detector'"
+            )
+            raise InputError(msg)
         parts_of(space.decode(space.points.sample(random.Random(0))), head)
 
     def over(self, space: SearchSpace, head: Head) -> PointLatencies:

@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from search_space import spinenet_parts
 from search_space.architecture import Architecture, Classifier, Head
 from search_space.chain import Activation, ChainArchitecture, Op
 from search_space.layers import Layer, LayerKind, layers
 from search_space.proxyless import table_key
+from search_space.spinenet import ScalePermutedArchitecture
+from search_space.spinenet_parts import PermutedPart
 from workspace.errors import InputError
 
 
@@ -61,10 +64,31 @@ def parts_of(architecture: Architecture, head: Head) -> Parts:
     Raises:
         InputError: If networks of this family have no parts that a table knows.
     """
+    if isinstance(architecture, ScalePermutedArchitecture):
+        found = spinenet_parts.parts_of(architecture, head)
+        return tuple(signature_of_part(part) for part in found)
     if not isinstance(architecture, ChainArchitecture) or not isinstance(head, Classifier):
         msg = f"tables have no keys for a network of family {architecture.family} with {head!r}"
         raise InputError(msg)
     return tuple(signature_of(layer) for layer in layers(architecture, head))
+
+
+def signature_of_part(part: PermutedPart) -> Signature:
+    """The part that one of a scale-permuted network is."""
+    return Signature(
+        key=part.key,
+        kind=part.label,
+        macs=part.macs,
+        params=part.params,
+        input_elements=part.in_size**2 * part.in_channels,
+        hidden_elements=part.hidden_elements,
+        output_elements=part.out_elements,
+    )
+
+
+def signature_of_piece(piece: Layer | PermutedPart) -> Signature:
+    """The part that a layer of either family is."""
+    return signature_of(piece) if isinstance(piece, Layer) else signature_of_part(piece)
 
 
 def unknown_part(text: str) -> Signature:

@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 
 from latency.signatures import Signature, signature_of
+from search_space import spinenet_parts
 from search_space.architecture import Classifier, Head
 from search_space.chain import Activation, Stage
 from search_space.decisions import Decisions
 from search_space.factorized import FactorizedSpace, choices_of
 from search_space.layers import Layer, block, layers
 from search_space.space import SearchSpace
+from search_space.spinenet import OUTPUT_LEVELS
+from search_space.spinenet_parts import PermutedPart
+from search_space.spinenet_scaling import SpineNetScalingSpace
+from search_space.spinenet_space import SpineNetSpace
 
 State = tuple[int, int]
 """Pixels a side and channels."""
@@ -140,6 +146,42 @@ def taken_apart(space: SearchSpace, head: Head) -> SpaceParts | None:
     if isinstance(space, FactorizedSpace) and isinstance(head, Classifier):
         return SpaceParts.of(space, head)
     return None
+
+
+def possible_parts(space: SearchSpace, head: Head) -> tuple[PermutedPart, ...] | None:
+    """All parts of a space of scale-permuted networks; None of any other.
+
+    Those of sizes and widths (``spinenet_scaling``) are looked at one by one.
+
+    Raises:
+        InputError: If its networks have no such head.
+    """
+    if isinstance(space, SpineNetSpace):
+        levels = {base + offset for base in space.bases for offset in space.offsets}
+        return spinenet_parts.possible_parts(
+            space.frame,
+            head,
+            [(level, kind) for level in sorted(levels) for kind in space.kinds],
+            [(level, kind) for level in OUTPUT_LEVELS for kind in space.kinds],
+        )
+    if isinstance(space, SpineNetScalingSpace):
+        every = (space.decode(point) for point in product(*map(range, space.points.option_counts)))
+        found = (part for each in every for part in spinenet_parts.parts_of(each, head))
+        return tuple({part.key: part for part in found}.values())
+    return None
+
+
+def every_key(space: SearchSpace, head: Head) -> tuple[str, ...] | None:
+    """Keys of all parts that networks of a space can have; None where that cannot be told.
+
+    Raises:
+        InputError: If its networks have no such head.
+    """
+    apart = taken_apart(space, head)
+    if apart is not None:
+        return tuple(part.key for part in apart.signatures())
+    possible = possible_parts(space, head)
+    return None if possible is None else tuple(part.key for part in possible)
 
 
 def by_key(found: Iterable[Layer]) -> tuple[Signature, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from search_space.architecture import Classifier, Detector, Head
 from workspace.errors import InputError, OperationError
 
 Condition = str | int | bool | list[int]
@@ -18,6 +19,12 @@ Condition = str | int | bool | list[int]
 
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""
+
+CLASSIFIER, DETECTOR = "classifier", "detector"
+"""Kinds of heads."""
+
+CLASSES = 1000
+"""Of a head where a table does not say (ImageNet's)."""
 
 RESERVED = "pocketnas"
 """What no entry's key may be: in the text form it stands for what is said of all entries."""
@@ -134,6 +141,7 @@ class LatencyTable:
         unknown: Names of conditions that whoever made the table did not publish.
         space: The space it was made for, as text; empty where that is not said.
         classes: Of its networks' heads; 0 where that is not said.
+        head: Kind of its networks' heads, ``"classifier"`` or ``"detector"``.
         made_by: Digest of the code that made it; empty where that is not known.
         labels: What has to be said of it beyond its conditions.
         correction: Of sums.
@@ -146,6 +154,7 @@ class LatencyTable:
     unknown: tuple[str, ...] = ()
     space: str = ""
     classes: int = 0
+    head: str = CLASSIFIER
     made_by: str = ""
     labels: tuple[str, ...] = ()
     correction: Correction = Correction()
@@ -155,6 +164,14 @@ class LatencyTable:
         if not self.entries or RESERVED in self.entries:
             msg = f"a table needs entries, none of them called {RESERVED!r}: {self.name}"
             raise ValueError(msg)
+        if self.head not in (CLASSIFIER, DETECTOR):
+            msg = f"a table's networks are of heads {CLASSIFIER} or {DETECTOR}, got {self.head!r}"
+            raise ValueError(msg)
+
+    def head_of(self, classes: int | None = None) -> Head:
+        """What its networks end in, of so many classes; of its own, or 1000, where None."""
+        many = classes or self.classes or CLASSES
+        return Detector(classes=many) if self.head == DETECTOR else Classifier(classes=many)
 
     @property
     def predicted(self) -> int:
@@ -176,12 +193,12 @@ def require_same(first: LatencyTable, second: LatencyTable) -> None:
 
     Raises:
         TableMismatchError: If a condition differs or is told by one of them only, or both tell a
-            space or classes and these differ; names each.
+            space or classes and these differ, or heads do; names each.
     """
     found = differences(first.conditions, second.conditions)
     only = set(first.conditions) ^ set(second.conditions)
     found |= dict.fromkeys(sorted(only), "told by one of them only")
-    for name in ("space", "classes"):
+    for name in ("space", "classes", "head"):
         mine, theirs = getattr(first, name), getattr(second, name)
         if mine and theirs and mine != theirs:
             found[name] = f"{mine!r} and {theirs!r}"

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from latency.signatures import parts_of
-from latency.space_parts import taken_apart
+from latency.space_parts import every_key
 from latency.table import Known, LatencyTable
 from search_space.architecture import Head
 from search_space.space import SearchSpace
@@ -43,12 +43,10 @@ class Coverage:
             InputError: If networks of this space have no parts that a table knows.
         """
         networks = _random_networks(space, head)
-        apart = taken_apart(space, head)
-        keys = list(
-            dict.fromkeys(key for keys in networks for key in keys)
-            if apart is None
-            else (part.key for part in apart.signatures())
-        )
+        every = every_key(space, head)
+        keys = list(dict.fromkeys(key for keys in networks for key in keys))
+        if every is not None:
+            keys = list(every)
         known = [table.entries[key].known for key in keys if key in table.entries]
         return cls(
             parts=len(keys),
@@ -56,7 +54,7 @@ class Coverage:
             predicted=known.count(Known.PREDICTED),
             missing=tuple(key for key in keys if key not in table.entries),
             networks=sum(table.entries.keys() >= set(keys) for keys in networks) / len(networks),
-            exact=apart is not None,
+            exact=every is not None,
         )
 
 

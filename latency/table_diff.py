@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from latency.accuracy import spearman
-from latency.table import Condition, LatencyTable, differences
+from latency.table import CLASSIFIER, Condition, LatencyTable, differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,4 +117,6 @@ def _conditions(first: LatencyTable, second: LatencyTable) -> dict[str, str]:
 
 def _told(table: LatencyTable) -> dict[str, Condition]:
     more: dict[str, Condition] = {"space": table.space, "classes": table.classes}
+    if table.head != CLASSIFIER:
+        more["head"] = table.head
     return {**table.conditions, **{name: value for name, value in more.items() if value}}

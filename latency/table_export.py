@@ -7,7 +7,7 @@ from typing import assert_never
 
 import yaml
 
-from latency.table import Correction, LatencyTable
+from latency.table import CLASSIFIER, Correction, LatencyTable
 from latency.table_csv import to_csv
 from latency.table_text import to_text
 from workspace.errors import InputError
@@ -69,6 +69,7 @@ def left_out(table: LatencyTable, form: ExportForm) -> tuple[str, ...]:
     told: dict[str, object] = {
         "space": table.space,
         "classes": table.classes,
+        "head": table.head != CLASSIFIER,
         "made_by": table.made_by,
         "conditions": table.conditions,
         "unknown": table.unknown,

@@ -1,7 +1,8 @@
 """What a table of a space needs to be timed, in the order in which it matters, and how long.
 
-A layer is timed by the difference of two files: one that ends after a layer which makes its input,
-and one with the layer after that. All layers on one input share the first file.
+Blocks, resamplings and the like are the layers of a scale-permuted network. A layer is timed by
+the difference of two files: one that ends after a layer which makes its input, and one with the
+layer after that. All layers on one input share the first file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latency.measurement import MeasurementProtocol
-from latency.signatures import Signature, signature_of
+from latency.signatures import Signature, signature_of_piece
 from latency.source import NetworkSubject
-from latency.space_parts import SpaceParts, taken_apart
-from search_space.architecture import Classifier
+from latency.space_parts import SpaceParts, possible_parts, taken_apart
+from search_space import spinenet_parts
+from search_space.architecture import Architecture, Classifier, Head
 from search_space.chain import Activation, ChainArchitecture
 from search_space.layers import Layer, layers
 from search_space.space import SearchSpace
+from search_space.spinenet import ScalePermutedArchitecture
+from search_space.spinenet_parts import PermutedPart
 from workspace.errors import InputError
 
 FITTED_SHARE = 0.05
@@ -39,6 +43,10 @@ START_S = 0.5
 SAMPLES = 20_000
 """Random networks that show the layers of a space that does not tell them."""
 
+PERMUTED_SAMPLES = 500
+"""Likewise, of scale-permuted networks, whose decoding takes longer: there they show how often
+each part comes, since all parts are known."""
+
 _BYTES_PER_MAC = 4.0
 """A number moved counts as so many multiply-adds, in the guess of what matters."""
 
@@ -53,7 +61,7 @@ class Piece:
         weight: How much its error would matter: expected square of what it adds to a network.
     """
 
-    layer: Layer
+    layer: Layer | PermutedPart
     signature: Signature
     weight: float
 
@@ -78,7 +86,7 @@ class Plan:
     """
 
     space: str
-    head: Classifier
+    head: Head
     activation: Activation
     pieces: tuple[Piece, ...]
     fitted: tuple[NetworkSubject, ...]
@@ -136,25 +144,24 @@ class Plan:
 _LEAST_PIECES = 8
 
 
-def plan(
-    space: SearchSpace, head: Classifier, protocol: MeasurementProtocol, *, seed: int = 0
-) -> Plan:
+def plan(space: SearchSpace, head: Head, protocol: MeasurementProtocol, *, seed: int = 0) -> Plan:
     """What a table of ``space`` needs.
 
     Args:
-        space: Of chains; all layers are known where it is factorized, else those of many samples.
+        space: All layers are known where it is factorized or of scale-permuted networks, else
+            those of many samples.
         head: Of its networks.
         protocol: Of each file; its number of sessions is fixed.
         seed: Of the whole networks.
 
     Raises:
-        InputError: If its networks are no chains.
+        InputError: If its networks have no layers that can be timed one by one, or no such head.
     """
     frequencies = _frequencies(space, head)
     member = _some(space)
     pieces = sorted(
         (
-            Piece(layer=layer, signature=signature_of(layer), weight=_weight(layer, often))
+            Piece(layer=layer, signature=signature_of_piece(layer), weight=_weight(layer, often))
             for layer, often in frequencies.items()
         ),
         key=lambda piece: -piece.weight,
@@ -175,7 +182,7 @@ def plan(
 
 def random_networks(
     space: SearchSpace,
-    head: Classifier,
+    head: Head,
     count: int,
     *,
     seed: int,
@@ -202,36 +209,50 @@ def random_networks(
     return tuple(found.values())
 
 
-def _frequencies(space: SearchSpace, head: Classifier) -> dict[Layer, float]:
-    """Each layer of the space, with how often a network has it."""
+def _frequencies(space: SearchSpace, head: Head) -> dict[Layer | PermutedPart, float]:
+    """Each layer of the space, with how often a network has it; 0 if next to none has."""
     parts: SpaceParts | None = taken_apart(space, head)
     if parts is not None:
-        return parts.frequencies()
+        return dict[Layer | PermutedPart, float](parts.frequencies().items())
     rng = random.Random(0)
-    found: dict[Layer, float] = {}
-    for _ in range(min(SAMPLES, 20 * space.count)):
-        for layer in layers(_chain(space, space.points.sample(rng)), head):
-            found[layer] = found.get(layer, 0.0) + 1 / SAMPLES
-    return found
+    is_permuted = isinstance(_some(space), ScalePermutedArchitecture)
+    samples = min(PERMUTED_SAMPLES if is_permuted else SAMPLES, 20 * space.count)
+    found: dict[Layer | PermutedPart, float] = {}
+    for _ in range(samples):
+        for layer in _layers(_of_table(space, space.points.sample(rng)), head):
+            found[layer] = found.get(layer, 0.0) + 1 / samples
+    return found | {part: 0.0 for part in possible_parts(space, head) or () if part not in found}
 
 
-def _some(space: SearchSpace) -> ChainArchitecture:
-    return _chain(space, space.points.sample(random.Random(0)))
+def _layers(network: _OfTable, head: Head) -> tuple[Layer | PermutedPart, ...]:
+    if isinstance(network, ScalePermutedArchitecture):
+        return spinenet_parts.parts_of(network, head)
+    if not isinstance(head, Classifier):
+        msg = f"a table is built of chains of layers that end in a classifier, got {head!r}"
+        raise InputError(msg)
+    return layers(network, head)
 
 
-def _chain(space: SearchSpace, point: tuple[object, ...]) -> ChainArchitecture:
-    architecture = space.decode(point)
-    if not isinstance(architecture, ChainArchitecture):
+def _some(space: SearchSpace) -> _OfTable:
+    return _of_table(space, space.points.sample(random.Random(0)))
+
+
+_OfTable = ChainArchitecture | ScalePermutedArchitecture
+
+
+def _of_table(space: SearchSpace, point: tuple[object, ...]) -> _OfTable:
+    architecture: Architecture = space.decode(point)
+    if not isinstance(architecture, _OfTable):
         msg = (
-            f"a table is built of layers of chains; networks of {space.name!r} are of the family "
-            f"{architecture.family}"
+            f"a table is built of layers of chains and of scale-permuted networks; those of "
+            f"{space.name!r} are of the family {architecture.family}"
         )
         raise InputError(msg)
     return architecture
 
 
-def _weight(layer: Layer, often: float) -> float:
-    signature = signature_of(layer)
+def _weight(layer: Layer | PermutedPart, often: float) -> float:
+    signature = signature_of_piece(layer)
     moved = (
         signature.params
         + signature.input_elements

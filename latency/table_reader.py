@@ -10,6 +10,7 @@ from typing import Any, cast
 import yaml
 
 from latency.table import (
+    CLASSIFIER,
     RESERVED,
     Condition,
     Correction,
@@ -27,6 +28,7 @@ _HEADER_FIELDS = (
     "entries",
     "space",
     "classes",
+    "head",
     "made_by",
     "conditions",
     "unknown",
@@ -125,6 +127,7 @@ def _table(
             unknown=_texts(header.get("unknown", [])),
             space=_text(header.get("space", "")),
             classes=_whole(header.get("classes", 0)),
+            head=_text(header.get("head", CLASSIFIER)),
             made_by=_text(header.get("made_by", "")),
             labels=_texts(header.get("labels", [])),
             correction=_correction(header.get("correction", {})),

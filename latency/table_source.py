@@ -17,7 +17,7 @@ from latency.source import (
     LatencyRequest,
     Origin,
 )
-from latency.space_parts import taken_apart
+from latency.space_parts import every_key, possible_parts, taken_apart
 from latency.table import Entry, Known, LatencyTable, require_covered
 from latency.table_points import AdditiveLatencies, PointLatencies
 from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
@@ -67,9 +67,9 @@ class TableSource(WithoutDevice):
     def require_covers(self, space: SearchSpace, head: Head, *, samples: int = 200) -> None:
         """Do nothing if every layer that ``space`` can have is in the table.
 
-        Exact for a factorized space, and where each decision stands for layers of its own;
-        elsewhere each option of every decision is tried around random points, so that a rare gap
-        can be left for later.
+        Exact for a factorized space, for one of scale-permuted networks, and where each decision
+        stands for layers of its own; elsewhere each option of every decision is tried around
+        random points, so that a rare gap can be left for later.
 
         Args:
             space: Of any kind.
@@ -79,10 +79,10 @@ class TableSource(WithoutDevice):
         Raises:
             InputError: If one is missing; the text names the first few.
         """
-        parts = taken_apart(space, head)
+        every = every_key(space, head)
         found: dict[str, None] = {}
-        if parts is not None:
-            found |= dict.fromkeys(self._missing(parts.signatures()))
+        if every is not None:
+            found |= dict.fromkeys(key for key in every if key not in self.table.entries)
         else:
             for architecture in _tried(space, samples):
                 found |= dict.fromkeys(self.missing(architecture, head))
@@ -108,6 +108,12 @@ class TableSource(WithoutDevice):
                 what,
             )
         points = space.points
+        if possible_parts(space, head) is not None:
+            msg = (
+                f"which parts a network of {what} has is up to all of its decisions together: "
+                "one by one only"
+            )
+            raise InputError(msg)
         if not isinstance(points, DecisionSpace):
             msg = f"points of the space {space.name!r} have no fixed length: one by one only"
             raise InputError(msg)

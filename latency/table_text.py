@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from latency.table import RESERVED, Correction, Entry, Known, LatencyTable, variance_of
+from latency.table import CLASSIFIER, RESERVED, Correction, Entry, Known, LatencyTable, variance_of
 
 VERSION = 2
 """Of the text form."""
@@ -36,6 +36,7 @@ def to_text(table: LatencyTable) -> str:
         "entries": len(table.entries),
         "space": table.space,
         "classes": table.classes,
+        "head": "" if table.head == CLASSIFIER else table.head,
         "made_by": table.made_by,
         "conditions": dict(table.conditions),
         "unknown": list(table.unknown),

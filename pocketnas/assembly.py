@@ -35,14 +35,14 @@ from pocketnas.objectives import (
 )
 from pocketnas.sources import sources_of
 from search_space import space as spaces
-from search_space.architecture import Classifier, Head
+from search_space.architecture import Classifier, Detector, Head
 from search_space.decisions import PointSpace
 from search_space.phases import PhasedSpace
 from search_space.space import SearchSpace, SpaceName
 from training import executor as executors
 from training.executor import Executor, ExecutorSettings
 from training.schedule import Schedule
-from training.task import Proxy
+from training.task import Proxy, seen_by
 from training.task import create as create_task
 from workspace.errors import InputError
 
@@ -55,8 +55,8 @@ _SPACE_DEFAULTS = {
     SpaceName.SPINENET_V2: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_MBCONV: ("strides", "stem_filters", "channels"),
     SpaceName.SPINENET_SCALING: ("strides", "stem_filters", "channels"),
-    SpaceName.ASSEMBLENET: ("strides", "frames", "channels"),
-    SpaceName.ASSEMBLENET_MOBILE: ("strides", "frames", "channels"),
+    SpaceName.ASSEMBLENET: ("strides", "channels", "frames", "width", "repeats", "flow"),
+    SpaceName.ASSEMBLENET_MOBILE: ("strides", "channels", "frames", "width", "repeats", "flow"),
 }
 """What each space takes of a data set's recommendations."""
 
@@ -124,6 +124,8 @@ def assemble(
     if check_target:
         example = space.decode(space.points.sample(random.Random("head")))
         require_head(example, head, config.dataset)
+        if config.dataset != ANALYTIC and not config.train_command:
+            seen_by(create_task(config.dataset), example.inputs)  # it has what networks take
         require_objectives(config, space, head)
         _require_weights(config)
     for name in (config.preset, config.final_preset):
@@ -202,6 +204,8 @@ def algorithm_of(
         raise InputError(msg)
     if config.phases:
         plan = planned(space, config.phases, config.trials - config.confirm)
+        if earlier.known:  # of which the first phase need not be told anything
+            algorithm.require_use_of_known(settings)
         assert isinstance(space, PhasedSpace)  # it has phases
         made: algorithm.SearchAlgorithm = Phased(
             points,
@@ -309,9 +313,16 @@ def _task(config: SearchConfig) -> tuple[Proxy, Head]:
     except InputError as error:
         msg = f"{error}; {ANALYTIC} for a formula instead of training"
         raise InputError(msg) from error
-    if config.classes is not None:
-        return task.proxy, replace(task.head, classes=config.classes)
-    return task.proxy, task.head
+    if config.classes is None:
+        return task.proxy, task.head
+    is_other = config.classes != task.head.classes
+    if isinstance(task.head, Detector) and is_other and not config.train_command:
+        msg = (
+            f"the things in {config.dataset!r} are of {task.head.classes} classes, and so are the "
+            f"detectors that learn to find them: leave out --classes, got {config.classes}"
+        )
+        raise InputError(msg)
+    return task.proxy, replace(task.head, classes=config.classes)
 
 
 def space_options_of(config: SearchConfig) -> dict[str, str]:

@@ -21,7 +21,8 @@ RULES = {
 LOAD = "a load is a latency over its device's target, 1 being at the target"
 """For whoever reads one."""
 
-_HEAD = ("device", "target ms", "front", "trial", "accuracy", "reward", "ms", "verdict")
+_HEAD = ("device", "target ms", "front", "trial")
+_FIGURES = ("reward", "ms", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ def device_rows(run: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str
                 latency["verdict"],
             )
         rows.append((device["name"], f"{device['target_ms']:g}", str(len(device["front"])), *told))
-    return _HEAD, rows
+    return (*_HEAD, run["metric"], *_FIGURES), rows
 
 
 def device_columns(run: Mapping[str, Any]) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ def require_head(architecture: Architecture, head: Head, dataset: str) -> None:
         InputError: If not.
     """
     if isinstance(head, Classifier):
+        if any(len(spec.shape) != 3 for spec in architecture.inputs):
+            msg = f"{dataset!r} has images, and the network takes clips: give it videos"
+            raise InputError(msg)
         return
     import torch
 

@@ -47,6 +47,18 @@ class HeadName(StrEnum):
         assert_never(self)
 
 
+def head_named(name: str, classes: int | None) -> Head:
+    """The head of that name, of so many classes; see ``HeadName.made``.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if name not in list(HeadName):
+        msg = f"unknown head {name!r}; there are {', '.join(HeadName)}"
+        raise InputError(msg)
+    return HeadName(name).made(classes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A network and what it is known by.
@@ -87,12 +99,10 @@ def resolve(
     Raises:
         InputError: If there is no such network or head, or it cannot run at that size.
     """
-    if head is not None and head not in list(HeadName):
-        msg = f"unknown head {head!r}; there are {', '.join(HeadName)}"
-        raise InputError(msg)
+    wanted = None if head is None else head_named(head, classes)
     found = _from_run(text) or _from_training(text) or _from_catalog(text)
-    if head is not None and head != type(found.head).__name__.lower():
-        found = replace(found, head=HeadName(head).made(classes))
+    if wanted is not None and type(wanted) is not type(found.head):
+        found = replace(found, head=wanted)
     elif classes is not None:
         found = replace(found, head=replace(found.head, classes=classes))
     return found if size is None else replace(found, architecture=found.architecture.at(size))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from training.task import ACCURACY
+
 
 def further(names: Sequence[str]) -> list[str]:
     """Objectives beside accuracy and latency, which have columns anyway.
@@ -12,6 +14,15 @@ def further(names: Sequence[str]) -> list[str]:
     ['params']
     """
     return [name for name in names if name not in ("accuracy", "latency_ms")]
+
+
+def shown_names(names: Sequence[str], metric: str) -> str:
+    """Objectives with the task's metric under its own name.
+
+    >>> shown_names(["accuracy", "params"], "AP")
+    'AP, params'
+    """
+    return ", ".join(metric if name == ACCURACY else name for name in names)
 
 
 def figure_text(value: float) -> str:

@@ -5,39 +5,72 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import typer
 
 from controller.algorithm import Evaluated, Failed, Skipped, Stopped
 from controller.objectives import DEFAULT, ObjectiveName, value_of
+from training.metric_name import marked, metric_of
+from training.task import ACCURACY
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
     from controller.progress import Progress
+    from pocketnas.config import SearchConfig
     from pocketnas.runs import RunObserver
 
 EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How figures of a search are said.
+
+    Attributes:
+        has_loads: Whether latencies are loads of a fleet, in no unit.
+        metric: What the figure of its task is called.
+    """
+
+    has_loads: bool = False
+    metric: str = ACCURACY
+
+    @classmethod
+    def of(cls, config: SearchConfig) -> Self:
+        """Of a search, by its configuration."""
+        return cls(has_loads=bool(config.fleet), metric=metric_of(config.dataset))
+
+    def latency(self, latency: float) -> str:
+        """A latency, or a load."""
+        return f"at load {latency:.4g}" if self.has_loads else f"in {latency:.4g} ms"
+
+    def accuracy(self, accuracy: float) -> str:
+        """The figure of the task."""
+        return marked(self.metric, accuracy)
+
+
+_PLAIN = Words()
+
+
 @contextmanager
-def show_progress(trials: int, *, quiet: bool, has_loads: bool = False) -> Iterator[RunObserver]:
+def show_progress(trials: int, *, quiet: bool, words: Words = _PLAIN) -> Iterator[RunObserver]:
     """An observer for as long as the block runs; on stderr, so that stdout is the result's.
 
     Args:
         trials: How many there will be.
         quiet: Say nothing.
-        has_loads: Whether latencies are loads of a fleet, in no unit.
+        words: How figures are said.
     """
     import sys
 
     if quiet:
         yield _Silent()
     elif not sys.stderr.isatty():
-        yield _Lines(has_loads=has_loads)
+        yield _Lines(words)
     else:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -46,14 +79,14 @@ def show_progress(trials: int, *, quiet: bool, has_loads: bool = False) -> Itera
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         with NewBar(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("starting", total=trials)
-            yield _Bar(bar, task, has_loads=has_loads)
+            yield _Bar(bar, task, words)
 
 
-def describe(progress: Progress, *, has_loads: bool = False) -> str:
+def describe(progress: Progress, words: Words = _PLAIN) -> str:
     """Best reward, front size, the front's hypervolume where others are weighed, time left."""
     best, shown = progress.best, "no result yet"
     if best is not None:
-        shown = f"best reward {best.reward:.4f} {_figures(best, has_loads=has_loads)}"
+        shown = f"best reward {best.reward:.4f} {_figures(best, words)}"
     front = f"front of {len(progress.front)}"
     if progress.box.names != DEFAULT:
         front += f" (hypervolume {progress.hypervolume:.4f})"
@@ -61,14 +94,10 @@ def describe(progress: Progress, *, has_loads: bool = False) -> str:
     return f"{shown}, {front}, {minutes}:{seconds:02d} left"
 
 
-def _figures(outcome: Evaluated, *, has_loads: bool) -> str:
+def _figures(outcome: Evaluated, words: Words) -> str:
     accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
     latency = value_of(outcome.objectives, ObjectiveName.LATENCY)
-    return f"({accuracy:.2%} {_in_words(latency, has_loads=has_loads)})"
-
-
-def _in_words(latency: float, *, has_loads: bool) -> str:
-    return f"at load {latency:.4g}" if has_loads else f"in {latency:.4g} ms"
+    return f"({words.accuracy(accuracy)} {words.latency(latency)})"
 
 
 class _Silent:
@@ -82,9 +111,9 @@ class _Silent:
 class _Lines:
     """A line now and then, and one for each failure."""
 
-    def __init__(self, *, has_loads: bool) -> None:
+    def __init__(self, words: Words) -> None:
         self._last = -EVERY_S
-        self._has_loads = has_loads
+        self._words = words
 
     def on_progress(self, progress: Progress) -> None:
         outcome = progress.outcome
@@ -93,7 +122,7 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= EVERY_S or progress.told == progress.trials:
             self._last = now
-            text = describe(progress, has_loads=self._has_loads)
+            text = describe(progress, self._words)
             typer.echo(f"{progress.told}/{progress.trials} {text}", err=True)
 
     def on_step(self, text: str) -> None:
@@ -103,10 +132,10 @@ class _Lines:
 class _Bar:
     """A bar with the best so far beside it."""
 
-    def __init__(self, bar: Bar, task: TaskID, *, has_loads: bool) -> None:
+    def __init__(self, bar: Bar, task: TaskID, words: Words) -> None:
         self._bar = bar
         self._task = task
-        self._has_loads = has_loads
+        self._words = words
 
     def on_progress(self, progress: Progress) -> None:
         outcome = progress.outcome
@@ -115,14 +144,15 @@ class _Bar:
                 f"trial {outcome.proposal.index} failed: {outcome.text}", markup=False
             )
         elif isinstance(outcome, Skipped):
-            too_slow = _in_words(outcome.latency_ms, has_loads=self._has_loads)
+            too_slow = self._words.latency(outcome.latency_ms)
             self._bar.console.print(f"trial {outcome.proposal.index} not trained, {too_slow}")
         elif isinstance(outcome, Stopped):
             accuracy = value_of(outcome.objectives, ObjectiveName.ACCURACY)
             self._bar.console.print(
-                f"trial {outcome.proposal.index} stopped early: {accuracy:.2%} was expected of it"
+                f"trial {outcome.proposal.index} stopped early: "
+                f"{self._words.accuracy(accuracy)} was expected of it"
             )
-        text = describe(progress, has_loads=self._has_loads)
+        text = describe(progress, self._words)
         self._bar.update(self._task, completed=progress.told, description=text)
 
     def on_step(self, text: str) -> None:

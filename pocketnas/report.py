@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pocketnas import fleet_view, lineage, phase_view
 from pocketnas.fleet_view import unit_of
-from pocketnas.objective_text import figure_text, further
+from pocketnas.objective_text import figure_text, further, shown_names
 from pocketnas.report_page import definitions, layout, require_plotly, section, write_page
+from training.metric_name import heading
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -72,10 +73,11 @@ def _parts(run: Run) -> list[str]:
 def _summary(run: Run) -> str:
     config = run["config"]
     state = "finished" if run["finished"] else "not finished"
+    objectives = shown_names(run["objectives"], run["metric"])
     return (
         f"{run['told']} of {config['trials']} trials, {state}. Trained on {config['dataset']}, "
         f"timed on {fleet_view.timed_on(config)}, seed {config['seed']}. Objectives: "
-        f"{', '.join(run['objectives'])}. Hypervolume {run['hypervolume']:.4f} of "
+        f"{objectives}. Hypervolume {run['hypervolume']:.4f} of "
         f"{run['hypervolume_box']}."
     )
 
@@ -106,7 +108,7 @@ def _order(run: Run) -> list[str]:
     )
     head = "".join(
         f"<th>{name}</th>"
-        for name in ("trial", "trainings", "accuracy on average (90 %)", "is the best")
+        for name in ("trial", "trainings", f"{run['metric']} on average (90 %)", "is the best")
     )
     return [
         f"<p>{html.escape(ranking['sentence'])}</p>",
@@ -142,7 +144,7 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
 
     trials, front, unit = _evaluated(run), run["front"], unit_of(run["config"])
     latency = "load" if unit.key == "load" else "latency_ms"
-    figure = graph_objects.Figure(layout=layout(unit.axis, "accuracy"))
+    figure = graph_objects.Figure(layout=layout(unit.axis, run["metric"]))
     figure.add_scatter(
         x=[trial["latency"][latency] for trial in trials],
         y=[trial["accuracy"] for trial in trials],
@@ -173,14 +175,15 @@ def _front_chart(run: Run) -> tuple[str, Figure]:
     )
     if unit.target is not None:
         figure.add_vline(x=unit.target, line={"dash": "dash", "color": "#b3472d"})
-    return f"Accuracy against {'load' if unit.key == 'load' else 'latency'}", figure
+    against = "load" if unit.key == "load" else "latency"
+    return f"{heading(run['metric'])} against {against}", figure
 
 
 def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
     """Accuracy against an objective that is no latency."""
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout=layout(name, "accuracy"))
+    figure = graph_objects.Figure(layout=layout(name, run["metric"]))
     found = (
         ("evaluated", "#8fa3b8", _evaluated(run)),
         ("front", "#1f6f43", run["front"]),
@@ -194,7 +197,7 @@ def _objective_chart(run: Run, name: str) -> tuple[str, Figure]:
             marker={"color": colour, "size": 7},
             name=label,
         )
-    return f"Accuracy against {name}", figure
+    return f"{heading(run['metric'])} against {name}", figure
 
 
 def _reward_chart(run: Run) -> tuple[str, Figure]:
@@ -269,7 +272,7 @@ def _front_table(run: Run) -> str:
     unit = unit_of(run["config"])
     head = (
         "trial",
-        "accuracy",
+        run["metric"],
         "reward",
         f"predicted {unit.name}",
         f"measured {unit.name}",

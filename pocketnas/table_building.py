@@ -20,7 +20,7 @@ from latency.table_plan import Plan, plan, random_networks
 from latency.table_source import TableSource
 from latency.table_validation import Compared, compare, noted, require_conditions
 from pocketnas.measured_networks import measure
-from search_space.architecture import Classifier
+from search_space.architecture import Head
 from search_space.space import SearchSpace, create
 from workspace.code import digest_of
 from workspace.errors import InputError, OperationError
@@ -41,7 +41,7 @@ class Asked:
     Attributes:
         space: By name.
         options: Of the space.
-        classes: Of its networks' heads.
+        head: What its networks end in.
         budget_s: Of all devices together, in wall-clock seconds; None for all there is.
         sessions: Of each file; None for the usual number.
         seed: Of the whole networks.
@@ -49,7 +49,7 @@ class Asked:
 
     space: str
     options: Mapping[str, str]
-    classes: int
+    head: Head
     budget_s: float | None
     sessions: int | None
     seed: int
@@ -82,7 +82,7 @@ def plans(asked: Asked, devices: int) -> tuple[Plan, Plan]:
     """
     protocol = TABLE if asked.sessions is None else exactly(TABLE, asked.sessions)
     space = create(asked.space, asked.options)
-    everything = plan(space, Classifier(classes=asked.classes), protocol, seed=asked.seed)
+    everything = plan(space, asked.head, protocol, seed=asked.seed)
     budget_s = None if asked.budget_s is None else asked.budget_s * devices
     return everything, everything.within(budget_s)
 
@@ -168,7 +168,7 @@ def check(
     if not table.space:
         msg = f"{table.name} does not say which space it is of, so that none can be drawn from it"
         raise InputError(msg)
-    space, head = space_of(table.space), Classifier(classes=table.classes)
+    space, head = space_of(table.space), table.head_of()
     TableSource(table).require_covers(space, head)
     drawn = random_networks(
         space,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 from latency.table import Correction, Entry, LatencyTable, merged
 from latency.table_coverage import Coverage
 from latency.table_file import known_names, load, new_path, read, write
-from search_space.architecture import Classifier
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 
@@ -98,6 +97,7 @@ def facts_of(table: LatencyTable, largest: int) -> Facts:
         "predicted": table.predicted,
         "space": table.space,
         "classes": table.classes,
+        "head": table.head,
         "made_by": table.made_by,
         "conditions": dict(table.conditions),
         "unknown": list(table.unknown),
@@ -121,7 +121,8 @@ def coverage_of(
         table: Any.
         space: As ``pocketnas search`` takes it.
         options: Of the space.
-        classes: Of its networks' heads; None for the table's, or 1000.
+        classes: Of its networks' heads, which are of the table's kind; None for the table's, or
+            1000.
 
     Raises:
         InputError: If there is no such space, or no table has keys for its networks.
@@ -129,8 +130,13 @@ def coverage_of(
     from search_space import space as spaces
 
     made = spaces.create(space, options)
-    head = Classifier(classes=classes or table.classes or 1000)
-    return {"space": made.name, "classes": head.classes, **asdict(Coverage.of(table, made, head))}
+    head = table.head_of(classes)
+    return {
+        "space": made.name,
+        "classes": head.classes,
+        "head": table.head,
+        **asdict(Coverage.of(table, made, head)),
+    }
 
 
 def network_of(text: str, *, size: int | None, classes: int | None) -> tuple[Graph, Parts]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from training.metric_name import marked
 from training.progress import Step, Unwatched
+from training.task import ACCURACY, AP
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -68,8 +70,8 @@ def step_in_words(step: Step, loss: float, left_s: float) -> str:
 
 def evaluation_in_words(evaluation: Evaluation, seen: int) -> str:
     """What an evaluation on the way found."""
-    metric = "" if evaluation.ap50 is None else "AP "
-    return f"{evaluation.split} {metric}{evaluation.accuracy:.2%} after {seen:,} images"
+    metric = ACCURACY if evaluation.ap50 is None else AP
+    return f"{evaluation.split} {marked(metric, evaluation.accuracy)} after {seen:,} images"
 
 
 class _Pace:

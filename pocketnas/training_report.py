@@ -18,6 +18,7 @@ from pocketnas.report_page import (
     write_page,
 )
 from pocketnas.training_plan import LOG, TrainingPlan, read_plan, read_result
+from training.metric_name import heading, metric_of
 from training.schedule_document import schedule_to_json
 from training.training_log import read_log
 from workspace.errors import InputError
@@ -87,9 +88,11 @@ def write_training_report(folders: Sequence[Path], path: Path) -> None:
     """
     require_plotly()
     trainings = [Told.read(folder) for folder in folders]
+    first, *others = _metrics(trainings)
+    metric = " or ".join((heading(first), *others))
     charts = [
-        ("Accuracy over training images", _accuracy_chart(trainings, "seen", "training images")),
-        ("Accuracy against time", _accuracy_chart(trainings, "seconds", "seconds of training")),
+        (f"{metric} over training images", _accuracy_chart(trainings, "seen", "training images")),
+        (f"{metric} against time", _accuracy_chart(trainings, "seconds", "seconds of training")),
         ("Training loss", _loss_chart(trainings)),
     ]
     title = ", ".join(f"{one.name}: {one.plan.name} on {one.plan.dataset}" for one in trainings)
@@ -109,17 +112,24 @@ def write_training_report(folders: Sequence[Path], path: Path) -> None:
 def _summary(trainings: Sequence[Told]) -> str:
     undone = [one.name for one in trainings if one.result is None]
     text = (
-        "Accuracies on the way are of the validation split; seconds are of training steps, "
+        "Figures on the way are of the validation split; seconds are of training steps, "
         "evaluations left out."
     )
     return f"{text} Not done yet: {', '.join(undone)}." if undone else text
+
+
+def _metrics(trainings: Sequence[Told]) -> list[str]:
+    """Of what they are about, each once."""
+    return list(dict.fromkeys(metric_of(one.plan.dataset) for one in trainings))
 
 
 def _accuracy_chart(trainings: Sequence[Told], x: str, name: str) -> Figure:
     """Validation accuracy, with a line where a stage of a single training begins."""
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout=layout(name, "validation accuracy"))
+    figure = graph_objects.Figure(
+        layout=layout(name, f"validation {' or '.join(_metrics(trainings))}")
+    )
     for place, one in enumerate(trainings):
         shown = [line for line in one.validations if x in line]
         figure.add_scatter(
@@ -182,7 +192,15 @@ def _result(one: Told) -> list[str]:
 def _stages(one: Told) -> str:
     """Sizes, batches and strengths; how long each took, and what it had reached at its end."""
     begun = one.of("stage")
-    header = ("stage", "from image", "pixels", "batch", "strength", "seconds", "accuracy")
+    header = (
+        "stage",
+        "from image",
+        "pixels",
+        "batch",
+        "strength",
+        "seconds",
+        metric_of(one.plan.dataset),
+    )
     rows = []
     for place, line in enumerate(begun):
         steps = [step for step in one.of("step") if step["stage"] == line["stage"]]

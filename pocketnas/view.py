@@ -27,6 +27,7 @@ from pocketnas import warm_start
 from pocketnas.fleet_view import fleet_facts, load_facts, unit_of
 from pocketnas.phase_view import phase_facts
 from search_space.architecture import Json
+from training.metric_name import metric_of
 from workspace.errors import InputError
 
 
@@ -49,6 +50,7 @@ def view(folder: Path) -> dict[str, Any]:
     reward = create_reward(
         config["reward"], target_ms=unit.target, target_macs=config.get("target_macs")
     )
+    metric = metric_of(config["dataset"])
     names = parse(config["objectives"]) if "objectives" in config else DEFAULT
     summary = summarize(study, reward, names)
     earlier = warm_start.known_by(study.config)
@@ -71,8 +73,9 @@ def view(folder: Path) -> dict[str, Any]:
         "ranking": _ranking(summary.ranking),
         "saving": _saving(summary.saving),
         "objectives": list(names),
+        "metric": metric,
         "hypervolume": summary.hypervolume,
-        "hypervolume_box": summary.box.text(load=unit.key == "load"),
+        "hypervolume_box": summary.box.text(load=unit.key == "load", metric=metric),
         "fleet": fleet_facts(config, summary.devices, _member),
         "front": [_member(member) for member in summary.front],
         "best": None if summary.best is None else _member(summary.best),

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from search_space.blocks import activation_module
 from search_space.chain import Activation
-
-ANCHORS = 9
-"""At each place of each level: three scales by three shapes."""
+from search_space.spinenet import ANCHORS
 
 PRIOR = 0.01
 """Chance of an object that an untrained detector gives every anchor (RetinaNet, section 4.1)."""

@@ -33,6 +33,9 @@ KEY_START = "spinenet_"
 OUTPUT_LEVELS = (3, 4, 5, 6, 7)
 """Of the feature pyramid, P3 to P7."""
 
+ANCHORS = 9
+"""Of a detector, at each place of each level: three scales by three shapes."""
+
 _FILTERS = {1: 32, 2: 64, 3: 128, 4: 256, 5: 256, 6: 256, 7: 256}
 _MOBILE_FILTERS = {1: 16, 2: 24, 3: 40, 4: 80, 5: 112, 6: 112, 7: 112}
 

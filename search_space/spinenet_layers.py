@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_space.blocks import Block, StochasticDepth, activation_module, conv_bn, same_padding
-from search_space.chain import Activation, Op, Stage
+from search_space.chain import Activation
 from search_space.permuted_blocks import BlockKind
+from search_space.spinenet_parts import mobile_stage
 
 if TYPE_CHECKING:
     from search_space.spinenet import ScalePermutedArchitecture
@@ -174,15 +175,7 @@ def group(
     """
     filters, activation = network.filters_at(level), network.activation
     if network.mobile is not None:
-        stage = Stage(
-            op=Op.MBCONV,
-            kernel=network.mobile.kernel,
-            stride=stride,
-            expansion=network.mobile.expansion,
-            filters=filters,
-            repeats=network.repeats,
-            se_ratio=network.mobile.se_ratio,
-        )
+        stage = mobile_stage(network, level, stride=stride)
         taken = [channels] + [filters] * (network.repeats - 1)
         layers = zip(stage.unrolled(channels), taken, strict=True)
         return nn.Sequential(*(Block(each, c, activation, drop_rate) for each, c in layers))

@@ -20,7 +20,8 @@ class GeneratedClips:
     mirrored motion is another one.
 
     Args:
-        clips: `[N, T, H, W]` uint8, grey, of as many rows as columns.
+        clips: `[N, T, H, W]` uint8, grey, of as many rows as columns; None where networks see the
+            flow alone.
         labels: `[N]` int64.
         size: Pixels a side that networks see.
         frames: That they see, at most T.
@@ -32,7 +33,7 @@ class GeneratedClips:
 
     def __init__(
         self,
-        clips: NDArray[np.uint8],
+        clips: NDArray[np.uint8] | None,
         labels: NDArray[np.int64],
         size: int,
         *,
@@ -43,12 +44,18 @@ class GeneratedClips:
     ) -> None:
         import torch
 
-        self._clips, self._labels = torch.from_numpy(clips), torch.from_numpy(labels).long()
+        first = flow if clips is None else clips
+        if first is None:
+            msg = "there are neither clips nor flow"
+            raise ValueError(msg)
+        self._clips = None if clips is None else torch.from_numpy(clips)
         self._flow = None if flow is None else torch.from_numpy(flow)
+        self._labels = torch.from_numpy(labels).long()
         self._size, self._channels, self._flow_step = size, channels, flow_step
         self.frames = frames
-        self._stride = stride_of(clips.shape[1], frames, clips.shape[1])
-        self._slack = clips.shape[1] - span_of(frames, self._stride)
+        length, self._side = first.shape[1], first.shape[-1]
+        self._stride = stride_of(length, frames, length)
+        self._slack = length - span_of(frames, self._stride)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -60,7 +67,7 @@ class GeneratedClips:
         """Clips `[N, C, T, size, size]`, flow where wanted, labels `[N]`; see ``Examples``."""
         import torch
 
-        count, side = len(indices), self._clips.shape[-1]
+        count, side = len(indices), self._side
         (middle,) = uniform_starts(self._slack, 1)
         begins, rolled = torch.full((count,), middle), torch.zeros(2, count, dtype=torch.long)
         if generator is not None:
@@ -74,8 +81,10 @@ class GeneratedClips:
             chosen = _rolled(source[indices[:, None], times], rolled)
             return _resized(chosen.float(), self._size)
 
-        clips = cut(self._clips).div_(127.5).sub_(1).unsqueeze(1)
-        inputs = [clips.repeat(1, self._channels, 1, 1, 1)]
+        inputs = []
+        if self._clips is not None:
+            clips = cut(self._clips).div_(127.5).sub_(1).unsqueeze(1)
+            inputs.append(clips.repeat(1, self._channels, 1, 1, 1))
         if self._flow is not None:
             pixels = self._flow_step * self._stride * self._size / side
             inputs.append(cut(self._flow).sub_(128).mul_(pixels).transpose(1, 2).contiguous())

@@ -15,7 +15,7 @@ from training.kept_arrays import kept
 from training.moving_things import FRAMES, SIZE, Motion, Start, draw, flow_of, frames_of
 from training.schedule import Schedule
 from training.task import Examples, Proxy, Split
-from training.video import VideoClassification, taken
+from training.video import ClipInputs, VideoClassification, inputs_of
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,54 +45,63 @@ _SHAPES: dict[Kind, tuple[int, ...]] = {
 }
 
 
+_ALL_FRAMES = ClipInputs(frames=FRAMES, channels=1, has_frames=True, has_flow=False)
+
+
 class MovingFashion(VideoClassification):
     """How two pieces of clothing move; a ``Task``.
 
     Networks take any number of frames up to all of them; of fewer, every so many as go into the
-    clip. One with a second input of two channels has optical flow there: how far each pixel of a
-    thing goes until the network's next frame, as if it went on as it does until the clip's.
+    clip. An input of two channels, after the frames or alone, is optical flow: how far each pixel
+    of a thing goes until the network's next frame, as if it went on as it does until the clip's.
 
     Args:
-        frames: Of the clips that networks see.
-        channels: Of the frames; grey ones are repeated.
-        flow: Whether there is optical flow beside them.
+        inputs: What networks take.
     """
 
     name = "generated-moving-fashion"
     labels = tuple(Motion)
     classes = len(Motion)
 
-    def __init__(self, frames: int = FRAMES, channels: int = 1, *, flow: bool = False) -> None:
-        self.frames, self.channels, self.flow = frames, channels, flow
+    def __init__(self, inputs: ClipInputs = _ALL_FRAMES) -> None:
+        self.channels, self._inputs = inputs.channels, inputs
 
     @property
     def proxy(self) -> Proxy:
-        """An epoch at the clips' own size."""
+        """Two fifths of an epoch at the clips' own size, of networks of some 0.2 M parameters."""
         return Proxy(
             size=SIZE,
-            schedule=Schedule(samples=6400, batch=32, learning_rate=0.01),
-            space_options={"channels": "1", "frames": str(FRAMES)},
+            schedule=Schedule(samples=2400, batch=24, learning_rate=0.01),
+            space_options={
+                "channels": "1",
+                "frames": str(FRAMES),
+                "width": "0.125",
+                "repeats": "2,2,2,2",
+                "flow": "given",
+            },
         )
 
     def seen_by(self, inputs: tuple[InputSpec, ...]) -> MovingFashion:
         """See ``training.task.Shaped``."""
-        spec, flow = taken(inputs, self.name, channels=1, flow=True)
-        channels, frames = spec.shape[:2]
-        if not 1 <= frames <= FRAMES:
-            msg = f"the clips of {self.name!r} have {FRAMES} frames, the network takes {frames}"
+        wanted = inputs_of(inputs, self.name, channels=1, flow=True)
+        if not 1 <= wanted.frames <= FRAMES:
+            msg = (
+                f"the clips of {self.name!r} have {FRAMES} frames, the network takes "
+                f"{wanted.frames}"
+            )
             raise InputError(msg)
-        return MovingFashion(frames, channels, flow=flow is not None)
+        return MovingFashion(wanted)
 
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
-        frames = clips(split, "frames")
+        wanted = self._inputs
         return GeneratedClips(
-            frames,
-            labels_of(len(frames)),
+            clips(split, "frames") if wanted.has_frames else None,
+            labels_of(COUNTS[split]),
             size,
-            frames=self.frames,
-            channels=self.channels,
-            flow=clips(split, "flow") if self.flow else None,
+            frames=wanted.frames,
+            channels=wanted.channels,
+            flow=clips(split, "flow") if wanted.has_flow else None,
             flow_step=1 / FLOW_STEPS,
         )
 

@@ -101,7 +101,8 @@ class Task(Protocol):
     """Data with a loss and a metric.
 
     A task of images may also have ``labels``, the names of its classes, and ``preprocessing``:
-    they go into bundles. One whose metric is no accuracy has ``metric_name``, e.g. ``"mAP"``.
+    they go into bundles. One whose metric is neither a classifier's accuracy nor a detector's AP
+    has ``metric_name``, e.g. ``"mAP"``.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
     in every process; nothing but ``indices`` and ``generator`` decides a batch; the loss of a
@@ -223,9 +224,21 @@ def frames_of(examples: Examples) -> int:
     return int(getattr(examples, "frames", 1))
 
 
+ACCURACY = "accuracy"
+"""Top-1, of classifiers; what a metric is unless it is said otherwise."""
+
+AP = "AP"
+"""Average precision over IoU .50 to .95 and classes, of detectors (``average_precision``)."""
+
+
+MAP = "mAP"
+"""Mean over classes of average precision, of videos with several labels (``training.video``)."""
+
+
 def metric_name(task: Task) -> str:
     """What the metric of a task is called, in `[0, 1]` like all of them: most often accuracy."""
-    return str(getattr(task, "metric_name", "accuracy"))
+    usual = AP if isinstance(getattr(task, "head", None), Detector) else ACCURACY
+    return str(getattr(task, "metric_name", usual))
 
 
 def is_multi_label(task: Task) -> bool:

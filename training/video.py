@@ -11,11 +11,13 @@ side then, and outputs become the mean of their probabilities.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_space.architecture import Head, InputSpec, VideoClassifier
 from training.classification import accuracy, cross_entropy
 from training.evaluation import of_scores
+from training.task import ACCURACY, MAP
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class VideoClassification:
     @property
     def metric_name(self) -> str:
         """As reports call it."""
-        return "mAP" if self.is_multi_label else "accuracy"
+        return MAP if self.is_multi_label else ACCURACY
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
         """See ``Task.loss``; of several labels the mean over classes of sigmoid cross-entropy.
@@ -112,15 +114,32 @@ def mean_average_precision(scores: Tensor, targets: Tensor) -> float:
     return float(np.mean(average_precision_score(wanted, found, average=None)))
 
 
-def taken(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipInputs:
+    """What a network of clips takes.
+
+    Attributes:
+        frames: Length of a clip.
+        channels: Of its first input.
+        has_frames: Whether that is of frames, not of optical flow.
+        has_flow: Whether it takes optical flow, beside the frames or alone.
+    """
+
+    frames: int
+    channels: int
+    has_frames: bool
+    has_flow: bool
+
+
+def inputs_of(
     inputs: tuple[InputSpec, ...], name: str, *, channels: int, flow: bool
-) -> tuple[InputSpec, InputSpec | None]:
-    """The inputs of a network of frames, and of optical flow where it takes that.
+) -> ClipInputs:
+    """What a network takes of a data set: frames, frames and optical flow, or flow alone.
 
     Args:
         inputs: Of the network.
         name: Of the data set, for messages.
-        channels: Of its frames; grey ones are repeated.
+        channels: Of its frames; grey ones may be repeated.
         flow: Whether it has flow.
 
     Raises:
@@ -130,32 +149,32 @@ def taken(
     if any(len(shape) != 4 for shape in shapes):
         msg = f"{name!r} has clips [C, T, H, W], the network takes {_listed(shapes)}"
         raise InputError(msg)
-    frames = [spec for spec in inputs if spec.shape[0] != FLOW]
-    flows = [spec for spec in inputs if spec.shape[0] == FLOW]
-    if len(frames) != 1 or len(flows) > 1 or inputs[0] is not frames[0]:
+    kinds = tuple(shape[0] == FLOW for shape in shapes)
+    if kinds not in ((False,), (False, True), (True,)):
         msg = (
             f"{name!r} gives one input of frames and after it optical flow if need be, the "
             f"network takes {_listed(shapes)}"
         )
         raise InputError(msg)
-    if frames[0].shape[0] not in (channels, 3 if channels == 1 else channels):
+    first = shapes[0]
+    if not kinds[0] and first[0] not in (channels, 3 if channels == 1 else channels):
         msg = (
-            f"the network takes {frames[0].shape[0]} channels, and the frames of {name!r} have "
-            f"{channels}: give it as many"
+            f"the network takes {first[0]} channels, and the frames of {name!r} have {channels}: "
+            "give it as many"
         )
         raise InputError(msg)
-    if not flows:
-        return frames[0], None
-    if not flow:
+    if any(kinds) and not flow:
         msg = (
-            f"the network takes optical flow beside the frames, and {name!r} has none: take one "
-            "that computes it in itself"
+            f"the network takes optical flow, and {name!r} has none: take one that computes it in "
+            "itself"
         )
         raise InputError(msg)
-    if flows[0].shape[1:] != frames[0].shape[1:]:
+    if any(shape[1:] != first[1:] for shape in shapes):
         msg = f"frames and flow are of one length and size, the network takes {_listed(shapes)}"
         raise InputError(msg)
-    return frames[0], flows[0]
+    return ClipInputs(
+        frames=first[1], channels=first[0], has_frames=not kinds[0], has_flow=any(kinds)
+    )
 
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:

@@ -11,7 +11,7 @@ from training.clip_frames import stride_of
 from training.prefetch import Budget, threads
 from training.schedule import Schedule
 from training.task import VIDEOS, Examples, Proxy, Split
-from training.video import VideoClassification, taken
+from training.video import VideoClassification, inputs_of
 from training.video_clips import VideoClips
 from training.video_list import list_videos
 from training.video_listing import VideoListing, list_video_classes
@@ -64,13 +64,17 @@ class VideoFiles(VideoClassification):
         return Proxy(
             size=64,
             schedule=Schedule(samples=min(2 * count, 8_000), batch=16, learning_rate=0.01),
-            space_options={"channels": "3", "frames": str(FRAMES)},
+            space_options={
+                "channels": "3",
+                "frames": str(FRAMES),
+                "width": "0.25",
+                "repeats": "2,2,2,2",
+            },
         )
 
     def seen_by(self, inputs: tuple[InputSpec, ...]) -> VideoFiles:
         """See ``training.task.Shaped``; a video that is too short is named."""
-        spec, _ = taken(inputs, self.name, channels=3, flow=False)
-        frames = spec.shape[1]
+        frames = inputs_of(inputs, self.name, channels=3, flow=False).frames
         self._listing.require_length(frames)
         return self._of_frames(frames)
 

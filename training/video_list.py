@@ -64,13 +64,9 @@ def list_videos(place: Path) -> VideoListing:
         OperationError: If PyAV is not installed.
     """
     root = place if place.is_dir() else place.parent
-    lists = _lists(place)
+    is_multi_label, lists = has_several_labels(place), _lists(place)
     lines = [line for split, path in lists.items() for line in _lines(path, root, split)]
     _require_each_once(lines)
-    several = {_labelled(path) == "labels" for path in lists.values()}
-    if len(several) > 1:
-        msg = f"the lists in {str(place)!r} have some a label and some labels: let all have one"
-        raise InputError(msg)
     paths = [line.path for line in lines]
     lengths = lengths_of(root, paths)
     faults = faults_among(lengths)
@@ -92,8 +88,21 @@ def list_videos(place: Path) -> VideoListing:
         for split, chosen in _divided(place, readable).items()
     }
     return VideoListing(
-        root=root, classes=classes, is_multi_label=several == {True}, splits=splits, faults=faults
+        root=root, classes=classes, is_multi_label=is_multi_label, splits=splits, faults=faults
     )
+
+
+def has_several_labels(place: Path) -> bool:
+    """Whether a list gives videos several labels each, by the first lines of its files.
+
+    Raises:
+        InputError: If it is no such list.
+    """
+    several = {_labelled(path) == "labels" for path in _lists(place).values()}
+    if len(several) > 1:
+        msg = f"the lists in {str(place)!r} have some a label and some labels: let all have one"
+        raise InputError(msg)
+    return several.pop()
 
 
 def _lists(place: Path) -> dict[Split | None, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from training.class_folders import Medium, list_classes
 from training.known_files import Looking, facts_of
 from training.task import Split
-from training.video_frames import length_of
+from training.video_frames import LONGEST, length_of
 from workspace.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 ENDINGS = frozenset(
     (
@@ -93,12 +96,20 @@ class VideoListing:
 def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
     """How many frames each video has, or why it cannot be read, by its path below ``root``.
 
+    A warning counts those that are longer than what is read of them.
+
     Raises:
         OperationError: If PyAV is not installed.
     """
-    return facts_of(
-        root, paths, Looking(what="videos", folder="videos", many=MANY, look=length_of)
-    )
+    looking = Looking(what="videos", folder="videos", many=MANY, look=length_of)
+    lengths = facts_of(root, paths, looking)
+    long = sum(length == LONGEST for length in lengths.values())
+    if long:
+        _LOG.warning(
+            "%d of the %d videos in %s have %d frames or more: what comes after is not looked at",
+            long, len(lengths), root, LONGEST,
+        )  # fmt: skip
+    return lengths
 
 
 def list_video_classes(root: Path) -> VideoListing:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol, cast
 
-from search_space.architecture import Architecture, Classifier
+from search_space.architecture import Architecture, Classifier, Detector, Head
 
 if TYPE_CHECKING:  # torch takes seconds to import; a type does not need it
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class Network(Protocol):
         """What it computes, untrained: equal keys, equal networks."""
         ...
 
-    def build(self, head: Classifier, seed: int) -> nn.Module:
+    def build(self, head: Head, seed: int) -> nn.Module:
         """Untrained, for grey images; equal seeds give equal weights."""
         ...
 
@@ -76,8 +76,15 @@ class Baseline:
         """The name, and timm's version."""
         return f"timm-{version('timm')} {self.name} small strides"
 
-    def build(self, head: Classifier, seed: int) -> nn.Module:
-        """See ``Network``; output `[N, classes]`."""
+    def build(self, head: Head, seed: int) -> nn.Module:
+        """See ``Network``; output `[N, classes]`.
+
+        Raises:
+            ValueError: If ``head`` is no classifier.
+        """
+        if not isinstance(head, Classifier):
+            msg = f"a baseline is a classifier, got {head!r}"
+            raise ValueError(msg)
         module = _generator(self.family)(
             _VARIANTS[self.family],
             self.width,
@@ -107,9 +114,12 @@ class Own:
         """The architecture's."""
         return self.architecture.key
 
-    def build(self, head: Classifier, seed: int) -> nn.Module:
-        """See ``Network``; output `[N, classes]`."""
-        return drawn(self.architecture.build(head), f"{self.key}/{seed}")
+    def build(self, head: Head, seed: int) -> nn.Module:
+        """See ``Network``; output `[N, classes]`, or a detector's ten tensors."""
+        module = self.architecture.build(head)
+        if isinstance(head, Detector):
+            return drawn_detector(module, f"{self.key}/{seed}")
+        return drawn(module, f"{self.key}/{seed}")
 
 
 def drawn(module: nn.Module, key: str) -> nn.Module:
@@ -130,6 +140,18 @@ def drawn(module: nn.Module, key: str) -> nn.Module:
     *_, last = (part for part in module.modules() if isinstance(part, Linear))
     with torch.no_grad():
         last.weight.mul_((last.out_features / last.in_features) ** 0.5)
+    return module
+
+
+def drawn_detector(module: nn.Module, key: str) -> nn.Module:
+    """A detector with weights from a key, its heads begun as RetinaNet's are."""
+    from search_space.blocks import draw_weights
+    from search_space.retinanet import RetinaNetHead
+
+    draw_weights(module, key)
+    for part in module.modules():
+        if isinstance(part, RetinaNetHead):
+            part.start()
     return module
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.comparison.log import Log, key_of
 from benchmarks.comparison.networks import Network
-from search_space.architecture import Classifier, Json
+from search_space.architecture import Head, Json
 from training.executor import TrainingError
 from training.schedule import Schedule
 from workspace.code import digest_of
@@ -67,8 +67,8 @@ class Trained:
     """What a training gave.
 
     Attributes:
-        validation: Accuracy on the validation split, for whoever chooses.
-        test: Accuracy on the test split, for whoever reports.
+        validation: The task's metric on the validation split, for whoever chooses.
+        test: The same on the test split, for whoever reports.
         seconds: Of training and validation.
         failure: Why there is no accuracy; empty if there is.
     """
@@ -197,12 +197,10 @@ def _found(log: Log, job: Job) -> Trained:
     return Trained.from_json(facts)
 
 
-def _head(task: str) -> Classifier:
+def _head(task: str) -> Head:
     from training.task import create
 
-    head = create(task).head
-    assert isinstance(head, Classifier)
-    return head
+    return create(task).head
 
 
 @contextmanager

@@ -3,9 +3,9 @@
     pip install -r requirements.txt
     python verify.py
 
-Hashes need Python alone. The models are run on the kept examples in their runtimes, and network.py
-in torch, in a process of its own, where those are installed; what is not installed is said. Exit
-code 0 if all that was checked is well, 1 if anything is not.
+Hashes need Python alone. The models are run on the kept examples in their runtimes, network.py in
+torch and a detector's snippets/detect.py, each in a process of its own, where those are installed;
+what is not installed is said. Exit code 0 if all that was checked is well, 1 if anything is not.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
-NETWORK = "network.py"
+NETWORK, DETECT = "network.py", "snippets/detect.py"
 IGNORED = "__pycache__"
+DETECTED = ("detections", "picture", "pictured")
 TORCH_TOLERANCE = 1e-4
+SCORE_TOLERANCE, BOX_TOLERANCE = 0.005, 0.005
+SPARED = 0.05
 DEADLINE_S = 1800.0
 
 
 def main(arguments: list[str]) -> int:
     """Check the bundle that this file lies in, or the one that is named; the exit code."""
-    if arguments[:1] == ["--network"]:
-        print(json.dumps(check_network(Path(arguments[1]))))
+    if arguments[:1] in (["--network"], ["--detections"]):
+        apart = check_network if arguments[0] == "--network" else check_detections
+        print(json.dumps(apart(Path(arguments[1]))))
         return 0
     named = [each for each in arguments if each != "--json"]
     report = check(Path(named[0]) if named else Path(__file__).resolve().parent)
@@ -164,8 +168,10 @@ def _check_outputs(
             checks.append(_failed(file, error))
         else:
             checks.append(found)
-    answer = _network_apart(bundle)
-    (not_run if "why" in answer else checks).append(answer)
+    for argument, file in (("--network", NETWORK), ("--detections", DETECT)):
+        if (bundle / file).is_file():
+            answer = _apart(bundle, argument, file)
+            (not_run if "why" in answer else checks).append(answer)
 
 
 def _failed(file: str, error: Exception) -> dict[str, Any]:
@@ -185,14 +191,14 @@ def _examples(bundle: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any], d
     return inputs, outputs
 
 
-def _network_apart(bundle: Path) -> dict[str, Any]:
-    """``check_network`` in a process of its own: torch and TensorFlow may not share one."""
+def _apart(bundle: Path, argument: str, file: str) -> dict[str, Any]:
+    """A check in a process of its own: torch and TensorFlow may not share one."""
     with tempfile.TemporaryDirectory() as folder:  # compiled files in a bundle are not read
         isolated = ["-I"] if sys.flags.isolated else []
         program = [sys.executable, *isolated, "-X", f"pycache_prefix={folder}", __file__]
         try:
             done = subprocess.run(
-                [*program, "--network", str(bundle.absolute())],
+                [*program, argument, str(bundle.absolute())],
                 capture_output=True,
                 text=True,
                 timeout=DEADLINE_S,
@@ -200,11 +206,11 @@ def _network_apart(bundle: Path) -> dict[str, Any]:
             )
             answer: dict[str, Any] = json.loads(done.stdout)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return _failed(NETWORK, error)
+            return _failed(file, error)
         except ValueError:
             said = " ".join(done.stderr.split())[-300:]
             text = f"cannot be run: its process ended with {done.returncode}: {said}"
-            return {"file": NETWORK, "passed": False, "text": text}
+            return {"file": file, "passed": False, "text": text}
     return answer
 
 
@@ -220,6 +226,70 @@ def check_network(bundle: Path) -> dict[str, Any]:
         return {"file": NETWORK, "why": f"{error.name} is not installed"}
     except Exception as error:  # noqa: BLE001 - a network's code may raise anything
         return _failed(NETWORK, error)
+
+
+def check_detections(bundle: Path) -> dict[str, Any]:
+    """What snippets/detect.py finds against what was kept, or why that cannot be said.
+
+    It is given the kept outputs of every example, then the kept picture and an fp32 model.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # the answer alone goes out
+            return _detected(bundle, json.loads((bundle / MANIFEST).read_bytes()))
+    except ModuleNotFoundError as error:
+        return {"file": DETECT, "why": f"{error.name} is not installed"}
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the program is said of it
+        return _failed(DETECT, error)
+
+
+def _detected(bundle: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    import numpy
+
+    sys.path.insert(0, str(bundle / "snippets"))
+    detect = importlib.import_module("detect")
+    settings = json.loads((bundle / "detection.json").read_bytes())
+    with numpy.load(bundle / manifest["examples"]["file"], allow_pickle=False) as kept:
+        wanted, picture, pictured = (kept[name] for name in DETECTED)
+    _, outputs = _examples(bundle, manifest)
+    pairs = []
+    for index, boxes in enumerate(wanted):
+        one = {name: channels_last(value[index : index + 1]) for name, value in outputs.items()}
+        pairs.append((detect.decoded(one, settings), boxes))
+    spared, text = 0, f"boxes in {len(pairs)} examples"
+    models = (each for each in manifest["models"] if each["format"] in ("tflite", "onnx"))
+    model = next((each["file"] for each in models if each["precision"] == "fp32"), None)
+    if model is not None:
+        found = detect.detect(bundle / model, picture)
+        pairs.append((found, wanted[int(pictured)]))
+        spared = int(SPARED * len(found))
+        text += f" and, by {model}, in the picture of one"
+    count = sum(int((boxes[:, 5] >= 0).sum()) for _, boxes in pairs)
+    lost = sum(unlike(found, boxes, settings) for found, boxes in pairs)
+    return {
+        "file": DETECT,
+        "passed": lost <= spared,
+        "text": f"{count} {text} were kept, {lost} are found otherwise",
+    }
+
+
+def unlike(found: Any, wanted: Any, settings: Any) -> int:  # noqa: ANN401 - as above
+    """How many boxes `[D, 6]` of either side the other does not have.
+
+    Those count whose score is clearly among those that are told.
+    """
+    lost, near = 0, BOX_TOLERANCE * settings["size"]
+    for some, others in ((found, wanted), (wanted, found)):
+        others = others[others[:, 5] >= 0]
+        is_full = len(others) == settings["count"]
+        floor = others[:, 4].min() if is_full else settings["least_score"]
+        for box in some[(some[:, 5] >= 0) & (some[:, 4] > floor + SCORE_TOLERANCE)]:
+            is_like = (
+                (others[:, 5] == box[5])
+                & (abs(others[:, 4] - box[4]) <= SCORE_TOLERANCE)
+                & (abs(others[:, :4] - box[:4]) <= near).all(1)
+            )
+            lost += not is_like.any()
+    return lost
 
 
 def _compared(

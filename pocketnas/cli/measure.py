@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketnas.cli.arch import HeadName
 from pocketnas.cli.output import AsJson, print_json, teller
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def measure(
     classes: Annotated[
         int | None, typer.Option(help="Classes of its head.", show_default="1000 or the run's")
     ] = None,
+    head: HeadName = None,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     delegate: Annotated[str, typer.Option(help="What computes: cpu or gpu.")] = "cpu",
     clock_tier: Annotated[
@@ -108,10 +110,11 @@ def measure(
 
         require_one_device(on, "a profile")
         _refuse_file(model)
-        found = resolve(model, size=size, classes=classes)
+        found = resolve(model, size=size, classes=classes, head=head)
         show_profile(found, on, settings, as_json=as_json)
         return
-    subject = subject_of(model, size=size, classes=classes, precision=settings.precision)
+    asked = settings.precision
+    subject = subject_of(model, size=size, classes=classes, head=head, precision=asked)
     if minutes is not None:
         from pocketnas.sustained import show
 
@@ -270,7 +273,12 @@ def _is_file(text: str) -> bool:
 
 
 def subject_of(
-    text: str, *, size: int | None, classes: int | None, precision: Precision
+    text: str,
+    *,
+    size: int | None,
+    classes: int | None,
+    precision: Precision,
+    head: str | None = None,
 ) -> Subject:
     """The file at ``text``, or the network that it names."""
     from exporters.artifact import Precision
@@ -280,14 +288,15 @@ def subject_of(
     if _is_file(text):
         from exporters.tflite_file import read
 
-        if size is not None or classes is not None or precision is not Precision.FP32:
+        given = (size, classes, head) != (None, None, None)
+        if given or precision is not Precision.FP32:
             msg = (
-                "--size, --classes and --precision are for a network; the file "
+                "--size, --classes, --head and --precision are for a network; the file "
                 f"{text!r} has its own"
             )
             raise InputError(msg)
         return FileSubject(artifact=read(Path(text)))
     from pocketnas.networks import resolve
 
-    found = resolve(text, size=size, classes=classes)
+    found = resolve(text, size=size, classes=classes, head=head)
     return NetworkSubject(architecture=found.architecture, head=found.head)

@@ -23,10 +23,10 @@ def resume(run: Run, *, as_json: AsJson = False) -> None:
         return
     from pocketnas.cli.search import tell_how_to_resume
     from pocketnas.cli.show import print_run
-    from pocketnas.progress import show_progress
+    from pocketnas.progress import Words, show_progress
 
     config = runs.load_config(run)
-    showing = show_progress(config.trials, quiet=as_json, has_loads=bool(config.fleet))
+    showing = show_progress(config.trials, quiet=as_json, words=Words.of(config))
     with tell_how_to_resume(run), showing as observer:
         runs.resume(run, observer)
     print_run(run, as_json=as_json)

@@ -277,7 +277,7 @@ def search(
     from pocketnas.cli.show import print_run
     from pocketnas.config import SearchConfig, options_from
     from pocketnas.fleet import entries_from
-    from pocketnas.progress import show_progress
+    from pocketnas.progress import Words, show_progress
     from pocketnas.runs import new_folder, start
 
     settings = SearchConfig.load(
@@ -322,7 +322,7 @@ def search(
         },
     )
     folder = run or new_folder(Path("runs"))
-    showing = show_progress(settings.trials, quiet=as_json, has_loads=bool(settings.fleet))
+    showing = show_progress(settings.trials, quiet=as_json, words=Words.of(settings))
     with tell_how_to_resume(folder), showing as observer:
         start(folder, settings, observer)
     print_run(folder, as_json=as_json)

@@ -11,7 +11,7 @@ import typer
 
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.replay import Run
-from pocketnas.objective_text import figure_text, further
+from pocketnas.objective_text import figure_text, further, shown_names
 
 if TYPE_CHECKING:
     from pocketnas.fleet_view import Unit
@@ -75,6 +75,7 @@ def _print_front(facts: dict[str, Any]) -> None:
     from pocketnas.fleet_view import device_columns, unit_of
     from pocketnas.lineage import parent_cells, parent_columns
     from pocketnas.phase_view import phase_cells, phase_columns
+    from training.metric_name import marked
 
     front, best, unit = facts["front"], facts["best"], unit_of(facts["config"])
     if not front:
@@ -82,11 +83,12 @@ def _print_front(facts: dict[str, Any]) -> None:
         return
     shown = sorted(front, key=lambda member: -member["reward"])[:LONGEST_FRONT]
     names = facts["objectives"]
-    of = "" if names == ["accuracy", "latency_ms"] else f" of {', '.join(names)}"
+    metric = facts["metric"]
+    of = "" if names == ["accuracy", "latency_ms"] else f" of {shown_names(names, metric)}"
     typer.echo(f"front{of} of {len(front)}, {len(shown)} with the highest reward, fastest first:")
     others = further(names)
     ordered = sorted(shown, key=lambda member: member[f"predicted_{unit.key}"])
-    head = ("trial", "accuracy", "reward", f"predicted {unit.name}", f"measured {unit.name}")
+    head = ("trial", metric, "reward", f"predicted {unit.name}", f"measured {unit.name}")
     print_table(
         (
             *head,
@@ -109,7 +111,7 @@ def _print_front(facts: dict[str, Any]) -> None:
         taken = best["latency"].get("load", best["latency"].get("latency_ms"))
         typer.echo(
             f"best by the reward, not on this front: trial {best['index']}, "
-            f"{best['accuracy']:.2%} at {unit.figure(taken)}"
+            f"{marked(metric, best['accuracy'])} at {unit.figure(taken)}"
         )
     typer.echo(f"hypervolume {facts['hypervolume']:.4f} of {facts['hypervolume_box']}")
     for label, members in _labels(shown).items():

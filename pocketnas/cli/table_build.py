@@ -36,7 +36,8 @@ def build(
     space: Annotated[
         str,
         typer.Option(
-            help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."
+            help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
+            "spinenet_mbconv, spinenet_scaling or package.module:NAME."
         ),
     ],
     on: On = "host",
@@ -47,7 +48,17 @@ def build(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),
     ] = None,
-    classes: Annotated[int, typer.Option(help="Classes of the networks' heads.", min=1)] = 1000,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            help="Classes of the networks' heads.",
+            min=1,
+            show_default="1000, of a detector 91, as published networks have",
+        ),
+    ] = None,
+    head: Annotated[
+        str, typer.Option(help="What the networks end in: classifier or detector.")
+    ] = "classifier",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -77,12 +88,13 @@ def build(
     Example: pocketnas table build --space mnasnet --on adb:any --budget 2h --name lab-phone
     """
     from pocketnas.config import options_from
+    from pocketnas.networks import head_named
     from pocketnas.table_building import Asked, build, plans, space_text
 
     asked = Asked(
         space=space,
         options=options_from(space_option or [], "--space-option"),
-        classes=classes,
+        head=head_named(head, classes),
         budget_s=None if budget is None else seconds(budget, "--budget"),
         sessions=sessions,
         seed=seed,

@@ -257,6 +257,7 @@ def print_training(folder: Path, *, as_json: bool) -> None:
     """Print what a training gave, or how far it is."""
     from pocketnas.training_plan import WEIGHTS, read_plan, read_result
     from pocketnas.training_runs import seen_until_now
+    from training.metric_name import metric_of
 
     result = read_result(folder)
     if result is None:
@@ -274,8 +275,9 @@ def print_training(folder: Path, *, as_json: bool) -> None:
         print_json({"folder": str(folder), "finished": True, "weights": weights, **result})
         return
     typer.echo(f"{folder}: {result['network']} on {result['dataset']}, {result['size']} pixels")
+    metric = metric_of(result["dataset"])
     for evaluation in result["evaluations"].values():
-        typer.echo(_in_words(evaluation))
+        typer.echo(_in_words(evaluation, metric))
     typer.echo(f"Next: pocketnas export {folder} -o exported")
 
 
@@ -289,10 +291,11 @@ _OF_BOXES = {
 """Figures of detectors, in words."""
 
 
-def _in_words(evaluation: dict[str, Any]) -> str:
+def _in_words(evaluation: dict[str, Any], metric: str) -> str:
     """One split's line."""
-    metric = "AP " if "ap50" in evaluation else ""
-    text = f"{evaluation['split']:10} {metric}{evaluation['accuracy']:.2%}"
+    from training.metric_name import marked
+
+    text = f"{evaluation['split']:10} {marked(metric, evaluation['accuracy'])}"
     known = [(name, words) for name, words in _OF_BOXES.items() if name in evaluation]
     text += "".join(f", {words} {evaluation[name]:.2%}" for name, words in known)
     if "top5" in evaluation:

@@ -5,13 +5,20 @@ import pytest
 
 from search_space import catalog
 from search_space.permuted_blocks import STEM
+from search_space.spinenet import ScalePermutedArchitecture
 
 NAMES = ("spinenet-49", "spinenet-r0-sp53", "spinenet-mobile-49")
 
 
+def resolve(name) -> ScalePermutedArchitecture:
+    network = catalog.resolve(name)
+    assert isinstance(network, ScalePermutedArchitecture)
+    return network
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_graph_in_another_order_is_the_same(script, name):
-    network, rng = catalog.resolve(name), random.Random(0)
+    network, rng = resolve(name), random.Random(0)
     for _ in range(10):
         other = script.reordered(network, rng)
         assert script.same_graph(network.blocks, other.blocks)
@@ -21,7 +28,7 @@ def test_a_graph_in_another_order_is_the_same(script, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_graph_with_one_other_parent_or_level_is_another(script, name):
-    blocks = catalog.resolve(name).blocks
+    blocks = resolve(name).blocks
     told = 0
     for place, block in enumerate(blocks):
         first, second = block.parents
@@ -38,7 +45,7 @@ def test_a_graph_with_one_other_parent_or_level_is_another(script, name):
 
 def test_blocks_that_are_alike_are_not_one_block(script):
     """What outputs are made of is equal, and there is one block more."""
-    blocks = list(catalog.resolve("spinenet-49").blocks)
+    blocks = list(resolve("spinenet-49").blocks)
     place = next(i for i, block in enumerate(blocks) if not block.is_output)
     twin = len(blocks) + STEM
     readers = [i for i, block in enumerate(blocks) if place + STEM in block.parents]

@@ -403,6 +403,47 @@ def test_an_asynchronous_search_is_resumed_by_making_the_same_calls(lab):
     assert study.counts() == (24, 24)
 
 
+class Listening:
+    """An algorithm that notes the feedback of each outcome it is told."""
+
+    def __init__(self, algorithm):
+        self.ask, self._algorithm = algorithm.ask, algorithm
+        self.heard = {}
+
+    def tell(self, outcomes):
+        for outcome in outcomes:
+            if isinstance(outcome, Evaluated):
+                self.heard[outcome.proposal.index] = dict(outcome.feedback)
+        self._algorithm.tell(outcomes)
+
+
+def test_learned_gates_reach_the_algorithm_and_after_a_break_one_that_goes_on(lab):
+    def gated(job, result):
+        share = job.architecture.stages[0].filters / 1000 + 1 / 3
+        return replace(result, feedback={"6": (share, 1 - share), "9": (1e-9,)})
+
+    study = lab.study()
+    first, second = Listening(lab.algorithm()), Listening(lab.algorithm())
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(
+            study,
+            lab.evaluation(study, executor=lab.Executor(say=gated)),
+            algorithm=first,
+            observer=lab.Notebook(interrupt_after=9),
+        )
+    lab.run(study, lab.evaluation(study, executor=lab.Executor(say=gated)), algorithm=second)
+    assert 0 < len(first.heard) < len(second.heard)
+    assert all(second.heard[index] == heard for index, heard in first.heard.items())
+    for candidate in study.told():
+        if not isinstance(candidate.outcome, Evaluated):
+            continue
+        filters = candidate.architecture.stages[0].filters
+        share = filters / 1000 + 1 / 3
+        heard = second.heard[candidate.index]
+        assert heard == {"6": (share, 1 - share), "9": (1e-9,)}
+        assert heard == candidate.training.feedback
+
+
 def test_timing_and_training_take_turns_on_this_computer(lab):
     watch = lab.Watch()
     study = lab.study()

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from search_space import spinenet_networks
 from search_space.architecture import Detector, InputSpec
 from training import moving_fashion
 from training.digits import Digits
-from training.task import Split
+from training.schedule import Schedule
+from training.task import Proxy, Split
 from training.task import create as create_task
 from training.video import VideoClassification
 
@@ -104,6 +106,7 @@ class Several(VideoClassification):
     """Eleven videos with several of three labels, two views of each."""
 
     name, classes, channels, is_multi_label, views = "several", 3, 3, True, 2
+    proxy = Proxy(size=16, schedule=Schedule(samples=1))
 
     def examples(self, split, size):
         del split
@@ -130,14 +133,17 @@ def of_clips(task, shapes):
     """An untrained network of clips for a task."""
     specs = tuple(InputSpec(name=name, shape=shape) for name, shape in shapes.items())
     channels, classes = specs[0].shape[0], task.head.classes
-    module = torch.nn.Sequential(convolved(channels), torch.nn.Linear(4, classes))
+    module: torch.nn.Module
     if len(specs) > 1:
         module = TwoStreams(classes, channels)
+    else:
+        module = torch.nn.Sequential(convolved(channels), torch.nn.Linear(4, classes))
+    architecture: Any = OfClips(specs)
     drawn = torch.Generator().manual_seed(1)
     for weights in module.parameters():
         torch.nn.init.normal_(weights, std=0.7, generator=drawn)
     return Network(
-        architecture=OfClips(specs), head=task.head, module=module, name="clips",
+        architecture=architecture, head=task.head, module=module, name="clips",
         weights="untrained", task=task,
     )  # fmt: skip
 

@@ -41,7 +41,8 @@ def test_it_has_all_that_an_app_needs(bundle):
         "README.md", "SHA256SUMS", "architecture.json", "examples.npz", "labels.txt",
         "latencies.json", "manifest.json", "models/network-fp32.tflite",
         "models/network-int8.tflite", "network.py", "preprocessing.json", "requirements.txt",
-        "snippets/Classifier.kt", "snippets/classify.py", "verify.py", "weights.safetensors",
+        "snippets/Classifier.kt", "snippets/classify.py", "snippets/pictures.py",
+        "snippets/runtimes.py", "verify.py", "weights.safetensors",
     ]  # fmt: skip
     assert (bundle / "labels.txt").read_text().split() == list("0123456789")
     (fp32, int8) = json.loads((bundle / "latencies.json").read_text())["latencies"]
@@ -97,7 +98,7 @@ def test_the_python_snippet_runs_a_model(bundle, tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
     np.save(tmp_path / "picture.npy", picture)
     done = subprocess.run(
-        [sys.executable, "-I", str(bundle / "snippets/classify.py"), "picture.npy"],
+        [sys.executable, "-E", "-s", str(bundle / "snippets/classify.py"), "picture.npy"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -220,7 +221,7 @@ def test_a_bundle_of_int8_ends_verifies_and_its_snippets_round_and_restore(netwo
     assert "scale * (number - zero_point)" in (folder / "README.md").read_text()
     np.save(tmp_path / "picture.npy", np.full((8, 8), 99, np.uint8))
     done = subprocess.run(
-        [sys.executable, "-I", str(folder / "snippets/classify.py"), "picture.npy"],
+        [sys.executable, "-E", "-s", str(folder / "snippets/classify.py"), "picture.npy"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -245,7 +246,7 @@ def test_a_bundle_of_onnx_alone_has_a_snippet_that_runs(network, tmp_path):
     assert "Classifier.kt" not in card
     np.save(tmp_path / "picture.npy", np.full((8, 8), 99, np.uint8))
     done = subprocess.run(
-        [sys.executable, "-I", str(tmp_path / "bundle/snippets/classify.py"), "picture.npy"],
+        [sys.executable, "-E", "-s", str(tmp_path / "bundle/snippets/classify.py"), "picture.npy"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from delivery.carried import classify, verify
+from delivery.carried import pictures as snippet
+from delivery.carried import verify
 from delivery.preprocessing import preparation_of
 from training.classification import LabelledImages
 from training.image_folder import CROP
 from training.pictures import central_square
 
 CARRIED = Path(verify.__file__).parent
+BESIDE = {"pictures", "runtimes"}
 ALLOWED = {"numpy", "ai_edge_litert", "onnxruntime", "tensorflow", "torch", "PIL"}
 
 
@@ -27,7 +29,7 @@ def test_pictures_are_prepared_as_in_training(network, size):
     (wanted,), _ = trained.batch(torch.arange(4), None)
     settings = {**preparation_of(network).to_json(), "size": size}
     for picture, image in zip(pictures, wanted, strict=True):
-        made = classify.prepare(picture, settings)
+        made = snippet.prepare(picture, settings)
         assert made.dtype == np.float32
         np.testing.assert_allclose(made[0, :, :, 0], image[0].numpy(), atol=1e-5)
 
@@ -41,7 +43,7 @@ def test_colours_are_prepared_as_in_training():
         "is_known": True, "size": 9, "channels": 3, "colours": 3, "scale": 1 / 255,
         "mean": [0.5] * 3, "std": [0.5] * 3,
     }  # fmt: skip
-    made = classify.prepare(pictures[0], settings)
+    made = snippet.prepare(pictures[0], settings)
     np.testing.assert_allclose(np.moveaxis(made[0], -1, 0), wanted[0].numpy(), atol=1e-5)
 
 
@@ -56,7 +58,7 @@ def test_the_middle_of_a_picture_is_prepared_as_in_evaluation(height, width, tmp
         "is_known": True, "size": 12, "channels": 3, "colours": 3, "scale": 1 / 255,
         "mean": [0.0] * 3, "std": [1.0] * 3, "crop": CROP,
     }  # fmt: skip
-    prepared = classify.prepare(picture, settings)[0]
+    prepared = snippet.prepare(picture, settings)[0]
     np.testing.assert_allclose(prepared, made / 255, atol=1.01 / 255)  # Pillow rounds twice
 
 
@@ -72,29 +74,30 @@ def test_pictures_are_read(kind, tmp_path, monkeypatch):
         image = pytest.importorskip("PIL.Image")
         image.fromarray(picture).save(path)
         (tmp_path / "preprocessing.json").write_text('{"colours": 1}')
-        monkeypatch.setattr(classify, "BUNDLE", tmp_path)
+        monkeypatch.setattr(snippet, "BUNDLE", tmp_path)
     else:
         magic = "P6" if kind == "ppm" else "P5"
         path.write_bytes(f"{magic}\n# a comment\n5 3\n255\n".encode() + picture.tobytes())
-    np.testing.assert_array_equal(classify.read_picture(path), picture)
+    np.testing.assert_array_equal(snippet.read_picture(path), picture)
 
 
 def test_a_picture_of_other_colours_is_refused(network):
     settings = preparation_of(network).to_json()
     with pytest.raises(SystemExit, match="grey picture is needed"):
-        classify.prepare(np.zeros((4, 4, 3), np.uint8), settings)
+        snippet.prepare(np.zeros((4, 4, 3), np.uint8), settings)
 
 
-@pytest.mark.parametrize("name", ["verify.py", "classify.py"])
-def test_they_import_nothing_that_a_bundles_readme_does_not_name(name):
-    tree = ast.parse((CARRIED / name).read_text())
+@pytest.mark.parametrize("path", sorted(CARRIED.glob("[!_]*.py")), ids=lambda path: path.name)
+def test_they_import_nothing_that_a_bundles_readme_does_not_name(path):
+    """But each other, which a bundle has side by side."""
+    tree = ast.parse(path.read_text().replace("from delivery.carried.", "from "))
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module.partition(".")[0])
-    assert found <= ALLOWED | sys.stdlib_module_names
+    assert found <= ALLOWED | BESIDE | sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "models/../../a", "a\\b", ""])

@@ -19,7 +19,7 @@ from exporters.litert_runtime import LiteRtModel
 from exporters.quantize import LEAST_SAMPLES, Quantization, quantize
 from exporters.testing import SmallNetwork, expected, feeds, random_inputs, randomize
 from exporters.tflite_file import operators, read
-from exporters.verify import parity
+from exporters.verify import onnx_macs, parity
 from search_space import catalog
 from search_space.architecture import Classifier
 from workspace.errors import InputError, OperationError
@@ -165,6 +165,27 @@ def test_quantizing_twice_gives_identical_bytes(to, artifact, tmp_path):
         quantize(artifact, to, tmp_path, calibration=samples(artifact)) for _ in range(2)
     )
     assert first.sha256 == second.sha256
+
+
+class Enlarged(nn.Module):
+    """Pixels repeated, whose factors stay as they are in half precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        large = functional.interpolate(image, scale_factor=2.0, mode="nearest")
+        made: Tensor = self.convolution(large)
+        return made
+
+
+def test_a_half_precision_onnx_file_that_resizes_says_of_its_constants_what_they_are(tmp_path):
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    made = create("onnx").export(Enlarged(), random_inputs(IMAGE), tmp_path)
+    half = quantize(made, Quantization.FP16, tmp_path, calibration=())
+    assert half.precision is Precision.FP16
+    assert onnx_macs(half.path) == onnx_macs(made.path) == 27 * 4 * 32 * 40
 
 
 def test_none_is_the_file_itself(artifact, tmp_path):

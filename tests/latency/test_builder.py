@@ -19,20 +19,29 @@ from latency.gates import Gate
 from latency.model_files import ModelFiles
 from latency.presets import TABLE
 from latency.protocol import Patience
+from latency.source import LatencyEstimate, LatencyRequest, NetworkSubject
 from latency.store import MeasurementStore
 from latency.table import Known
 from latency.table_plan import plan
+from latency.table_source import TableSource
 from latency.testing import STAND_IN, FakeDevice
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.proxyless import ProxylessSpace
+from search_space.space import create
 from search_space.strides import Strides
 from workspace.database import sqlite_url
+from workspace.errors import InputError
 
 SPACE = ProxylessSpace(size=32, strides=Strides.SMALL)
 HEAD = Classifier(classes=10)
 WHOLE = plan(SPACE, HEAD, TABLE)
 BYTES_A_MS = 1e6
+
+SMALL_DETECTORS = {
+    "size": "64", "channels": "1", "strides": "small", "filter_scale": "0.5",
+    "endpoint_filters": "24", "head_convs": "1", "head_filters": "24", "stem_filters": "8",
+}  # fmt: skip
 
 
 def by_size(model):
@@ -110,6 +119,41 @@ def test_layers_with_swish_and_fused_ones_are_timed_and_make_up_whole_networks(t
             assert table.entries[piece.signature.key].ms == pytest.approx(expected, rel=0.1)
     (validation,) = table.validations
     assert validation.numbers["spearman"] > 0.9
+
+
+@pytest.mark.slow
+def test_a_table_of_scale_permuted_detectors_is_built_answers_and_adds_up(tmp_path):
+    """On the stand-in: blocks, resamplings and nets cost what they weigh, and so do networks."""
+    space = create("spinenet_mbconv", SMALL_DETECTORS)
+    head = Detector(classes=10)
+    whole = plan(space, head, TABLE)
+    source = source_of([FakeDevice("A", median_ms=by_size)], tmp_path)
+    table = Builder(source, whole).table(
+        "table:permuted", made_by="x", space="a", everything=whole.pieces
+    )
+    assert (table.head, table.classes) == ("detector", 10)
+    assert {piece.signature.key for piece in whole.pieces} == set(table.entries)
+    for piece in whole.pieces:
+        if piece.signature.params > 10_000:
+            expected = 4 * piece.signature.params / BYTES_A_MS
+            assert table.entries[piece.signature.key].ms == pytest.approx(expected, rel=0.15)
+    (validation,) = table.validations
+    assert validation.numbers["spearman"] > 0.95
+    assert validation.numbers["median_error"] < 0.03
+    asked = TableSource(table)
+    asked.require_covers(space, head)
+    network = space.decode(space.points.sample(random.Random(7)))
+    request = LatencyRequest(
+        id="1", subject=NetworkSubject(architecture=network, head=head), preset="quick"
+    )
+    (answer,) = asked.estimate([request])
+    assert isinstance(answer, LatencyEstimate)
+    assert answer.low_ms < answer.latency_ms < answer.high_ms
+    assert answer.coverage == 1.0
+    with pytest.raises(InputError, match=r"lacks layers of the space .spinenet_mbconv.: upward-"):
+        asked.require_covers(space, HEAD)
+    with pytest.raises(InputError, match="decisions together: one by one only"):
+        asked.over(space, head)
 
 
 @pytest.mark.usefixtures("exported")

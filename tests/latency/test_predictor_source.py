@@ -24,8 +24,9 @@ from latency.source import (
 )
 from latency.table_plan import random_networks
 from latency.testing import LatencySourceContract
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.proxyless import ProxylessSpace
+from search_space.space import create as create_space
 from workspace.errors import InputError
 
 SPACE, HEAD = ProxylessSpace(size=64), Classifier(classes=10)
@@ -105,6 +106,16 @@ def test_all_points_at_once_are_what_one_by_one_gives(record):
     one_by_one = answers(source, subjects)
     together = source.over(SPACE, HEAD).latencies_ms(np.array(points))
     np.testing.assert_allclose(together, [one_by_one[i].latency_ms for i in range(20)], rtol=0.02)
+
+
+def test_detectors_are_refused_since_predictors_are_fitted_on_classifiers(record):
+    space = create_space("spinenet_mbconv", {"size": "128"})
+    source = PredictorSource(record)
+    source.require_covers(space, Classifier(classes=10))
+    with pytest.raises(InputError, match=r"fitted on classifiers.*'pocketnas table build"):
+        source.require_covers(space, Detector(classes=10))
+    with pytest.raises(InputError, match="one by one only"):
+        source.over(space, Classifier(classes=10))
 
 
 def test_files_are_refused_since_their_parts_are_unknown(record, tmp_path):

@@ -3,11 +3,12 @@ import pytest
 from latency.presets import TABLE
 from latency.signatures import parts_of
 from latency.table_plan import plan, random_networks
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.chain import ChainArchitecture
 from search_space.decisions import Choice, DecisionSpace
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
+from search_space.space import create
 from workspace.errors import InputError
 
 HEAD = Classifier(classes=1000)
@@ -116,6 +117,26 @@ class Foreign(Single):
 def test_networks_that_are_no_chains_are_refused_by_their_family():
     with pytest.raises(InputError, match="of the family graph"):
         plan(Foreign(), HEAD, TABLE)
+
+
+@pytest.mark.parametrize("name", ["spinenet", "spinenet_v2", "spinenet_mbconv"])
+@pytest.mark.parametrize("head", [HEAD, Detector(classes=10)])
+def test_all_parts_of_scale_permuted_networks_are_known_and_what_comes_often_is_first(name, head):
+    space = create(name, {"filter_scale": "0.25", "size": "128"})
+    found = plan(space, head, TABLE)
+    keys = [piece.signature.key for piece in found.pieces]
+    assert len(set(keys)) == len(keys)
+    for subject in (*found.fitted, *found.held_out):
+        assert {part.key for part in parts_of(subject.architecture, head)} <= set(keys)
+    weights = [piece.weight for piece in found.pieces]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] > 0
+    assert found.head == head
+
+
+def test_a_chain_that_ends_in_a_detector_has_no_layers_to_time():
+    with pytest.raises(InputError, match=r"end in a classifier, got Detector\(classes=10\)"):
+        plan(Opaque(), Detector(classes=10), TABLE)
 
 
 def test_the_networks_have_no_layer_beside_those_of_the_plan():

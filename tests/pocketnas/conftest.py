@@ -1,11 +1,20 @@
 """Runs commands as a person would, in this process, with a home folder of their own."""
 
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from pocketnas.cli.main import main
+from training.coco_document import CocoBox, CocoImage, document_of
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,63 @@ def made_up_device(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     (tmp_path / "made_up.py").write_text(DEVICE)
     monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """Twenty red squares on black with their boxes; the name of the data set."""
+    images = pytest.importorskip("PIL.Image")
+    told = []
+    (tmp_path / "set/train").mkdir(parents=True)
+    for number in range(20):
+        picture = images.new("RGB", (64, 64))
+        picture.paste((255, 0, 0), (number, 20, number + 30, 50))
+        picture.save(tmp_path / f"set/train/{number}.png")
+        box = CocoBox(label=0, corners=(number, 20, number + 30, 50))
+        told.append(CocoImage(path=f"{number}.png", width=64, height=64, boxes=(box,)))
+    (tmp_path / "set/train.json").write_text(json.dumps(document_of(told, ("square",), "")))
+    return f"coco:{tmp_path}/set"
+
+
+@pytest.fixture
+def started():
+    """Start a command as a process of its own, with its output piped."""
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pocketnas", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def kill_after():
+    """Kill a search without warning as soon as it has kept so many outcomes."""
+
+    def kill(process: subprocess.Popen[str], run: Path, told: int) -> None:
+        deadline = time.monotonic() + 1800
+        while time.monotonic() < deadline and process.poll() is None and _told(run) < told:
+            time.sleep(0.01)
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+
+    return kill
+
+
+def _told(run: Path) -> int:
+    path = run / "study.db"
+    if not path.is_file():
+        return 0
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            return int(connection.execute("SELECT COUNT(*) FROM outcome").fetchone()[0])
+        except sqlite3.OperationalError:  # its tables are being made
+            return 0
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@ from dataclasses import replace
 
 import pytest
 
+from pocketnas.assembly import head_of
+from pocketnas.config import SearchConfig
 from pocketnas.heads import require_head
 from search_space.architecture import Classifier, Detector
 from search_space.catalog import resolve
 from search_space.spinenet_networks import create
-from training.coco_document import CocoBox, CocoImage, document_of
 from workspace.errors import InputError
 
 pytest.importorskip("torch")
 pytest.importorskip("pycocotools")
-Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture
@@ -26,21 +26,6 @@ def detector():
         head_convs=1,
         head_filters=8,
     )
-
-
-@pytest.fixture
-def boxes(tmp_path):
-    """Twenty red squares on black with their boxes; the name of the data set."""
-    told = []
-    (tmp_path / "set/train").mkdir(parents=True)
-    for number in range(20):
-        picture = Image.new("RGB", (64, 64))
-        picture.paste((255, 0, 0), (number, 20, number + 30, 50))
-        picture.save(tmp_path / f"set/train/{number}.png")
-        box = CocoBox(label=0, corners=(number, 20, number + 30, 50))
-        told.append(CocoImage(path=f"{number}.png", width=64, height=64, boxes=(box,)))
-    (tmp_path / "set/train.json").write_text(json.dumps(document_of(told, ("square",), "")))
-    return f"coco:{tmp_path}/set"
 
 
 def test_a_chain_is_no_detector():
@@ -60,16 +45,19 @@ def test_levels_of_other_sizes_are_refused(detector):
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("dataset", "head"),
     [
-        ("train", "mnasnet-small", "--dataset=generated-fashion-scenes", "--run=run"),
-        ("search", "--dataset=generated-fashion-scenes", "--target-ms=5", "--run=run"),
+        ("generated-fashion-scenes", "Detector(classes=10)"),
+        ("generated-moving-fashion", "VideoClassifier(classes=12)"),
     ],
 )
-def test_commands_say_at_once_that_a_network_is_no_detector(pocketnas, command, tmp_path):
-    done = pocketnas(*command)
+@pytest.mark.parametrize("command", [("train", "mnasnet-small"), ("search", "--target-ms=5")])
+def test_commands_say_at_once_that_a_network_has_not_such_a_head(
+    pocketnas, command, dataset, head, tmp_path
+):
+    done = pocketnas(*command, f"--dataset={dataset}", "--run=run")
     assert done.code == 2
-    assert "'generated-fashion-scenes' needs networks that end in Detector(classes=10)" in done.err
+    assert f"'{dataset}' needs networks that end in {head}" in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -88,6 +76,7 @@ def test_what_a_recipe_cannot_do_to_boxes_is_refused_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("made_up_device")
 def test_a_detector_is_trained_and_its_folder_says_its_ap(pocketnas, detector, boxes, tmp_path):
     (tmp_path / "net.json").write_text(json.dumps(detector.to_json()))
     train = ("train", "net.json", f"--dataset={boxes}", "--samples=32", "--batch=8", "--threads=1")
@@ -100,9 +89,24 @@ def test_a_detector_is_trained_and_its_folder_says_its_ap(pocketnas, detector, b
     assert set(result["evaluations"]) == {"validation", "test"}
     assert {"accuracy", "ap50", "ap75"} <= set(result["evaluations"]["test"])
     assert "validation AP " in done.err
-    bundle = pocketnas("export", "run", "--bundle", "-o", "bundle")
-    assert bundle.code == 2
-    assert "a bundle's snippets are for classifiers, and run ends in Detector" in bundle.err
+    bundle = pocketnas("export", "run", "--bundle", "--on=made_up:DEVICE", "-o", "bundle")
+    assert bundle.code == 0, bundle.err
+    assert (tmp_path / "bundle/labels.txt").read_text() == "square\n"
+    found = json.loads((tmp_path / "bundle/preprocessing.json").read_text())
+    assert (found["size"], found["colours"], found["padding"]) == (128, 3, 128)
+    checked = pocketnas("verify", "bundle")
+    assert checked.code == 0, checked.out
+    assert "snippets/detect.py: " in checked.out
+
+
+def test_a_search_of_detectors_takes_its_datasets_number_of_classes_alone(boxes):
+    config = SearchConfig(dataset=boxes, space="spinenet_mbconv", target_ms=5.0, classes=1)
+    assert head_of(config) == Detector(classes=1)
+    other = config.model_copy(update={"classes": 3})
+    with pytest.raises(InputError, match=r"of 1 classes.*leave out --classes, got 3"):
+        head_of(other)
+    own = other.model_copy(update={"train_command": "mine {job}"})
+    assert head_of(own) == Detector(classes=3)
 
 
 @pytest.mark.slow

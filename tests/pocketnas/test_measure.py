@@ -1,9 +1,11 @@
 import json
+import random
 
 import pytest
 
 from exporters.artifact import Precision
 from latency.presets import preset
+from search_space.space import create
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_a_sustained_curve_has_points_and_conditions(pocketnas, tiny_model):
         (("--on", "table:pixel1", "--clock-tier", "T2"), "leave out --threads"),
         (("--precision", "int4"), "there are fp32, fp16 and int8"),
         (("--precision", "int8"), "--precision are for a network"),
+        (("--head", "detector"), "--head and --precision are for a network"),
         (("--profile", "--preset", "quick"), "sessions of its own"),
         (("--profile", "--sustained", "1m"), "sessions of its own"),
         (("--profile", "--on", "adb:any"), "one device's"),
@@ -124,3 +127,45 @@ def test_a_profile_shows_every_block_with_its_share(pocketnas):
     assert len(found["blocks"]) > 15
     assert sum(block["share"] for block in found["blocks"]) == pytest.approx(1.0)
     assert found["device"] == "host"
+
+
+@pytest.fixture
+def detectors(tmp_path):
+    """SpineNet-49 mobile by name, and a random member of a scale-permuted space in a file."""
+    pytest.importorskip("torch", reason="networks become files only where torch is installed")
+    space = create("spinenet", {"filter_scale": "0.125", "head_filters": "16", "size": "128"})
+    member = space.decode(space.points.sample(random.Random(5)))
+    path = tmp_path / "member.json"
+    path.write_text(json.dumps(member.to_json()))
+    return "spinenet-mobile-49", str(path)
+
+
+def timed(pocketnas, network, on):
+    done = pocketnas(
+        "measure", network, "--head=detector", "--classes=10", f"--on={on}", "--preset=quick",
+        "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert 0 < found["ci_low_ms"] <= found["median_ms"] <= found["ci_high_ms"]
+    assert len(found["sessions"]) >= 3
+    return found
+
+
+@pytest.mark.slow
+def test_detectors_are_timed_on_this_computer(pocketnas, detectors):
+    mobile, member = (timed(pocketnas, network, "host") for network in detectors)
+    assert mobile["median_ms"] != member["median_ms"]
+    classified = json.loads(
+        pocketnas("measure", detectors[1], "--classes=10", "--preset=quick", "--json").out
+    )
+    assert classified["artifact_sha256"] != member["artifact_sha256"]
+
+
+@pytest.mark.loopback
+@pytest.mark.slow
+def test_detectors_are_timed_on_a_loopback_phone(pocketnas, detectors, loopback_phones):
+    (phone,) = loopback_phones(1)
+    for network in detectors:
+        found = timed(pocketnas, network, f"adb:{phone.serial}")
+        assert "not a phone" in found["conditions"]["device_stand_in"]

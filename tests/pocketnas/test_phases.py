@@ -1,12 +1,6 @@
 """Searches in phases, as a person would run them."""
 
 import json
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
 
 import pytest
 
@@ -154,12 +148,14 @@ def test_a_search_at_once_has_no_phases(pocketnas):
 
 
 @pytest.mark.slow
-def test_a_search_that_is_killed_in_each_phase_goes_on_to_the_same_trials(pocketnas, tmp_path):
+def test_a_search_that_is_killed_in_each_phase_goes_on_to_the_same_trials(
+    pocketnas, started, kill_after, tmp_path
+):
     many = ("--trials=200", "--phase=filters=100", "--phase=layers")
-    process = _started(*SEARCH, *many)
+    process = started(*SEARCH, *many)
     for told in (30, 130):
-        _kill_after(process, tmp_path / "run", told)
-        process = _started("resume", "run")
+        kill_after(process, tmp_path / "run", told)
+        process = started("resume", "run")
     process.communicate(timeout=300)
     assert process.returncode == 0
     trials = shown(pocketnas)["trials"]
@@ -169,6 +165,19 @@ def test_a_search_that_is_killed_in_each_phase_goes_on_to_the_same_trials(pocket
     whole = json.loads(pocketnas("show", "whole", "--json").out)["trials"]
     assert [one["point"] for one in trials] == [one["point"] for one in whole]
     assert [one["parents"] for one in trials] == [one["parents"] for one in whole]
+
+
+def test_a_warm_start_is_of_use_in_phases_or_refused(pocketnas):
+    assert pocketnas(*SEARCH, *PHASES).code == 0
+    known = {tuple(trial["point"]) for trial in shown(pocketnas)["trials"][:30]}
+    warm = (*SEARCH[:-1], "--run=warm", "--trials=20", "--phase=filters=10", "--phase=layers")
+    done = pocketnas(*warm, "--warm-start=run", "--algorithm=random")
+    assert done.code == 2
+    assert "random search has no use for a warm start" in done.err
+    assert pocketnas(*warm, "--warm-start=run", "--algorithm=evolution").code == 0
+    trials = json.loads(pocketnas("show", "warm", "--json").out)["trials"]
+    assert {tuple(trial["point"]) for trial in trials[:4]} <= known
+    assert pocketnas("replay", "warm").code == 0
 
 
 def test_phases_are_settings_of_a_file_too(pocketnas, tmp_path):
@@ -201,34 +210,3 @@ def test_phases_that_do_not_fit_are_told_in_one_sentence(pocketnas, tmp_path, ph
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
-
-
-def _started(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "pocketnas", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _kill_after(process, run, told):
-    """Kill a search without warning as soon as it has told so many outcomes."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None and _told(run) < told:
-        time.sleep(0.01)
-    assert process.poll() is None, process.communicate()
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-
-
-def _told(run):
-    """Outcomes that a search has kept."""
-    path = run / "study.db"
-    if not path.is_file():
-        return 0
-    with closing(sqlite3.connect(path)) as connection:
-        try:
-            return connection.execute("SELECT COUNT(*) FROM outcome").fetchone()[0]
-        except sqlite3.OperationalError:  # its tables are being made
-            return 0

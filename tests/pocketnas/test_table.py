@@ -255,6 +255,8 @@ def test_tables_of_other_conditions_are_not_merged(pocketnas):
         (("build", "--space", "mnasnet", "--name", "a/b"), "a table's name is letters"),
         (("build", "--space", "mnasnet", "--on", "table:pixel1"), "only a device measures"),
         (("build", "--space", "mnasnet", "--sessions", "1", "--dry-run"), "at least 3 sessions"),
+        (("build", "--space", "spinenet", "--head", "box", "--dry-run"), "unknown head 'box'"),
+        (("build", "--space", "proxyless", "--head", "detector", "--dry-run"), "in a classifier"),
         (("validate", "pixel1"), "does not say which space it is of"),
         (("validate", "pixel1", "--plot", "a.pdf"), "a plot is a .png or .html file"),
     ],
@@ -300,3 +302,15 @@ def test_the_whole_mnasnet_space_at_224_is_stated_to_take_at_most_eight_hours(po
     assert less["measured"] < 400
     assert less["device_hours"] <= 0.5
     assert pocketnas(*words[:-1]).out.split()[:4] == ["layers", "2600", "measured", "2600"]
+
+
+@pytest.mark.parametrize("head", ["classifier", "detector"])
+def test_a_table_of_a_scale_permuted_space_has_every_way_from_place_to_place(pocketnas, head):
+    words = ("table", "build", "--space", "spinenet_mbconv", "--space-option", "size=128")
+    done = pocketnas(*words, "--head", head, "--classes", "10", "--dry-run", "--json")
+    found = json.loads(done.out)
+    # Levels 1 to 7; the stem's places are among them, so that 49 resamplings lead to 7 blocks;
+    # five outputs, each with an endpoint and a further feature that may be added; and five parts
+    # of a head: a detector's nets at each level, or four levels that join the fifth, and its mean.
+    assert found["layers"] == 1 + 49 + 7 + 5 + 5 + 5
+    assert found["measured"] == found["layers"]

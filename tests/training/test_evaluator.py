@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 import torch
 
+from training.batch_statistics import take_statistics
 from training.digits import Digits
 from training.evaluation import judged
 from training.evaluator import Evaluator
@@ -63,3 +66,36 @@ def test_one_map_that_is_not_finite_is_a_failed_training():
     torch.nn.init.constant_(module.conv.weight, float("nan"))
     with pytest.raises(TrainingError, match="outputs on the test split are not finite"):
         Evaluator(Middles(), FEED, 16).whole(module, Split.TEST)
+
+
+class Clips(Middles):
+    """Each image is twenty of them."""
+
+    def examples(self, split, size):
+        found: Any = super().examples(split, size)
+        found.frames = 20
+        return found
+
+
+def test_batches_of_clips_are_counted_in_images(monkeypatch):
+    monkeypatch.setattr("training.evaluator.BATCH_PIXELS", 2000 * 16**2)
+    task = Clips()
+    Evaluator(task, FEED, 16).whole(Maps(), Split.VALIDATION)
+    assert task.batches == [100, 100, 100]
+
+
+def test_statistics_of_clips_are_taken_of_as_many_images():
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = torch.nn.BatchNorm2d(1)
+
+        def forward(self, image):
+            seen.append(len(image))
+            return self.norm(image)
+
+    for task, batch in ((Digits(), 16), (Clips(), 2), (Clips(), 16)):
+        take_statistics(Watched(), task.examples(Split.TRAIN, 8), FEED, batch=batch, seed=0)
+    assert seen == [64] * 8 + [4] * 8 + [16] * 8

@@ -8,6 +8,7 @@ from dataclasses import replace
 import psutil
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from search_space.spinenet_networks import create
 from training.coco_document import CocoBox, CocoImage, document_of
@@ -29,6 +30,18 @@ class Broken(Digits):
     def examples(self, split, size):
         raise ZeroDivisionError("by design")
 """
+
+
+GATED_TASK = """
+from search_space.blocks import ChainNetwork
+from training.digits import Digits
+
+class Gated(Digits):
+    pass
+
+ChainNetwork.gates = lambda network: {"head": network.state_dict()["classifier.bias"].sigmoid()}
+"""
+"""Gives every chain that is trained after it gates: the sigmoids of its last layer's biases."""
 
 
 @pytest.fixture
@@ -90,6 +103,20 @@ def test_what_a_users_task_raises_is_told(executor, job):
         executor.submit(replace(job, task="own_tasks:Broken")).result(timeout=60)
     with pytest.raises(InputError, match="unknown dataset 'nothing'"):
         executor.submit(replace(job, task="nothing")).result(timeout=60)
+
+
+def test_what_a_network_learned_of_its_connections_comes_out_of_the_process(
+    executor, job, tmp_path, monkeypatch
+):
+    (tmp_path / "gated_task.py").write_text(GATED_TASK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    weights = tmp_path / "weights.safetensors"
+    result = executor.submit(
+        replace(job, task="gated_task:Gated", checkpoint=str(weights))
+    ).result(timeout=120)
+    learned = load_file(weights)["classifier.bias"].sigmoid()
+    assert result.feedback == {"head": tuple(learned.tolist())}
+    assert len(set(result.feedback["head"])) == 10
 
 
 def test_this_process_does_not_import_torch_for_it():

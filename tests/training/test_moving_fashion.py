@@ -63,6 +63,19 @@ class TestWithEightFramesInColourAndFlow(VideoTaskContract):
         assert 1 < flow.abs().max() < 16
 
 
+def test_a_network_may_see_flow_alone():
+    (flow,) = (each for each in with_flow(frames=8) if each.name == "flow")
+    task = seen_by(create("generated-moving-fashion"), (flow,))
+    inputs, labels = task.examples(Split.TEST, 32).batch(torch.arange(3), None)
+    both, _ = (
+        seen_by(create("generated-moving-fashion"), with_flow(frames=8))
+        .examples(Split.TEST, 32)
+        .batch(torch.arange(3), None)
+    )
+    assert (len(inputs), task.channels, labels.tolist()) == (1, 2, [0, 1, 2])
+    assert torch.equal(inputs[0], both[1])
+
+
 def test_the_same_clips_come_from_every_computer():
     digest = hashlib.sha256(moving_fashion.clips(Split.VALIDATION, "frames").tobytes())
     assert digest.hexdigest()[:16] == "584254980f66df32"
@@ -141,6 +154,17 @@ def test_one_frame_tells_nothing_of_the_motion(monkeypatch):
     with torch.no_grad():
         found = sum(model(unseen[:, frame, None]).softmax(1) for frame in (1, 8, 14)).argmax(1)
     assert (found == labels).float().mean() < 0.128
+
+
+@pytest.mark.slow
+def test_a_small_network_of_eight_frames_learns_the_motions(monkeypatch, tiny_video_network):
+    """Far above the chance of 8.3 %, on clips of images that it has not seen, in 100 steps."""
+    counts = {Split.TRAIN: 1200, Split.VALIDATION: 240, Split.TEST: 24}
+    monkeypatch.setattr(moving_fashion, "COUNTS", counts)
+    task = seen_by(create("generated-moving-fashion"), of_frames(frames=8))
+    schedule = Schedule(samples=2400, batch=24, learning_rate=0.01)
+    result = Trainer("cpu").fit(tiny_video_network(12), task, schedule, size=32, seed=0)
+    assert result.accuracy > 0.6
 
 
 def test_gates_that_were_learned_come_with_the_result(tiny_video_network):

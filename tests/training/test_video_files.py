@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -89,7 +91,7 @@ class TestVideosOfAList(VideoTaskContract):
 def test_evaluation_takes_views_that_are_spread_over_the_whole_video(folder):
     """By where the square is in each frame, as it was drawn."""
     task = seen_by(create(f"videos:{folder}"), of_frames(8))
-    examples = task.examples(Split.TEST, 24)
+    examples: Any = task.examples(Split.TEST, 24)
     assert examples.frames == 8 * VIEWS
     (clips,), labels = examples.batch(torch.arange(2), None)
     assert clips.shape == (2 * VIEWS, 3, 8, 24, 24)
@@ -110,7 +112,7 @@ def test_evaluation_takes_views_that_are_spread_over_the_whole_video(folder):
 
 def test_clips_of_training_come_from_anywhere_in_time_and_space(folder):
     task = seen_by(create(f"videos:{folder}"), of_frames(8))
-    examples = task.examples(Split.TRAIN, 24)
+    examples: Any = task.examples(Split.TRAIN, 24)
     longest = max(range(16), key=lambda number: examples._lengths[number])
     drawn = {
         examples.batch(torch.tensor([longest]), torch.Generator().manual_seed(seed))[0][0]
@@ -123,7 +125,7 @@ def test_clips_of_training_come_from_anywhere_in_time_and_space(folder):
 
 def test_every_second_frame_is_taken_but_of_videos_that_are_too_short_for_that(folder):
     task = seen_by(create(f"videos:{folder}"), of_frames(12))
-    examples = task.examples(Split.TRAIN, 24)
+    examples: Any = task.examples(Split.TRAIN, 24)
     strides = dict(zip(examples._lengths, examples._strides, strict=True))
     assert {length: stride for length, stride in strides.items() if length < 23} == dict.fromkeys(
         (length for length in strides if length < 23), 1
@@ -137,7 +139,7 @@ def test_networks_that_ask_for_longer_clips_are_refused_with_the_videos(folder):
     with pytest.raises(InputError, match=r"takes 1 channels, and the frames of .* have 3"):
         seen_by(create(f"videos:{folder}"), of_frames(8, channels=1))
     flow = InputSpec(name="flow", shape=(2, 8, 24, 24))
-    with pytest.raises(InputError, match=r"takes optical flow beside the frames, and .* has none"):
+    with pytest.raises(InputError, match=r"takes optical flow, and .* has none"):
         seen_by(create(f"videos:{folder}"), (*of_frames(8), flow))
 
 

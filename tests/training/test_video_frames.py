@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,14 @@ def test_what_cannot_be_decoded_says_why(kind, write_video, tmp_path):
     assert str(tmp_path) not in why
     with pytest.raises(OperationError, match=r"could be read before and cannot be any more"):
         shrunken_frames(path, 32, stride=1)
+
+
+def test_without_pyav_it_is_said_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(
+        OperationError, match=r"videos need PyAV: pip install 'pocketnas\[video\]'"
+    ):
+        length_of(tmp_path / "a.mp4")
 
 
 def test_a_video_that_became_shorter_is_told(write_video, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from training import video_listing
 from training.task import Split
+from training.video_frames import length_of
 from training.video_listing import list_video_classes
 from workspace.errors import InputError
 
@@ -56,9 +57,20 @@ def test_a_video_that_cannot_be_decoded_is_named_counted_and_left_out(folder, ca
     assert sum(map(len, listing.splits.values())) == 8
 
 
+def test_videos_that_are_not_read_to_their_end_are_counted(folder, monkeypatch, caplog):
+    monkeypatch.setattr("training.video_frames.LONGEST", 6)
+    monkeypatch.setattr("training.video_listing.LONGEST", 6)
+    with caplog.at_level(logging.WARNING):
+        listing = list_video_classes(folder)
+    assert "6 of the 8 videos in" in caplog.text
+    assert "6 frames or more: what comes after is not looked at" in caplog.text
+    lengths = {video.length for videos in listing.splits.values() for video in videos}
+    assert lengths == {5, 6}
+
+
 def test_videos_are_looked_through_once_and_again_if_they_change(folder, monkeypatch):
     looked = []
-    own = video_listing.length_of
+    own = length_of
 
     def watched(path):
         looked.append(path.name)

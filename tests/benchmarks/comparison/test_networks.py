@@ -2,8 +2,9 @@ import pytest
 
 from benchmarks.comparison.networks import DROPOUT, Baseline, Family, Own
 from benchmarks.comparison.timing import exported
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.mnasnet import MnasNetSpace
+from search_space.spinenet_networks import create
 from training.classification import SMALL_IMAGES
 
 torch = pytest.importorskip("torch")
@@ -98,3 +99,19 @@ def test_scores_are_of_one_size_at_first_however_wide_the_last_layer_is(own):
         limit = last.in_features**-0.5
         assert 0.9 * limit < last.weight.abs().max().item() <= limit
         assert not last.bias.any()
+
+
+def test_a_detector_has_weights_of_its_seed_and_retinanets_prior():
+    network = Own(name="found", architecture=create("spinenet-mobile-49xs").at(128))
+    modules = [network.build(Detector(classes=2), seed) for seed in (0, 0, 1)]
+    first, again, other = map(weights, modules)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    with torch.no_grad():
+        scores = modules[2].eval()(torch.zeros(1, 3, 128, 128))[0].sigmoid()
+    assert scores.mean().item() == pytest.approx(0.01, rel=0.2)  # of focal loss, section 4.1
+
+
+def test_a_baseline_is_no_detector():
+    with pytest.raises(ValueError, match="a baseline is a classifier, got Detector"):
+        SMALLEST[0].build(Detector(classes=2), 0)

@@ -1,0 +1,104 @@
+import random
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.comparison.log import Log
+from benchmarks.comparison.reported import Reported
+from controller.phased import planned
+
+cost = pytest.importorskip("exporters.cost", exc_type=ImportError)
+
+
+class Step:
+    """CPU time of a training image, as many ms as the network has hundredths of a scale."""
+
+    def __call__(self, network):
+        return network.filter_scale / 10
+
+
+def test_every_arm_trains_as_long(script):
+    plan = script.FULL
+    decreasing = script.scale_decreasing(plan.space)
+    contest = script.Contest.of(plan, decreasing, Step())
+    for scale in (0.05, 0.1875, 0.3):
+        job = contest.job("one", replace(decreasing, filter_scale=scale), 0.004, 0)
+        assert job.schedule.samples % job.schedule.batch == 0
+        spent = job.schedule.samples * scale / 10
+        assert spent == pytest.approx(plan.samples * 0.01875, rel=0.001)
+    assert contest.job("one", decreasing, 0.004, 0).schedule.samples == plan.samples
+
+
+def test_each_seed_has_a_random_network_of_its_own_whatever_the_number_of_seeds(script):
+    six = script.FULL.randoms
+    assert len({one.key for one in six}) == script.FULL.seeds
+    assert replace(script.FULL, seeds=2).randoms == six[:2]
+    rng = random.Random(0)
+    arms = script.arms_of(script.FULL, "decreasing", "searched", [rng.random() for _ in six])
+    assert len(arms) == 3 * len(six)
+    assert [seed for *_, seed in arms[:6]] == [0, 0, 0, 1, 1, 1]
+    assert len({network for arm, _, network, _ in arms if arm == "random"}) == len(six)
+
+
+def test_the_search_is_in_the_papers_order_and_its_settings_are_kept(script, tmp_path):
+    plan = script.FULL
+    config = plan.search_config(7.5)
+    phases = planned(plan.space, config.phases, config.trials - config.confirm)
+    assert [(one.phase.name, one.trials) for one in phases] == [("graph", 24), ("adjustments", 12)]
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    assert type(config).load(tmp_path / "config.toml", {}) == config
+
+
+def test_anchors_are_those_that_short_trainings_get_further_with(script):
+    from training.task import create, metric_name
+
+    pytest.importorskip("torch")
+    task = create(script.WIDE_ANCHORS)
+    assert isinstance(task, script.WideAnchors)
+    assert task.anchor == 1.5
+    assert metric_name(task) == "AP"
+
+
+def row(name, test, latency_ms):
+    return Reported(
+        name=name,
+        key=name,
+        test=tuple(test),
+        validation=tuple(test),
+        sessions_ms=(latency_ms,) * 3,
+        cost=cost.Cost(params=1, total_params=1, macs=1, peak_activation_bytes=1),
+    )
+
+
+def test_differences_are_paired_by_seed(script):
+    rows = [
+        row("decreasing", (0.20, 0.24), 10.0),
+        row("random-0", (0.21,), 10.2),
+        row("searched", (0.25, 0.29), 9.9),
+        row("random-1", (0.25,), 9.8),
+    ]
+    found = script.compared(rows)
+    assert found["ap"] == pytest.approx({"decreasing": 0.22, "random": 0.23, "searched": 0.27})
+    assert found["latency_ratio"] == pytest.approx(
+        {"decreasing": 1.0, "random": 1.0, "searched": 0.99}
+    )
+    searched = found["differences"]["searched-decreasing"]
+    assert searched["value"] == pytest.approx(5.0)
+    assert (searched["verdict"], searched["high"]) == ("above", pytest.approx(5.0))
+    assert found["differences"]["random-decreasing"]["value"] == pytest.approx(1.0)
+
+
+def test_step_times_are_measured_once(script, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    measured = []
+
+    def seconds(_module, _task, size, steps):
+        measured.append((size, steps))
+        return 0.01
+
+    monkeypatch.setattr(script, "seconds_a_scene", seconds)
+    network = script.scale_decreasing(script.QUICK.space)
+    path = tmp_path / "steps.jsonl"
+    assert script.StepSeconds(Log(path))(network) == 0.01
+    assert script.StepSeconds(Log(path))(network) == 0.01
+    assert measured == [(128, 8)]
