@@ -121,9 +121,9 @@ def _configure(
                 regex=".*", operation_name=every, activation_num_bits=8, weight_num_bits=8
             )
             never = quantizer.AlgorithmName.NO_QUANTIZE
-            # Runtimes of 2023 have no int8 DIV; the tool fails at the number that PADV2 puts in.
+            # Runtimes of 2023 have no int8 DIV and SQRT; the tool fails at the number of a PADV2.
             ends = (names.INPUT, names.OUTPUT) if float_io else ()
-            for name in (names.DIV, names.PADV2, *ends):
+            for name in (names.DIV, names.SQRT, names.PADV2, *ends):
                 tool.update_quantization_recipe(".*", name, algorithm_key=never)
             for made in _maxima_of_padded(path):
                 scope = f"(^|;){re.escape(made)}(;|$)"

@@ -8,6 +8,7 @@ the weight of its connection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pocketnas.drawing import BOX_HEIGHT, STEM_COLOUR, Box, Connection, Picture, Point
@@ -55,7 +56,9 @@ def picture_of(
         for source, target in graph.edges
     ]
     ends = [number for number in columns[-1] if number in graph.live]
-    connections += [_connection(centres[number], head, None) for number in ends]
+    connections += [
+        replace(_connection(centres[number], head, None), is_dashed=False) for number in ends
+    ]
     boxes = [_box(network, number, centres[number]) for number in range(graph.size)]
     labels = [((_LEFT - _WIDE / 2, _TOP - 10.0), "stems")]
     labels += [

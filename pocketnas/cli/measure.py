@@ -113,8 +113,9 @@ def measure(
         found = resolve(model, size=size, classes=classes, head=head)
         show_profile(found, on, settings, as_json=as_json)
         return
-    asked = settings.precision
-    subject = subject_of(model, size=size, classes=classes, head=head, precision=asked)
+    subject = subject_of(
+        model, size=size, classes=classes, head=head, precision=settings.precision
+    )
     if minutes is not None:
         from pocketnas.sustained import show
 
