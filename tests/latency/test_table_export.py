@@ -36,6 +36,7 @@ FULL = table(
     unknown=("soc",),
     space="proxyless",
     classes=1000,
+    head="detector",
     made_by="abc",
     labels=("on the charger",),
     correction=Correction(scale=1.1, constant_ms=0.2, networks=("x",)),
@@ -110,6 +111,7 @@ def test_a_table_of_measured_means_has_nothing_untrue():
 BESIDE_ENTRIES = (
     "space",
     "classes",
+    "head",
     "made_by",
     "conditions",
     "unknown",
