@@ -85,7 +85,6 @@ class Phased:
         self._tells_start = tells_start
         self._ledger = Ledger()
         self._tally = Tally()
-        self._indices: dict[Point, int] = {}
         self._flying: dict[int, Proposal] = {}
         self._first = self._end = 0
         self._number = 0
@@ -115,14 +114,13 @@ class Phased:
         while index >= self._end and self._left and self._tally:
             self._first = index
             best = self._tally.best()
-            self._begin(best, (self._indices[best],))
+            self._begin(best, (self._tally.evaluated(best)[0].proposal.index,))
         (made,) = self._algorithm.ask(1)
         self._flying[index] = made
         note = {**made.note, PHASE: self._part.phase.name}
         point = self._part.whole(made.point)
         parents = tuple(self._first + parent for parent in made.parents) or self._parents
         proposal = Proposal(index=index, point=point, parents=parents, note=note)
-        self._indices.setdefault(point, index)
         before = self._tally.count(proposal)
         return replace(proposal, note={**note, AGAIN: before}) if made.again else proposal
 

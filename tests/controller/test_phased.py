@@ -256,13 +256,14 @@ def test_each_phase_is_told_what_is_known_of_its_points():
 
 def test_limits_hold_in_every_phase():
     def costs(point):
-        return {Figure.PARAMS: float(1 + sum(point))}
+        return {Figure.PARAMS: 1 + sum(point[2:]) + 0.1 * point[0]}
 
-    limit = Constraint(figure=Figure.PARAMS, limit=7.0)
+    limit = Constraint(figure=Figure.PARAMS, limit=7.15)
     points = ConstrainedPoints(SPACE, [limit], costs)
     made = run(phased("evolution", 2, points=points), 40)
     assert all(points.keeps(one.point) for one in made)
-    assert max(sum(one.point) for one in made) == 6
+    assert max(sum(one.point[2:]) for one in made) == 6
+    assert {one.point[0] for one in made} == {0, 1}
     assert {phase_of(one) for one in made} == {"layers", "kernel"}
 
 
