@@ -134,6 +134,6 @@ def test_detectors_are_searched_and_the_best_can_be_exported_and_checked(
     assert 0 <= found["best"]["accuracy"] <= 1
     exported = pocketnas("export", "run:best", "--warn=delegation", "-o", "out")
     assert exported.code == 0, exported.err
-    assert "output_9 [1, 1, 1, 36] float32" in exported.out
+    assert "box_codes_p7 [1, 1, 1, 36] float32" in exported.out
     assert "ok       accuracy " in exported.out
     assert list((tmp_path / "out").glob("*.tflite"))

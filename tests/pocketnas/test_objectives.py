@@ -10,7 +10,7 @@ from pocketnas.objectives import (
     require_told,
 )
 from search_space import catalog
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, VideoClassifier
 from search_space.decisions import Choice, DecisionSpace
 from workspace.errors import InputError
 
@@ -72,10 +72,12 @@ def test_points_without_a_network_are_passed_over():
         require_objectives(config(), Holes(None), HEAD)
 
 
-def test_a_figure_that_is_not_known_of_such_networks_is_refused():
-    other = type("Other", (), {"key": "other:1"})()
-    with pytest.raises(InputError, match=r"params are told of chains of stages .*'other:1'"):
-        require_objectives(config(), Holes(other), HEAD)
+def test_a_figure_of_networks_that_have_no_such_head_is_refused():
+    pytest.importorskip("torch")
+    network = catalog.resolve("spinenet-mobile-49xs")
+    require_objectives(config(), Holes(network), HEAD)
+    with pytest.raises(InputError, match="has a classifier or a detector"):
+        require_objectives(config(), Holes(network), VideoClassifier(classes=3))
 
 
 def test_what_the_sessions_of_a_source_do_not_tell_is_refused():

@@ -132,7 +132,7 @@ def test_show_and_report_say_which_phase_a_trial_is_of(pocketnas, tmp_path):
     said = f"phase layers: trials 30 to 59, from trial {second['from']}; its best is trial "
     text = pocketnas("show", "run").out
     assert said in text
-    assert any(line.split()[-2:] == ["verdict", "phase"] for line in text.splitlines())
+    assert any(line.split()[-3:] == ["verdict", "parent", "phase"] for line in text.splitlines())
     assert pocketnas("report", "run").code == 0
     page = (tmp_path / "run" / "report.html").read_text()
     assert said in page
