@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
+PARALLEL := --numprocesses 2 --dist loadfile
 
 .PHONY: help setup setup-core quickstart test check unit core bench clean
 
@@ -24,11 +25,12 @@ check: setup ## linters, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: setup ## the tests
-	$(BIN)/python -m pytest
+unit: setup ## the tests, those with loopback phones by themselves
+	$(BIN)/python -m pytest $(PARALLEL) -m "not loopback"
+	$(BIN)/python -m pytest -m loopback
 
 core: setup-core ## the tests of the core, installed alone without torch
-	.venv-core/bin/python -m pytest -m "not loopback" --core
+	.venv-core/bin/python -m pytest $(PARALLEL) -m "not loopback" --core
 
 bench: setup ## quick versions of all benchmarks
 	@$(BIN)/python benchmarks/run_all.py --quick
