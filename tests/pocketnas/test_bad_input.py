@@ -282,9 +282,18 @@ def test_a_command_that_does_not_exist_is_refused(pocketnas):
         (("spinenet-49", "--head=boxes"), ("unknown head 'boxes'", "classifier, detector")),
         (("spinenet-49", "--size=100"), ("at least 128 pixels", "level 7", "got 100")),
         (("assemblenet-50", "--size=31"), ("at least 32 pixels", "got 31")),
-        (("assemblenet-50", "--head=classifier"), ("only a classifier of videos",)),
-        (("mnasnet-a1", "--head=videoclassifier"), ("only a classifier", "VideoClassifier")),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(pocketnas, arguments, words):
     refused(pocketnas("arch", *arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "words"),
+    [
+        ("assemblenet-50", "classifier", ("only a classifier of videos",)),
+        ("mnasnet-a1", "videoclassifier", ("only a classifier", "VideoClassifier")),
+    ],
+)
+def test_a_head_that_a_family_has_not_is_refused(pocketnas, name, head, words):
+    refused(pocketnas("arch", name, f"--head={head}"), *words)
