@@ -38,6 +38,7 @@ from pathlib import Path
 from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Baseline, Family, Network, Own
+from benchmarks.comparison.rates import best_rate
 from benchmarks.comparison.reported import Logs, reported
 from benchmarks.comparison.script import Say, parser_of, run, seeds_of
 from benchmarks.comparison.searches import LANES, searched
@@ -50,7 +51,6 @@ from search_space import space as spaces
 from search_space.architecture import Classifier
 from training.classification import SMALL_IMAGES
 from training.schedule import Schedule
-from workspace.errors import OperationError
 
 SIZE = 28
 HEAD = Classifier(classes=10)
@@ -162,19 +162,7 @@ def chosen_rate(plan: Plan, log: Log, say: Say) -> float:
     Raises:
         OperationError: If trainings diverged at every rate.
     """
-    jobs = [job for own in plan.rate_jobs.values() for job in own]
-    results = dict(zip(jobs, train(jobs, log, say, processes=LANES), strict=True))
-    means = {
-        rate: statistics.fmean(results[job].validation for job in own)
-        for rate, own in plan.rate_jobs.items()
-        if not any(results[job].failure for job in own)
-    }
-    if not means:
-        msg = f"a training of the baselines diverged at each of the rates {plan.rates}"
-        raise OperationError(msg)
-    for rate, mean in means.items():
-        say(f"learning rate {rate:g}: {mean:.2%} of the validation split, mean of the baselines")
-    return max(means, key=means.__getitem__)
+    return best_rate(plan.rate_jobs, lambda jobs: train(jobs, log, say, processes=LANES), say)
 
 
 def targets_ms(plan: Plan, log: Log) -> list[float]:

@@ -48,6 +48,7 @@ from benchmarks.comparison.durations import seconds_a_scene, timing_s
 from benchmarks.comparison.fitting import HostLatency, fitted_to
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
+from benchmarks.comparison.rates import best_rate
 from benchmarks.comparison.reported import Logs, Reported, reported
 from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.scale_decreasing import scale_decreasing
@@ -275,26 +276,11 @@ def chosen_rate(
     Raises:
         OperationError: If trainings diverged at every rate.
     """
-    rates = contest.plan.rates
-    if len(rates) == 1:
-        return rates[0]
     jobs = {
         rate: [contest.job(name, one, rate, RATE_SEED) for name, one in networks.items()]
-        for rate in rates
+        for rate in contest.plan.rates
     }
-    every = [job for own in jobs.values() for job in own]
-    results = dict(zip(every, _trained(every, log, say), strict=True))
-    means = {
-        rate: statistics.fmean(results[job].validation for job in own)
-        for rate, own in jobs.items()
-        if not any(results[job].failure for job in own)
-    }
-    if not means:
-        msg = f"a training diverged at each of the rates {rates}"
-        raise OperationError(msg)
-    for rate, mean in means.items():
-        say(f"learning rate {rate:g}: AP {mean:.2%} of the validation split")
-    return max(means, key=means.__getitem__)
+    return best_rate(jobs, lambda every: _trained(every, log, say), say, "AP")
 
 
 def chosen_candidate(

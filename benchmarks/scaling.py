@@ -41,6 +41,7 @@ from pathlib import Path
 from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
+from benchmarks.comparison.rates import best_rate
 from benchmarks.comparison.reported import Logs, Reported, reported
 from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.script import Say, parser_of, run
@@ -313,25 +314,11 @@ def chosen_rate(
     Raises:
         OperationError: If trainings diverged at every rate.
     """
-    if len(plan.rates) == 1:
-        return plan.rates[0]
     jobs = {
         rate: [plan.job(name, one, rate, RATE_SEED) for name, one in networks.items()]
         for rate in plan.rates
     }
-    every = [job for own in jobs.values() for job in own]
-    results = dict(zip(every, train(every, log, say, processes=LANES), strict=True))
-    means = {
-        rate: statistics.fmean(results[job].validation for job in own)
-        for rate, own in jobs.items()
-        if not any(results[job].failure for job in own)
-    }
-    if not means:
-        msg = f"a training diverged at each of the rates {plan.rates}"
-        raise OperationError(msg)
-    for rate, mean in means.items():
-        say(f"learning rate {rate:g}: {mean:.2%} of the validation split")
-    return max(means, key=means.__getitem__)
+    return best_rate(jobs, lambda every: train(every, log, say, processes=LANES), say)
 
 
 def differences(rows: Mapping[str, Reported], axis: Axis) -> dict[str, object]:
