@@ -31,6 +31,7 @@ from exporters.reshaping import (
     lower_reshape,
     lower_softmax,
     lower_split,
+    lower_sum,
     lower_to_one_pixel,
 )
 from exporters.resizing import lower_resize
@@ -69,6 +70,7 @@ _COUNTERPARTS: Mapping[str, tuple[object, ...]] = {
     "max_pool2d": (functional.max_pool2d,),
     "avg_pool2d": (functional.avg_pool2d,),
     "mean": (torch.mean, "mean"),
+    "sum": (torch.sum, "sum"),
     "flatten": (torch.flatten, "flatten"),
     "reshape": (torch.reshape, "reshape", "view"),
     "one pixel": (functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d),
@@ -275,10 +277,11 @@ def lower_call(build: GraphBuilder, call: Call, name: str) -> Made:
             return lower_average_pool_call(build, call, name)
         case "interpolate" if not call.argument(6, "antialias", default=False):
             return _resized(build, call, name)
-        case "mean":
+        case "mean" | "sum" as kind:
             keep = bool(call.argument(2, "keepdim", default=False))
             source, axes = call.tensor(0, "input"), call.argument(1, "dim")
-            return lower_mean(build, source, axes, name, keep=keep)
+            lower = lower_mean if kind == "mean" else lower_sum
+            return lower(build, source, axes, name, keep=keep)
         case "flatten":
             start, end = call.argument(1, "start_dim", 0), call.argument(2, "end_dim", -1)
             return lower_flatten(build, call.tensor(0, "input"), start, end, name)

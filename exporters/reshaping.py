@@ -1,4 +1,4 @@
-"""Means, parts and new shapes, where torch's order of numbers and the channels-last one agree."""
+"""Means, sums, parts and new shapes, where torch's order of numbers and channels last agree."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exporters.exporter import ExportError
-from exporters.graph import Concat, Mean, Reshape, Shape, Slice, Softmax
+from exporters.graph import (
+    BinaryKind,
+    Concat,
+    Mean,
+    Padding,
+    Pool,
+    PoolKind,
+    Reshape,
+    Shape,
+    Slice,
+    Softmax,
+    UnaryKind,
+)
 from exporters.graph_builder import last_axis
 
 if TYPE_CHECKING:
@@ -20,21 +34,38 @@ def lower_to_one_pixel(build: GraphBuilder, source: TensorNumber, name: str) -> 
     return lower_mean(build, source, axes, name, keep=True)
 
 
-def lower_mean(
+def lower_sum(
     build: GraphBuilder, source: TensorNumber, axes: object, name: str, *, keep: bool
+) -> TensorNumber:
+    """The sum over axes: their mean, times how many numbers it is of."""
+    shape = build.shape(source)
+    mean = lower_mean(build, source, axes, f"{name}.mean", keep=keep, what="sum")
+    many = math.prod(shape[axis] for axis in _gone(axes, len(shape)))
+    return build.binary(
+        BinaryKind.MUL, mean, build.constant(np.array([many]), f"{name}.many"), name
+    )
+
+
+def lower_mean(
+    build: GraphBuilder,
+    source: TensorNumber,
+    axes: object,
+    name: str,
+    *,
+    keep: bool,
+    what: str = "mean",
 ) -> TensorNumber:
     """The mean over axes of an image or clip; a clip's frames are put below each other for it."""
     shape = build.shape(source)
     rank = len(shape)
-    given = axes if isinstance(axes, Sequence) else (axes,)
-    gone = sorted({int(str(axis)) % rank for axis in given if axis is not None})
+    gone = _gone(axes, rank)
     left = tuple(length for axis, length in enumerate(shape) if axis not in gone)
     kept = tuple(1 if axis in gone else length for axis, length in enumerate(shape))
     if rank < 4 or not gone or 0 in gone or not (keep or len(left) == 2 or 1 not in gone):
-        msg = f"a mean of {shape} over axes {axes} has no counterpart"
+        msg = f"a {what} of {shape} over axes {axes} has no counterpart"
         raise ExportError(msg)
     if not keep and len(left) == 3:
-        msg = f"a mean of {shape} over axes {axes} has no counterpart without keepdim=True"
+        msg = f"a {what} of {shape} over axes {axes} has no counterpart without keepdim=True"
         raise ExportError(msg)
     if rank == 5 and gone == [2, 3, 4]:
         below = (shape[0], shape[1], shape[2] * shape[3], shape[4])
@@ -43,6 +74,11 @@ def lower_mean(
         return build.reshaped(made, kept, f"{name}.kept") if keep else made
     mean = Mean(axes=tuple(sorted(last_axis(axis, rank) for axis in gone)), keep=keep)
     return build.append(mean, (source,), kept if keep else left, name)
+
+
+def _gone(axes: object, rank: int) -> list[int]:
+    given = axes if isinstance(axes, Sequence) else (axes,)
+    return sorted({int(str(axis)) % rank for axis in given if axis is not None})
 
 
 def lower_concat(
@@ -107,12 +143,40 @@ def lower_index(
 def lower_softmax(
     build: GraphBuilder, source: TensorNumber, axis: int | None, name: str
 ) -> TensorNumber:
-    """Along the axis that is last in the layout of the file."""
+    """Along the axis that is last in the layout of the file, or along rows, columns or frames."""
     shape = build.shape(source)
-    if axis is None or last_axis(axis, len(shape)) != len(shape) - 1:
+    at = None if axis is None else axis % len(shape)
+    if at is not None and last_axis(at, len(shape)) == len(shape) - 1:
+        return build.append(Softmax(), (source,), shape, name)
+    if at is None or at == 0 or len(shape) < 4:
         msg = f"a softmax of {shape} over axis {axis} has no counterpart; over channels has"
         raise ExportError(msg)
-    return build.append(Softmax(), (source,), shape, name)
+    return _softmax_along(build, source, at, name)
+
+
+def _softmax_along(
+    build: GraphBuilder, source: TensorNumber, axis: int, name: str
+) -> TensorNumber:
+    """Of an axis that is not last, without a TRANSPOSE: exp(x) / sum(exp(x)) of x <= 0.
+
+    TFLite's softmax is along the last axis. ``exp(x)`` is ``sigmoid(x) / (1 - sigmoid(x))``, which
+    loses nothing where x, less its largest, is at most 0; and phones have that.
+    """
+    shape = build.shape(source)
+    before, length, after = math.prod(shape[2:axis]), shape[axis], math.prod(shape[axis + 1 :])
+    image = (shape[0] * before, shape[1], length, after)
+    rows = build.reshaped(source, image, f"{name}.rows")
+    window = (length, 1)
+    pool = Pool(kind=PoolKind.MAX, window=window, stride=window, padding=Padding.VALID)
+    largest = build.append(pool, (rows,), (*image[:2], 1, after), f"{name}.largest")
+    below = build.binary(BinaryKind.SUB, rows, largest, f"{name}.below")
+    gate = build.unary(below, UnaryKind.SIGMOID, f"{name}.sigmoid")
+    one = build.constant(np.array([1]), f"{name}.one")
+    rest = build.binary(BinaryKind.SUB, one, gate, f"{name}.rest")
+    power = build.binary(BinaryKind.DIV, gate, rest, f"{name}.exp")
+    total = lower_sum(build, power, 2, f"{name}.sum", keep=True)
+    shares = build.binary(BinaryKind.DIV, power, total, f"{name}.shares")
+    return build.reshaped(shares, shape, name)
 
 
 def lower_flatten(

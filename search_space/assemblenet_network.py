@@ -64,7 +64,7 @@ class StreamNodeModules(nn.Module):
         channels, modules = self.fusion.channels, []
         for place in range(network.repeats[node.level]):
             first = place == 0
-            made = _residual(network, node, channels, place, stride if first else 1)
+            made = residual(network, node, channels, place, stride if first else 1)
             modules.append(made)
             channels = network.width_of(node)
         self.body = nn.Sequential(*modules)
@@ -134,10 +134,13 @@ class StreamHead(nn.Module):
             part: Tensor = classifier(self.dropout(whole))
             scores = part if scores is None else scores + part
         assert scores is not None  # there is a node at the last level
-        if self.by_frames:
-            shares = torch.softmax(scores / math.sqrt(scores.shape[2]), 2)
-            scores = (scores * shares).sum(2).flatten(1)
-        return scores
+        return weighed_frames(scores) if self.by_frames else scores
+
+
+def weighed_frames(scores: Tensor) -> Tensor:
+    """Scores of T frames, `[N, K, T, 1, 1]`, as ``FramePooling.SOFTMAX`` sums them, `[N, K]`."""
+    shares = torch.softmax(scores / math.sqrt(scores.shape[2]), 2)
+    return (scores * shares).sum(2).flatten(1)
 
 
 class MultiStreamNetwork(nn.Module):
@@ -158,7 +161,7 @@ class MultiStreamNetwork(nn.Module):
         computes = StemKind.FLOW in self.kinds and not given
         with torch.random.fork_rng(devices=[]):  # torch draws first, to no effect
             self.flow = RepresentationFlow(network.flow_iterations) if computes else None
-            self.stems = nn.ModuleList(_stem(network, stem) for stem in stems)
+            self.stems = nn.ModuleList(stem_layers(network, stem) for stem in stems)
             self.nodes = nn.ModuleList()
             sources = [
                 Source(
@@ -303,7 +306,7 @@ def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _stem(network: MultiStreamArchitecture, stem: StreamStem) -> nn.Module:
+def stem_layers(network: MultiStreamArchitecture, stem: StreamStem) -> nn.Module:
     """The layers of a stem; of object maps the largest of each square."""
     layers, activation = network.stem, network.activation
     if stem.kind is StemKind.OBJECT:
@@ -323,7 +326,7 @@ def _stem(network: MultiStreamArchitecture, stem: StreamStem) -> nn.Module:
     return nn.Sequential(*parts)
 
 
-def _residual(
+def residual(
     network: MultiStreamArchitecture, node: StreamNode, channels: int, place: int, stride: int
 ) -> nn.Module:
     """Residual module ``place`` of a node."""

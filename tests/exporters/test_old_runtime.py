@@ -93,7 +93,9 @@ class Clip(nn.Module):
 
     def forward(self, clip):
         moved = functional.pad(clip[:, :, :, 1:], (0, 0, 0, 1))
-        return self.scorer(self.block(moved).mean((2, 3, 4)))
+        made = self.block(moved)
+        shares = torch.softmax(made.mean((3, 4), keepdim=True), 2)
+        return self.scorer((made * shares).sum(2, keepdim=True).mean((2, 3, 4)))
 
 
 SMALL = {"small": SmallNetwork, "everything": Everything, "averages": Averages, "clip": Clip}

@@ -238,6 +238,8 @@ def parity_of(architecture, folder):
         ("assemblenet", {"stems": "rgb,object", "nodes": "2", "attention": "peer"}),
         ("assemblenet", {"stems": "rgb,rgb", "attention": "self", "nodes": "3"}),
         ("assemblenet", {"stems": "flow", "flow": "given", "nodes": "1"}),
+        ("assemblenet", {"pooling": "softmax", "flow": "given"}),
+        ("assemblenet_mobile", {"pooling": "softmax", "stems": "rgb"}),
     ],
 )
 def test_random_members_are_exported_as_they_are(space, options, tmp_path):
