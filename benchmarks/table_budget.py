@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from bisect import bisect_left
@@ -99,11 +100,11 @@ class Simulated:
     def entries(self, wanted: Plan) -> dict[str, Entry]:
         """As the builder times them: each layer less what leads to it."""
         sessions = wanted.protocol.sessions_min
-        before: dict[tuple[int, int], tuple[float, float, float]] = {}
+        before: dict[tuple[int, ...], tuple[float, float, float]] = {}
         found = {}
         for piece in wanted.pieces:
             if piece.input_shape not in before:
-                truth_ms = self.device.OWN_MS + self.device.part_ms(lead_in(*piece.input_shape))
+                truth_ms = self.device.OWN_MS + self.device.part_ms(lead_in(piece.input_shape))
                 measured = self.recorded.measured_ms(truth_ms, sessions, self.rng)
                 before[piece.input_shape] = (truth_ms, *measured)
             truth_ms, lead_ms, lead_mad_ms = before[piece.input_shape]
@@ -142,11 +143,15 @@ class Simulated:
         ]
 
 
-def lead_in(size: int, channels: int) -> Signature:
-    """The depthwise convolution that is before a layer in its file."""
-    elements = size**2 * channels
+def lead_in(shape: tuple[int, ...]) -> Signature:
+    """The depthwise convolution that is before a layer in its file.
+
+    Args:
+        shape: Of the layer's input, channels first.
+    """
+    elements, channels = math.prod(shape), shape[0]
     return Signature(
-        key=f"lead-in {size}x{channels}",
+        key=f"lead-in {'x'.join(map(str, shape))}",
         kind="lead-in",
         macs=9 * elements,
         params=11 * channels,

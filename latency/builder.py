@@ -30,19 +30,13 @@ from latency.source import (
     Subject,
 )
 from latency.store import identity_of
-from latency.table import (
-    CLASSIFIER,
-    DETECTOR,
-    Condition,
-    Entry,
-    LatencyTable,
-    variance_of,
-)
+from latency.table import Condition, Entry, LatencyTable, head_kind, variance_of
 from latency.table_gaps import predicted
 from latency.table_plan import Piece, Plan
 from latency.table_validation import validate
-from search_space.architecture import Architecture, Detector
+from search_space.architecture import Architecture
 from search_space.spinenet_parts import PermutedPart
+from search_space.stream_parts import StreamPart
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -155,7 +149,7 @@ class Builder:
             conditions=self._conditions(),
             space=space,
             classes=self._plan.head.classes,
-            head=DETECTOR if isinstance(self._plan.head, Detector) else CLASSIFIER,
+            head=head_kind(self._plan.head),
             made_by=made_by,
             labels=self._labels(len(missing), len(ordered)),
             correction=correction,
@@ -164,13 +158,13 @@ class Builder:
 
     def _entries(self) -> dict[str, Entry]:
         """Of each piece that could be timed."""
-        lead_ins: dict[tuple[int, int], _Timed] = {}
+        lead_ins: dict[tuple[int, ...], _Timed] = {}
         entries: dict[str, Entry] = {}
         for pieces in _chunks(self._plan.pieces, BATCH * self._source.lanes):
             shapes = dict.fromkeys(p.input_shape for p in pieces if p.input_shape not in lead_ins)
             with tempfile.TemporaryDirectory() as folder:
                 files = _Files(Path(folder), self._plan, self._precision)
-                subjects: list[tuple[tuple[int, int] | Piece, Subject]] = [
+                subjects: list[tuple[tuple[int, ...] | Piece, Subject]] = [
                     *((shape, files.lead_in(shape)) for shape in shapes),
                     *((piece, files.piece(piece)) for piece in pieces),
                 ]
@@ -289,10 +283,16 @@ class _Files:
         self._plan = plan
         self._precision = precision
 
-    def lead_in(self, shape: tuple[int, int]) -> FileSubject:
-        from search_space.single_layers import LeadIn
+    def lead_in(self, shape: tuple[int, ...]) -> FileSubject:
+        module: nn.Module
+        if len(shape) > 3:
+            from search_space.single_streams import ClipLeadIn
 
-        module = LeadIn(shape[1], self._plan.activation)
+            module = ClipLeadIn(shape[0], self._plan.activation)
+        else:
+            from search_space.single_layers import LeadIn
+
+            module = LeadIn(shape[0], self._plan.activation)
         return FileSubject(artifact=self._written(module, shape))
 
     def piece(self, piece: Piece) -> FileSubject:
@@ -301,21 +301,24 @@ class _Files:
             from search_space.single_parts import SinglePart
 
             module = SinglePart(piece.layer)
+        elif isinstance(piece.layer, StreamPart):
+            from search_space.single_streams import SingleStreamPart
+
+            module = SingleStreamPart(piece.layer)
         else:
             from search_space.single_layers import SingleLayer
 
             module = SingleLayer(piece.layer, self._plan.activation, piece.signature.key)
         return FileSubject(artifact=self._written(module, piece.input_shape))
 
-    def _written(self, module: nn.Module, shape: tuple[int, int]) -> Artifact:
+    def _written(self, module: nn.Module, shape: tuple[int, ...]) -> Artifact:
         import torch
 
         from exporters.exporter import NamedInput
         from exporters.tflite import TFLiteExporter
 
-        size, channels = shape
-        image = NamedInput("image", torch.zeros(1, channels, size, size))
-        return TFLiteExporter(self._precision).export(module, (image,), self._folder)
+        given = NamedInput("clip" if len(shape) > 3 else "image", torch.zeros(1, *shape))
+        return TFLiteExporter(self._precision).export(module, (given,), self._folder)
 
 
 def _difference(timed: _Timed, before: _Timed) -> Entry:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
-from search_space import spinenet_parts
+from search_space import spinenet_parts, stream_parts
 from search_space.architecture import Architecture, Classifier, Head
+from search_space.assemblenet import MultiStreamArchitecture
 from search_space.chain import Activation, ChainArchitecture, Op
 from search_space.layers import Layer, LayerKind, layers
 from search_space.proxyless import table_key
 from search_space.spinenet import ScalePermutedArchitecture
 from search_space.spinenet_parts import PermutedPart
+from search_space.stream_parts import StreamPart
 from workspace.errors import InputError
 
 
@@ -57,6 +60,9 @@ class Signature:
 Parts = tuple[Signature, ...]
 """A network, in order."""
 
+NetworkPart = Layer | PermutedPart | StreamPart
+"""A part as its family knows it, which can be built and timed alone."""
+
 
 def parts_of(architecture: Architecture, head: Head) -> Parts:
     """The parts of a network, from input to output.
@@ -67,6 +73,9 @@ def parts_of(architecture: Architecture, head: Head) -> Parts:
     if isinstance(architecture, ScalePermutedArchitecture):
         found = spinenet_parts.parts_of(architecture, head)
         return tuple(signature_of_part(part) for part in found)
+    if isinstance(architecture, MultiStreamArchitecture):
+        streams = stream_parts.parts_of(architecture, head)
+        return tuple(signature_of_stream(part) for part in streams)
     if not isinstance(architecture, ChainArchitecture) or not isinstance(head, Classifier):
         msg = f"tables have no keys for a network of family {architecture.family} with {head!r}"
         raise InputError(msg)
@@ -86,9 +95,29 @@ def signature_of_part(part: PermutedPart) -> Signature:
     )
 
 
-def signature_of_piece(piece: Layer | PermutedPart) -> Signature:
-    """The part that a layer of either family is."""
-    return signature_of(piece) if isinstance(piece, Layer) else signature_of_part(piece)
+def signature_of_stream(part: StreamPart) -> Signature:
+    """The part that one of a network of several streams is."""
+    return Signature(
+        key=part.key,
+        kind=part.label,
+        macs=part.macs,
+        params=part.params,
+        input_elements=part.in_elements,
+        hidden_elements=part.hidden_elements,
+        output_elements=part.out_elements,
+    )
+
+
+def signature_of_piece(piece: NetworkPart) -> Signature:
+    """The part that one of any family is."""
+    match piece:
+        case Layer():
+            return signature_of(piece)
+        case PermutedPart():
+            return signature_of_part(piece)
+        case StreamPart():
+            return signature_of_stream(piece)
+    assert_never(piece)
 
 
 def unknown_part(text: str) -> Signature:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from latency.signatures import Signature, signature_of
-from search_space import spinenet_parts
+from search_space import spinenet_parts, stream_reach
 from search_space.architecture import Classifier, Head
+from search_space.assemblenet_space import AssembleNetSpace
 from search_space.chain import Activation, Stage
 from search_space.decisions import Decisions
 from search_space.factorized import FactorizedSpace, choices_of
@@ -24,6 +25,7 @@ from search_space.spinenet import OUTPUT_LEVELS
 from search_space.spinenet_parts import PermutedPart
 from search_space.spinenet_scaling import SpineNetScalingSpace
 from search_space.spinenet_space import SpineNetSpace
+from search_space.stream_parts import StreamPart
 
 State = tuple[int, int]
 """Pixels a side and channels."""
@@ -148,14 +150,18 @@ def taken_apart(space: SearchSpace, head: Head) -> SpaceParts | None:
     return None
 
 
-def possible_parts(space: SearchSpace, head: Head) -> tuple[PermutedPart, ...] | None:
-    """All parts of a space of scale-permuted networks; None of any other.
+def possible_parts(
+    space: SearchSpace, head: Head
+) -> tuple[PermutedPart, ...] | tuple[StreamPart, ...] | None:
+    """All parts of a space of scale-permuted networks, or of several streams; None of any other.
 
     Those of sizes and widths (``spinenet_scaling``) are looked at one by one.
 
     Raises:
         InputError: If its networks have no such head.
     """
+    if isinstance(space, AssembleNetSpace):
+        return stream_reach.possible_parts(space, head)
     if isinstance(space, SpineNetSpace):
         levels = {base + offset for base in space.bases for offset in space.offsets}
         return spinenet_parts.possible_parts(

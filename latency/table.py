@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from search_space.architecture import Classifier, Detector, Head
+from search_space.architecture import Classifier, Detector, Head, VideoClassifier
 from workspace.errors import InputError, OperationError
 
 Condition = str | int | bool | list[int]
@@ -20,8 +20,14 @@ Condition = str | int | bool | list[int]
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""
 
-CLASSIFIER, DETECTOR = "classifier", "detector"
+CLASSIFIER, DETECTOR, VIDEO_CLASSIFIER = "classifier", "detector", "videoclassifier"
 """Kinds of heads."""
+
+_HEADS: Mapping[str, type[Head]] = {
+    CLASSIFIER: Classifier,
+    DETECTOR: Detector,
+    VIDEO_CLASSIFIER: VideoClassifier,
+}
 
 CLASSES = 1000
 """Of a head where a table does not say (ImageNet's)."""
@@ -141,7 +147,7 @@ class LatencyTable:
         unknown: Names of conditions that whoever made the table did not publish.
         space: The space it was made for, as text; empty where that is not said.
         classes: Of its networks' heads; 0 where that is not said.
-        head: Kind of its networks' heads, ``"classifier"`` or ``"detector"``.
+        head: Kind of its networks' heads: ``"classifier"``, ``"detector"``, ``"videoclassifier"``.
         made_by: Digest of the code that made it; empty where that is not known.
         labels: What has to be said of it beyond its conditions.
         correction: Of sums.
@@ -164,19 +170,23 @@ class LatencyTable:
         if not self.entries or RESERVED in self.entries:
             msg = f"a table needs entries, none of them called {RESERVED!r}: {self.name}"
             raise ValueError(msg)
-        if self.head not in (CLASSIFIER, DETECTOR):
-            msg = f"a table's networks are of heads {CLASSIFIER} or {DETECTOR}, got {self.head!r}"
+        if self.head not in _HEADS:
+            msg = f"a table's networks are of heads {', '.join(_HEADS)}, got {self.head!r}"
             raise ValueError(msg)
 
     def head_of(self, classes: int | None = None) -> Head:
         """What its networks end in, of so many classes; of its own, or 1000, where None."""
-        many = classes or self.classes or CLASSES
-        return Detector(classes=many) if self.head == DETECTOR else Classifier(classes=many)
+        return _HEADS[self.head](classes=classes or self.classes or CLASSES)
 
     @property
     def predicted(self) -> int:
         """How many entries are no measurements."""
         return sum(entry.known is Known.PREDICTED for entry in self.entries.values())
+
+
+def head_kind(head: Head) -> str:
+    """What tables call a head of that kind."""
+    return next(name for name, kind in _HEADS.items() if isinstance(head, kind))
 
 
 def differences(first: Mapping[str, Condition], second: Mapping[str, Condition]) -> dict[str, str]:

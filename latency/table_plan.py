@@ -1,8 +1,9 @@
 """What a table of a space needs to be timed, in the order in which it matters, and how long.
 
-Blocks, resamplings and the like are the layers of a scale-permuted network. A layer is timed by
-the difference of two files: one that ends after a layer which makes its input, and one with the
-layer after that. All layers on one input share the first file.
+Blocks, resamplings and the like are the layers of a scale-permuted network; stems, connections
+and parts of nodes those of a network of several streams. A layer is timed by the difference of two
+files: one that ends after a layer which makes its input, and one with the layer after that. All
+layers on one input share the first file.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latency.measurement import MeasurementProtocol
-from latency.signatures import Signature, signature_of_piece
+from latency.signatures import NetworkPart, Signature, signature_of_piece
 from latency.source import NetworkSubject
 from latency.space_parts import SpaceParts, possible_parts, taken_apart
-from search_space import spinenet_parts
+from search_space import spinenet_parts, stream_parts
 from search_space.architecture import Architecture, Classifier, Head
+from search_space.assemblenet import MultiStreamArchitecture
 from search_space.chain import Activation, ChainArchitecture
-from search_space.layers import Layer, layers
+from search_space.layers import layers
 from search_space.space import SearchSpace
 from search_space.spinenet import ScalePermutedArchitecture
-from search_space.spinenet_parts import PermutedPart
+from search_space.stream_parts import StreamPart
 from workspace.errors import InputError
 
 FITTED_SHARE = 0.05
@@ -43,8 +45,8 @@ START_S = 0.5
 SAMPLES = 20_000
 """Random networks that show the layers of a space that does not tell them."""
 
-PERMUTED_SAMPLES = 500
-"""Likewise, of scale-permuted networks, whose decoding takes longer: there they show how often
+GRAPH_SAMPLES = 500
+"""Likewise, of networks that are graphs, whose decoding takes longer: there they show how often
 each part comes, since all parts are known."""
 
 _BYTES_PER_MAC = 4.0
@@ -61,14 +63,16 @@ class Piece:
         weight: How much its error would matter: expected square of what it adds to a network.
     """
 
-    layer: Layer | PermutedPart
+    layer: NetworkPart
     signature: Signature
     weight: float
 
     @property
-    def input_shape(self) -> tuple[int, int]:
-        """Pixels a side and channels."""
-        return self.layer.in_size, self.layer.in_channels
+    def input_shape(self) -> tuple[int, ...]:
+        """Without a batch, channels first: `[C, H, W]` of an image, `[C, T, H, W]` of a clip."""
+        if isinstance(self.layer, StreamPart):
+            return self.layer.given
+        return self.layer.in_channels, self.layer.in_size, self.layer.in_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ def plan(space: SearchSpace, head: Head, protocol: MeasurementProtocol, *, seed:
     """What a table of ``space`` needs.
 
     Args:
-        space: All layers are known where it is factorized or of scale-permuted networks, else
+        space: All layers are known where it is factorized or of networks that are graphs, else
             those of many samples.
         head: Of its networks.
         protocol: Of each file; its number of sessions is fixed.
@@ -209,24 +213,26 @@ def random_networks(
     return tuple(found.values())
 
 
-def _frequencies(space: SearchSpace, head: Head) -> dict[Layer | PermutedPart, float]:
+def _frequencies(space: SearchSpace, head: Head) -> dict[NetworkPart, float]:
     """Each layer of the space, with how often a network has it; 0 if next to none has."""
     parts: SpaceParts | None = taken_apart(space, head)
     if parts is not None:
-        return dict[Layer | PermutedPart, float](parts.frequencies().items())
+        return dict[NetworkPart, float](parts.frequencies().items())
     rng = random.Random(0)
-    is_permuted = isinstance(_some(space), ScalePermutedArchitecture)
-    samples = min(PERMUTED_SAMPLES if is_permuted else SAMPLES, 20 * space.count)
-    found: dict[Layer | PermutedPart, float] = {}
+    is_graph = not isinstance(_some(space), ChainArchitecture)
+    samples = min(GRAPH_SAMPLES if is_graph else SAMPLES, 20 * space.count)
+    found: dict[NetworkPart, float] = {}
     for _ in range(samples):
         for layer in _layers(_of_table(space, space.points.sample(rng)), head):
             found[layer] = found.get(layer, 0.0) + 1 / samples
     return found | {part: 0.0 for part in possible_parts(space, head) or () if part not in found}
 
 
-def _layers(network: _OfTable, head: Head) -> tuple[Layer | PermutedPart, ...]:
+def _layers(network: _OfTable, head: Head) -> tuple[NetworkPart, ...]:
     if isinstance(network, ScalePermutedArchitecture):
         return spinenet_parts.parts_of(network, head)
+    if isinstance(network, MultiStreamArchitecture):
+        return stream_parts.parts_of(network, head)
     if not isinstance(head, Classifier):
         msg = f"a table is built of chains of layers that end in a classifier, got {head!r}"
         raise InputError(msg)
@@ -237,21 +243,21 @@ def _some(space: SearchSpace) -> _OfTable:
     return _of_table(space, space.points.sample(random.Random(0)))
 
 
-_OfTable = ChainArchitecture | ScalePermutedArchitecture
+_OfTable = ChainArchitecture | ScalePermutedArchitecture | MultiStreamArchitecture
 
 
 def _of_table(space: SearchSpace, point: tuple[object, ...]) -> _OfTable:
     architecture: Architecture = space.decode(point)
     if not isinstance(architecture, _OfTable):
         msg = (
-            f"a table is built of layers of chains and of scale-permuted networks; those of "
-            f"{space.name!r} are of the family {architecture.family}"
+            f"a table is built of layers of chains, of scale-permuted networks and of those of "
+            f"several streams; those of {space.name!r} are of the family {architecture.family}"
         )
         raise InputError(msg)
     return architecture
 
 
-def _weight(layer: Layer | PermutedPart, often: float) -> float:
+def _weight(layer: NetworkPart, often: float) -> float:
     signature = signature_of_piece(layer)
     moved = (
         signature.params
@@ -275,7 +281,7 @@ def _share(of: int, share: float, limits: tuple[int, int]) -> int:
 
 def _affordable(pieces: Sequence[Piece], files: int) -> tuple[Piece, ...]:
     """The first ones whose files, with those that lead to them, are so many."""
-    inputs: set[tuple[int, int]] = set()
+    inputs: set[tuple[int, ...]] = set()
     found: list[Piece] = []
     for piece in pieces:
         inputs.add(piece.input_shape)

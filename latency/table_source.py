@@ -67,7 +67,7 @@ class TableSource(WithoutDevice):
     def require_covers(self, space: SearchSpace, head: Head, *, samples: int = 200) -> None:
         """Do nothing if every layer that ``space`` can have is in the table.
 
-        Exact for a factorized space, for one of scale-permuted networks, and where each decision
+        Exact for a factorized space, for one of networks that are graphs, and where each decision
         stands for layers of its own; elsewhere each option of every decision is tried around
         random points, so that a rare gap can be left for later.
 

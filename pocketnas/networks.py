@@ -47,6 +47,12 @@ class HeadName(StrEnum):
         assert_never(self)
 
 
+def usual_head(architecture: Architecture) -> HeadName:
+    """The kind of head of a network of which nobody says: a classifier, of what it takes."""
+    takes_clips = architecture.family is Family.MULTI_STREAM
+    return HeadName.VIDEO_CLASSIFIER if takes_clips else HeadName.CLASSIFIER
+
+
 def head_named(name: str, classes: int | None) -> Head:
     """The head of that name, of so many classes; see ``HeadName.made``.
 
@@ -112,9 +118,7 @@ def _from_catalog(text: str) -> Found:
     from search_space import catalog
 
     architecture = catalog.resolve(text)
-    takes_clips = architecture.family is Family.MULTI_STREAM
-    kind = HeadName.VIDEO_CLASSIFIER if takes_clips else HeadName.CLASSIFIER
-    return Found(architecture=architecture, head=kind.made(None))
+    return Found(architecture=architecture, head=usual_head(architecture).made(None))
 
 
 def _from_run(text: str) -> Found | None:

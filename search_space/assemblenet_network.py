@@ -328,7 +328,7 @@ def stem_layers(network: MultiStreamArchitecture, stem: StreamStem) -> nn.Module
 
 def residual(
     network: MultiStreamArchitecture, node: StreamNode, channels: int, place: int, stride: int
-) -> nn.Module:
+) -> Residual:
     """Residual module ``place`` of a node."""
     inner, activation, projects = network.inner[node.level], network.activation, place == 0
     if network.module is ModuleKind.INVERTED:

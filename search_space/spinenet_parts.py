@@ -16,6 +16,7 @@ from search_space.chain import Activation, Op, Stage
 from search_space.layers import block as layer_of
 from search_space.permuted_blocks import STEM, BlockKind
 from search_space.spinenet import ANCHORS, OUTPUT_LEVELS, ScalePermutedArchitecture
+from search_space.tape import Tape
 from workspace.errors import InputError
 
 Place = tuple[int, BlockKind]
@@ -129,7 +130,7 @@ def possible_parts(
 def stem(network: ScalePermutedArchitecture) -> PermutedPart:
     """The layers before all blocks."""
     settings, (first, second) = network.stem, network.stem_levels
-    tape = _Tape.of(network, network.size, network.channels)
+    tape = _tape(network, network.size, network.channels)
     reduction = settings.reduction // 2 if network.mobile is not None else 2
     tape.convolution(settings.filters, settings.kernel, stride=reduction)
     if network.mobile is None and settings.reduction == 4:
@@ -144,7 +145,7 @@ def stem(network: ScalePermutedArchitecture) -> PermutedPart:
 
 def resampling(network: ScalePermutedArchitecture, source: Place, target: Place) -> PermutedPart:
     """A parent's feature brought to the shape of a block."""
-    tape = _Tape.at(network, source)
+    tape = _tape_at(network, source)
     smaller = target[0] - source[0]
     if network.mobile is not None:
         inner = "depthwise"
@@ -167,14 +168,14 @@ def resampling(network: ScalePermutedArchitecture, source: Place, target: Place)
 
 def addition(network: ScalePermutedArchitecture, place: Place) -> PermutedPart:
     """A further feature added to the parents of a block."""
-    tape = _Tape.at(network, place)
+    tape = _tape_at(network, place)
     tape.writes(1)
     return _part(PartKind.ADD, network, tape, "", source=place)
 
 
 def body(network: ScalePermutedArchitecture, place: Place) -> PermutedPart:
     """The sum of two parents, its activation, a block and its repeats."""
-    tape = _Tape.at(network, place)
+    tape = _tape_at(network, place)
     tape.writes(1)
     tape.activation()
     _blocks(tape, network, place)
@@ -184,7 +185,7 @@ def body(network: ScalePermutedArchitecture, place: Place) -> PermutedPart:
 
 def endpoint(network: ScalePermutedArchitecture, place: Place) -> PermutedPart:
     """What makes a level of the pyramid of an output block's feature."""
-    tape = _Tape.at(network, place)
+    tape = _tape_at(network, place)
     tape.convolution(network.endpoint_filters, 1)
     return _part(PartKind.ENDPOINT, network, tape, "", source=place)
 
@@ -205,7 +206,7 @@ def _head_parts(network: ScalePermutedArchitecture, head: Head) -> Iterator[Perm
 
 def _nets(network: ScalePermutedArchitecture, head: Detector, level: int) -> PermutedPart:
     """RetinaNet's class and box net at one level."""
-    tape = _Tape.of(network, _size(network, level), network.endpoint_filters)
+    tape = _tape(network, _size(network, level), network.endpoint_filters)
     is_separable = network.mobile is not None and network.mobile.separable_heads
     given = 0
     for width in (ANCHORS * head.classes, ANCHORS * 4):
@@ -223,7 +224,7 @@ def _nets(network: ScalePermutedArchitecture, head: Detector, level: int) -> Per
 
 def _upward(network: ScalePermutedArchitecture, level: int) -> PermutedPart:
     """A level of the pyramid, enlarged to the shape of P3 and added to it."""
-    tape = _Tape.of(network, _size(network, level), network.endpoint_filters)
+    tape = _tape(network, _size(network, level), network.endpoint_filters)
     tape.enlarged(_size(network, OUTPUT_LEVELS[0]))
     tape.writes(1)
     place = (level, BlockKind.BOTTLENECK)
@@ -234,7 +235,7 @@ def _upward(network: ScalePermutedArchitecture, level: int) -> PermutedPart:
 def _average(network: ScalePermutedArchitecture, head: Classifier) -> PermutedPart:
     """The mean over levels and pixels, and a dense layer."""
     size = _size(network, OUTPUT_LEVELS[0])
-    tape = _Tape.of(network, size, network.endpoint_filters)
+    tape = _tape(network, size, network.endpoint_filters)
     tape.writes(1)
     tape.size = 1
     tape.writes(1)
@@ -244,100 +245,16 @@ def _average(network: ScalePermutedArchitecture, head: Classifier) -> PermutedPa
     return _part(PartKind.AVERAGE, network, tape, what, source=place, head=head)
 
 
-@dataclass(slots=True)
-class _Tape:
-    """Counts what layers compute and write, one after the other.
+def _tape(network: ScalePermutedArchitecture, size: int, channels: int) -> Tape:
+    return Tape.of((channels, size, size), network.activation)
 
-    Attributes:
-        size: Side of the feature at hand, in pixels.
-        channels: Of it.
-        is_swish: Whether an activation is two operators of its own: a gate and a product.
-        given: Side and channels at the start.
-        macs: So far.
-        params: So far.
-        written: Numbers written so far.
-    """
 
-    size: int
-    channels: int
-    is_swish: bool
-    given: tuple[int, int]
-    macs: int = 0
-    params: int = 0
-    written: int = 0
-
-    @classmethod
-    def of(cls, network: ScalePermutedArchitecture, size: int, channels: int) -> _Tape:
-        return cls(size, channels, network.activation is Activation.SWISH, (size, channels))
-
-    @classmethod
-    def at(cls, network: ScalePermutedArchitecture, place: Place) -> _Tape:
-        return cls.of(network, _size(network, place[0]), network.channels_of(*place))
-
-    @property
-    def elements(self) -> int:
-        """Of the feature at hand."""
-        return self.size**2 * self.channels
-
-    def writes(self, times: int) -> None:
-        """The feature at hand, so many times."""
-        self.written += times * self.elements
-
-    def activation(self) -> None:
-        """Other ones than swish are part of what is before them."""
-        self.writes(2 if self.is_swish else 0)
-
-    def convolution(
-        self, filters: int, kernel: int, *, stride: int = 1, activated: bool = True
-    ) -> None:
-        """With a batch norm."""
-        weights = kernel**2 * self.channels * filters
-        self.size, self.channels = -(-self.size // stride), filters
-        self.macs += weights * self.size**2
-        self.params += weights + 2 * filters
-        self.writes(1)
-        if activated:
-            self.activation()
-
-    def depthwise(self, kernel: int, *, stride: int) -> None:
-        """With a batch norm and an activation."""
-        weights = kernel**2 * self.channels
-        self.size = -(-self.size // stride)
-        self.macs += weights * self.size**2
-        self.params += weights + 2 * self.channels
-        self.writes(1)
-        self.activation()
-
-    def net_convolution(self, filters: int, *, normed: bool, is_separable: bool) -> None:
-        """3x3 with a bias, of a detector's nets; separable: of each channel, then 1x1."""
-        weights = 9 * self.channels * (1 if is_separable else filters)
-        if is_separable:
-            self.writes(1)
-            weights += self.channels * filters
-        self.channels = filters
-        self.macs += weights * self.size**2
-        self.params += weights + filters * (3 if normed else 1)
-        self.writes(1)
-
-    def pool(self, stride: int) -> None:
-        self.size = -(-self.size // stride)
-        self.writes(1)
-
-    def enlarged(self, size: int) -> None:
-        """Rows, then columns, then what is cut."""
-        self.written += self.size * size * self.channels
-        self.size = size
-        self.writes(1)
-
-    def dense(self, outputs: int) -> None:
-        self.macs += self.channels * outputs
-        self.params += (self.channels + 1) * outputs
-        self.channels = outputs
-        self.writes(1)
+def _tape_at(network: ScalePermutedArchitecture, place: Place) -> Tape:
+    return _tape(network, _size(network, place[0]), network.channels_of(*place))
 
 
 def _blocks(
-    tape: _Tape, network: ScalePermutedArchitecture, place: Place, *, stride: int = 1
+    tape: Tape, network: ScalePermutedArchitecture, place: Place, *, stride: int = 1
 ) -> None:
     """A block and its repeats."""
     level, kind = place
@@ -363,7 +280,7 @@ def _blocks(
         tape.activation()
 
 
-def _mobile_block(tape: _Tape, network: ScalePermutedArchitecture, stage: Stage) -> None:
+def _mobile_block(tape: Tape, network: ScalePermutedArchitecture, stage: Stage) -> None:
     layer = layer_of(stage, tape.size, tape.channels, network.activation)
     tape.macs += layer.macs
     tape.params += layer.params
@@ -397,7 +314,7 @@ def mobile_stage(network: ScalePermutedArchitecture, level: int, *, stride: int 
 def _part(
     kind: PartKind,
     network: ScalePermutedArchitecture,
-    tape: _Tape,
+    tape: Tape,
     what: str,
     *,
     source: Place | None = None,
@@ -406,7 +323,7 @@ def _part(
     given: int | None = None,
 ) -> PermutedPart:
     """What a tape has counted; ``given`` where it gives more than the feature at hand."""
-    size, channels = tape.given
+    channels, size, _ = tape.given
     out = tape.elements if given is None else given
     activation = "" if network.activation is Activation.RELU else f"-{network.activation.value}"
     shapes = f"input:{size}x{size}x{channels}-output:{tape.size}x{tape.size}x{tape.channels}"

@@ -37,7 +37,8 @@ def build(
         str,
         typer.Option(
             help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
-            "spinenet_mbconv, spinenet_scaling or package.module:NAME."
+            "spinenet_mbconv, spinenet_scaling, assemblenet, assemblenet_mobile or "
+            "package.module:NAME."
         ),
     ],
     on: On = "host",
@@ -53,12 +54,16 @@ def build(
         typer.Option(
             help="Classes of the networks' heads.",
             min=1,
-            show_default="1000, of a detector 91, as published networks have",
+            show_default="1000, of a detector 91, of videos 339, as published networks have",
         ),
     ] = None,
     head: Annotated[
-        str, typer.Option(help="What the networks end in: classifier or detector.")
-    ] = "classifier",
+        str | None,
+        typer.Option(
+            help="What the networks end in: classifier, detector or videoclassifier.",
+            show_default="videoclassifier where they take clips, else classifier",
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -88,13 +93,13 @@ def build(
     Example: pocketnas table build --space mnasnet --on adb:any --budget 2h --name lab-phone
     """
     from pocketnas.config import options_from
-    from pocketnas.networks import head_named
-    from pocketnas.table_building import Asked, build, plans, space_text
+    from pocketnas.table_building import Asked, build, head_of, plans, space_text
 
+    options = options_from(space_option or [], "--space-option")
     asked = Asked(
         space=space,
-        options=options_from(space_option or [], "--space-option"),
-        head=head_named(head, classes),
+        options=options,
+        head=head_of(space, options, head, classes),
         budget_s=None if budget is None else seconds(budget, "--budget"),
         sessions=sessions,
         seed=seed,

@@ -25,7 +25,7 @@ from latency.table import Known
 from latency.table_plan import plan
 from latency.table_source import TableSource
 from latency.testing import STAND_IN, FakeDevice
-from search_space.architecture import Classifier, Detector
+from search_space.architecture import Classifier, Detector, VideoClassifier
 from search_space.efficientnet_v2_space import EfficientNetV2Space
 from search_space.proxyless import ProxylessSpace
 from search_space.space import create
@@ -61,6 +61,13 @@ def source_of(devices, folder, **more):
         gate=Gate(baselines=Baselines(path=None)),
         **more,
     )
+
+
+SMALL_STREAMS = {
+    "size": "32", "frames": "4", "channels": "1", "strides": "small", "repeats": "1,1,1,1",
+    "nodes": "1", "dilations": "1,2", "stems": "rgb,flow", "flow_iterations": "2",
+    "pooling": "softmax",
+}  # fmt: skip
 
 
 class Held:
@@ -152,6 +159,46 @@ def test_a_table_of_scale_permuted_detectors_is_built_answers_and_adds_up(tmp_pa
     assert answer.coverage == 1.0
     with pytest.raises(InputError, match=r"lacks layers of the space .spinenet_mbconv.: upward-"):
         asked.require_covers(space, HEAD)
+    with pytest.raises(InputError, match="decisions together: one by one only"):
+        asked.over(space, head)
+
+
+@pytest.mark.slow
+def test_a_table_of_networks_of_streams_is_built_answers_and_adds_up(tmp_path):
+    """On the stand-in: stems, entries and bodies cost what they weigh, and so do networks."""
+    space = create("assemblenet_mobile", SMALL_STREAMS)
+    head = VideoClassifier(classes=10)
+    whole = plan(space, head, TABLE)
+    source = source_of([FakeDevice("A", median_ms=by_size)], tmp_path)
+    table = Builder(source, whole).table(
+        "table:streams", made_by="x", space="a", everything=whole.pieces
+    )
+    assert (table.head, table.classes, table.predicted) == ("videoclassifier", 10, 0)
+    assert {piece.signature.key for piece in whole.pieces} == set(table.entries)
+    for piece in whole.pieces:
+        if piece.signature.params > 10_000:
+            expected = 4 * piece.signature.params / BYTES_A_MS
+            assert table.entries[piece.signature.key].ms == pytest.approx(expected, rel=0.15)
+    (validation,) = table.validations
+    assert validation.numbers["spearman"] > 0.95
+    assert validation.numbers["median_error"] < 0.03
+    asked = TableSource(table)
+    asked.require_covers(space, head)
+    networks = [space.decode(space.points.sample(random.Random(seed))) for seed in range(3)]
+    requests = [
+        LatencyRequest(
+            id=str(place), subject=NetworkSubject(architecture=each, head=head), preset="quick"
+        )
+        for place, each in enumerate(networks)
+    ]
+    answers = list(asked.estimate(requests))
+    for answer in answers:
+        assert isinstance(answer, LatencyEstimate)
+        assert answer.low_ms < answer.latency_ms < answer.high_ms
+        assert answer.coverage == 1.0
+    more = VideoClassifier(classes=11)
+    with pytest.raises(InputError, match=r"lacks layers of the space .assemblenet_mobile.: score"):
+        asked.require_covers(space, more)
     with pytest.raises(InputError, match="decisions together: one by one only"):
         asked.over(space, head)
 

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from latency import presets
+from latency.presets import TABLE
 from pocketnas.cli.main import main
 from training.coco_document import CocoBox, CocoImage, document_of
 
@@ -81,6 +83,15 @@ def made_up_device(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     (tmp_path / "made_up.py").write_text(DEVICE)
     monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.fixture
+def short_sessions(monkeypatch):
+    """Of tables, a fraction of a second: figures are noisy, and the way to them is the same."""
+    pytest.importorskip("torch")
+    short = replace(TABLE, warmup_min_s=0.02, timed_min_s=0.05, timed_runs=5, sentinel_every=0)
+    monkeypatch.setattr("pocketnas.table_building.TABLE", short)
+    monkeypatch.setitem(presets._BY_NAME, "table", short)
 
 
 @pytest.fixture

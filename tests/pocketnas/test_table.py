@@ -304,6 +304,19 @@ def test_the_whole_mnasnet_space_at_224_is_stated_to_take_at_most_eight_hours(po
     assert pocketnas(*words[:-1]).out.split()[:4] == ["layers", "2600", "measured", "2600"]
 
 
+def test_a_table_of_a_space_of_streams_has_each_of_their_parts_and_ends_in_scores(pocketnas):
+    words = ("table", "build", "--space", "assemblenet_mobile", "--dry-run", "--json")
+    found = json.loads(pocketnas(*words).out)
+    assert found["measured"] == found["layers"] == 1894
+    assert found["device_hours"] <= 8
+    few = [f"--space-option={each}" for each in ("nodes=1", "stems=rgb", "repeats=1,1,1,1")]
+    fewer = json.loads(pocketnas(*words, *few).out)
+    assert fewer["layers"] < 150
+    done = pocketnas(*words, "--head", "classifier")
+    assert done.code == 2
+    assert "only a classifier of videos as its head" in done.err
+
+
 @pytest.mark.parametrize("head", ["classifier", "detector"])
 def test_a_table_of_a_scale_permuted_space_has_every_way_from_place_to_place(pocketnas, head):
     words = ("table", "build", "--space", "spinenet_mbconv", "--space-option", "size=128")

@@ -7,8 +7,6 @@ from io import StringIO
 
 import pytest
 
-from latency import presets
-from latency.presets import TABLE
 from latency.table import Known
 from latency.table_file import load, path_of, write
 from pocketnas.cli.main import main
@@ -244,15 +242,6 @@ def test_a_hybrid_of_a_table_and_another_device_is_refused_with_what_differs(poc
     done = pocketnas(*SEARCH, "--latency", "hybrid:mine,made_up:DEVICE", "--trials", "4")
     assert done.code == 2
     assert "device_model: 'Pixel 1' and 'Fake 1'" in done.err
-
-
-@pytest.fixture
-def short_sessions(monkeypatch):
-    """Of a fraction of a second: figures are noisy, and the way to them is the same."""
-    pytest.importorskip("torch")
-    short = replace(TABLE, warmup_min_s=0.02, timed_min_s=0.05, timed_runs=5, sentinel_every=0)
-    monkeypatch.setattr("pocketnas.table_building.TABLE", short)
-    monkeypatch.setitem(presets._BY_NAME, "table", short)
 
 
 @pytest.mark.slow
