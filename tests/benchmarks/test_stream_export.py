@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from exporters.exporter import NamedInput
+from latency.measurement import Verdict
+from latency.source import LatencyEstimate, LatencyFailure, Origin
 from search_space.assemblenet import Attention, FlowSource, ModuleKind
 
 
@@ -16,6 +18,44 @@ def test_every_kind_of_member_is_exported_and_the_lite_network_comes_last(script
     assert {member.module for member in members} == set(ModuleKind)
     assert {member.attention for member in members} == {Attention.NONE, Attention.PEER}
     assert lite.stem.filters == 24
+
+
+@pytest.fixture
+def source(monkeypatch, script):
+    """Answers as a device would, slower with each; the second one fails."""
+
+    class Answers:
+        def estimate(self, requests):
+            for request in requests:
+                assert request.preset == "quick"
+                number = int(request.id)
+                if number == 1:
+                    yield LatencyFailure(request_id="1", text="it is gone", retryable=False)
+                    continue
+                yield LatencyEstimate(
+                    request_id=request.id,
+                    latency_ms=1.0 + number,
+                    low_ms=1.0,
+                    high_ms=20.0,
+                    origin=Origin.MEASURED,
+                    source="made up",
+                    coverage=1.0,
+                    verdict=Verdict.UNSTABLE if number == 0 else Verdict.STABLE,
+                )
+
+        def close(self):
+            """Nothing is held."""
+
+    monkeypatch.setattr(script, "open_source", lambda *_: Answers())
+
+
+@pytest.mark.usefixtures("source")
+def test_how_many_could_be_timed_is_told_with_their_range_and_the_lite_network_apart(script):
+    found = script.timed(list(script.networks(9)), "host")
+    assert (found["timed"], found["unstable"]) == (9, 1)
+    assert found["failures"] == ["it is gone"]
+    assert (found["fastest_ms"], found["slowest_ms"], found["lite_ms"]) == (1.0, 9.0, 10.0)
+    assert found["median_ms"] == 5.5
 
 
 def test_the_error_of_floats_is_what_rounding_does(script):
