@@ -117,12 +117,14 @@ class Stopped:
             give when it was stopped.
         reward: By that accuracy; finite.
         deviation: Standard deviation of the error of that accuracy.
+        feedback: As of ``Evaluated``, of when it was stopped.
     """
 
     proposal: Proposal
     objectives: tuple[Objective, ...]
     reward: float
     deviation: float
+    feedback: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.reward) and 0 <= self.deviation < math.inf):

@@ -101,7 +101,9 @@ class Candidate:
                 made = evaluated(self.proposal, self.training, self.latency, self.reward)
                 return replace(made, objectives=self.objectives) if self.objectives else made
             case OutcomeKind.STOPPED if self.expected and self.latency and self.reward is not None:
-                cut = stopped(self.proposal, self.expected, self.latency, self.reward)
+                cut = stopped(
+                    self.proposal, self.training, self.expected, self.latency, self.reward
+                )
                 return replace(cut, objectives=self.objectives) if self.objectives else cut
             case OutcomeKind.SKIPPED if self.latency and self.reward is not None:
                 return Skipped(
@@ -150,6 +152,7 @@ def evaluated(
 
 def stopped(
     proposal: Proposal,
+    training: TrainingResult | None,
     expected: Expected,
     latency: FoundLatency,
     reward: float,
@@ -158,13 +161,15 @@ def stopped(
 ) -> Stopped:
     """The outcome of a candidate that was timed, and whose training was stopped early.
 
-    See ``evaluated``.
+    See ``evaluated``; ``expected`` tells the accuracy, and of the training, if that is known, its
+    feedback counts.
     """
     return Stopped(
         proposal=proposal,
         objectives=objectives_of(expected.accuracy, latency, names, figures),
         reward=reward,
         deviation=expected.deviation,
+        feedback={} if training is None else training.feedback,
     )
 
 

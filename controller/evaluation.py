@@ -210,7 +210,7 @@ class Evaluation:
         if result.stopped and rule is not None:
             expected = rule.expected(result)
             reward = self._rated(expected.accuracy, found, figures)
-            return stopped(proposal, expected, found, reward, self.objectives, figures)
+            return stopped(proposal, result, expected, found, reward, self.objectives, figures)
         try:
             figures = {**figures, **self._figures.of_training(result)}
         except OperationError as error:

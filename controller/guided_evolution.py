@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from controller.algorithm import Evaluated, Outcome, Proposal
+from controller.algorithm import Outcome, Proposal, Skipped, Stopped
 from controller.evolution import RegularizedEvolution
 from controller.population import Member
 from controller.settings import Ablation, EvolutionSettings, GuidedSettings
@@ -29,6 +29,8 @@ class Guide(StrEnum):
 
     WEIGHTS = "weights"
     """The connection weights that the parent's training learned."""
+    STOPPED = "weights at an early stop"
+    """Likewise, of a training that was stopped early: as they were then."""
     SHUFFLED = "shuffled weights"
     """The same numbers, each given to a connection at random: an ablation, not the method."""
     NOTHING = "nothing"
@@ -39,10 +41,12 @@ class GuidedEvolution:
     """Mutates the best of a random sample of the youngest outcomes by its connections' weights.
 
     A ``SearchAlgorithm``: plain evolution with another mutation. A parent has weights if its
-    training went to its end and told one for each of its connections. One that was stopped early,
-    skipped, or trained by a program that tells none, may be a parent too, and its child is a plain
-    mutation; the note says so. What failed is no parent. Points that were known before are
-    proposed first and trained like any other, so that they have weights when they become parents.
+    training told one for each of its connections. Where that was stopped early they are those of
+    the stop: which connections they have left for others shows early, how far does not, and a
+    plain mutation would know nothing of either; the note says so. One that was skipped, or trained
+    by a program that tells none, may be a parent too, and its child is a plain mutation; the note
+    says that. What failed is no parent. Points that were known before are proposed first and
+    trained like any other, so that they have weights when they become parents.
 
     Args:
         space: Of networks whose connections carry weights.
@@ -80,7 +84,7 @@ class GuidedEvolution:
         except InputError as error:
             point = self._space.mutate(parent.point, rng)
             return point, {GUIDE: Guide.NOTHING.value, WHY: str(error)}
-        guide = Guide.WEIGHTS
+        guide = Guide.STOPPED if isinstance(parent.outcome, Stopped) else Guide.WEIGHTS
         if self._settings.ablation is Ablation.SHUFFLED_WEIGHTS:
             guide, told = Guide.SHUFFLED, shuffled(told, rng)
         return self._child(parent.point, told, rng), {GUIDE: guide.value}
@@ -91,8 +95,8 @@ class GuidedEvolution:
         Raises:
             InputError: If nothing, or not of all.
         """
-        if not isinstance(parent.outcome, Evaluated):
-            msg = "it was not trained to its end"
+        if isinstance(parent.outcome, Skipped):
+            msg = "it was not trained"
             raise InputError(msg)
         return checked_weights(parent.outcome.feedback, self._space.told_weights(parent.point))
 

@@ -17,6 +17,7 @@ Run = Mapping[str, Any]
 
 _GUIDES = {
     Guide.WEIGHTS: "by the learned weights of their parents' connections",
+    Guide.STOPPED: "by those of parents whose trainings were stopped early",
     Guide.SHUFFLED: "by shuffled weights (an ablation, not the method)",
     Guide.NOTHING: "by nothing",
 }

@@ -140,8 +140,8 @@ def without_weights(kind, proposal):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        (Skipped, "not trained to its end"),
-        (Stopped, "not trained to its end"),
+        (Skipped, "it was not trained"),
+        (Stopped, "told 0 connection weights"),
         (Evaluated, "told 0 connection weights"),
     ],
 )
@@ -155,6 +155,21 @@ def test_the_child_of_a_parent_without_weights_is_a_plain_mutation_and_says_why(
     assert child.point == GUIDED_SPACE.mutate(parent.point, rng)
     assert (child.parents, child.note[GUIDE]) == ((0,), Guide.NOTHING.value)
     assert why in child.note[WHY]
+
+
+def test_a_parent_that_was_stopped_early_guides_by_its_weights_at_the_stop_and_that_is_said():
+    whole, cut = (guided(population=1, tournament=1) for _ in range(2))
+    children = []
+    for algorithm, kind in ((whole, Evaluated), (cut, Stopped)):
+        (parent,) = algorithm.ask(1)
+        outcome = without_weights(kind, parent)
+        algorithm.tell([replace(outcome, feedback=weights_of(parent.point))])
+        children += algorithm.ask(1)
+    assert children[0].point == children[1].point
+    assert [child.note for child in children] == [
+        {GUIDE: Guide.WEIGHTS.value},
+        {GUIDE: Guide.STOPPED.value},
+    ]
 
 
 @pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan")])

@@ -412,16 +412,18 @@ class Listening:
 
     def tell(self, outcomes):
         for outcome in outcomes:
-            if isinstance(outcome, Evaluated):
+            if isinstance(outcome, Evaluated | Stopped):
                 self.heard[outcome.proposal.index] = dict(outcome.feedback)
         self._algorithm.tell(outcomes)
 
 
-def test_learned_gates_reach_the_algorithm_and_after_a_break_one_that_goes_on(lab):
-    def gated(job, result):
-        share = job.architecture.stages[0].filters / 1000 + 1 / 3
-        return replace(result, feedback={"6": (share, 1 - share), "9": (1e-9,)})
+def gated(job, result):
+    """What was trained, with gates by the network."""
+    share = job.architecture.stages[0].filters / 1000 + 1 / 3
+    return replace(result, feedback={"6": (share, 1 - share), "9": (1e-9,)})
 
+
+def test_learned_gates_reach_the_algorithm_and_after_a_break_one_that_goes_on(lab):
     study = lab.study()
     first, second = Listening(lab.algorithm()), Listening(lab.algorithm())
     with pytest.raises(KeyboardInterrupt):
@@ -539,6 +541,18 @@ def test_trainings_that_fall_behind_are_stopped_and_told_with_what_was_expected(
     finished = {c.key: c.training.accuracy for c in whole}
     errors = [abs(c.expected.accuracy - finished[c.key]) for c in own if c.key in finished]
     assert max(errors) < 0.05
+
+
+def test_gates_of_trainings_that_were_stopped_reach_the_algorithm_as_they_were_then(lab):
+    study, algorithm = lab.study(), Listening(lab.algorithm())
+    evaluation = lab.evaluation(study, executor=lab.Executor(say=gated), schedule=WHOLE)
+    stop_early(lab, study, evaluation=evaluation, algorithm=algorithm)
+    cut = [c for c in study.candidates() if isinstance(c.outcome, Stopped)]
+    assert cut
+    for candidate in cut:
+        share = candidate.architecture.stages[0].filters / 1000 + 1 / 3
+        assert candidate.outcome.feedback == {"6": (share, 1 - share), "9": (1e-9,)}
+        assert algorithm.heard[candidate.index] == candidate.outcome.feedback
 
 
 def test_what_was_stopped_is_not_on_the_front(lab):

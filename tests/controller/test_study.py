@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, Skipped
+from controller.algorithm import Evaluated, Failed, FailureKind, Proposal, Skipped, Stopped
 from controller.candidate import OutcomeKind, evaluated, stopped
 from controller.found_latency import FoundLatency
 from controller.learning_curves import Expected
@@ -80,7 +80,7 @@ def test_every_outcome_comes_back_as_it_was_told(lab):
     study.found_training(1, cut)
     told = [
         evaluated(asked[0], TRAINING, LATENCY, 0.7),
-        stopped(asked[1], Expected(accuracy=0.6, deviation=0.03), LATENCY, 0.55),
+        stopped(asked[1], cut, Expected(accuracy=0.6, deviation=0.03), LATENCY, 0.55),
         Skipped(proposal=asked[2], latency_ms=LATENCY.latency_ms, bound=0.2),
         Failed(proposal=asked[3], kind=FailureKind.EXPORT, text="no: such operator"),
     ]
@@ -90,6 +90,8 @@ def test_every_outcome_comes_back_as_it_was_told(lab):
     assert [candidate.outcome for candidate in found] == told
     assert [candidate.kind for candidate in found] == list(OutcomeKind)
     assert isinstance(told[0], Evaluated)
+    assert isinstance(told[1], Stopped)
+    assert told[0].feedback == told[1].feedback == TRAINING.feedback
     assert found[0].latency == LATENCY
     assert [one.training for one in found[:2]] == [replace(TRAINING, looks=looks), cut]
     assert found[3].failure is FailureKind.EXPORT

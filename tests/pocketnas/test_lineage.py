@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from controller.guided_evolution import Guide
 from pocketnas.lineage import (
     descent,
     lineage_charts,
@@ -48,6 +49,14 @@ def test_of_two_parents_both_begin_the_line():
     crossed = run(trial(0), trial(1), trial(2, [1]), trial(3, [0, 2]), trial(4, [3]), best=4)
     assert descent(crossed, 4) == [(0, 2), (3,), (4,)]
     assert told_of_lineage(crossed) == ["lineage of the best network: trial 0 and 2 → 3 → 4"]
+
+
+def test_weights_of_trainings_that_were_stopped_early_are_counted_apart():
+    stopped = run(trial(0), trial(1, [0], guide="weights"), trial(2, [0], guide=Guide.STOPPED))
+    assert told_of_lineage(stopped)[-1] == (
+        "of 2 mutations 1 by the learned weights of their parents' connections, 1 by those of "
+        "parents whose trainings were stopped early were guided"
+    )
 
 
 def test_the_best_and_what_guided_are_told():
