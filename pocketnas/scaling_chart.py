@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from controller.scaling_search import CostAxis, ScalingFound, ScalingPlan, TrainedPoint
+from pocketnas.examples import examples_of
 from pocketnas.report_page import GREEN, GREY, RED, layout, section, table, write_page
 
 
@@ -67,10 +68,11 @@ def _error(one: TrainedPoint, noise: float | None) -> float:
 
 
 def _told(plan: ScalingPlan, found: ScalingFound) -> str:
+    many = examples_of(plan.base).many
     noise = "" if found.noise is None else f"; trainings differ by {100 * found.noise:.2g} points"
     return (
         f"{len(found.points)} networks of {plan.grid.growth:g} times the baseline's "
-        f"{plan.axis}, each trained {plan.seeds} times on {plan.schedule.samples:,} images of "
+        f"{plan.axis}, each trained {plan.seeds} times on {plan.schedule.samples:,} {many} of "
         f"{plan.task}{noise}."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pocketnas.examples import examples_of
 from pocketnas.networks import Found
 from pocketnas.training_plan import WEIGHTS, read_plan, read_result
 from workspace.errors import InputError
@@ -44,7 +45,8 @@ def load_trained(module: nn.Module, found: Found, folder: Path) -> str:
         said = " ".join(str(error).split())[:300]
         msg = f"{str(path)!r} has no weights for {plan.name}: {said}"
         raise InputError(msg) from error
-    return f"trained: {plan.schedule.samples:,} images of {plan.dataset}, in {folder.name}"
+    many = examples_of(plan.architecture).many
+    return f"trained: {plan.schedule.samples:,} {many} of {plan.dataset}, in {folder.name}"
 
 
 def facts_of(found: Found, folder: Path) -> tuple[dict[str, Json], None, Task | None]:

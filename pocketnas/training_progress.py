@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from training.metric_name import marked
+from pocketnas.examples import IMAGES, Examples, examples_of
+from training.metric_name import marked, metric_of
 from training.progress import Step, Unwatched
-from training.task import ACCURACY, AP
+from training.task import ACCURACY
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from pocketnas.training_plan import TrainingPlan
     from pocketnas.training_runs import TrainingShown
     from training.evaluation import Evaluation
     from training.stages import TrainingStage
@@ -45,7 +47,7 @@ def show_training(*, quiet: bool) -> Iterator[TrainingShown]:
             yield _Bar(bar, bar.add_task("starting", total=None))
 
 
-def stage_in_words(stage: int, part: TrainingStage, seen: int) -> str:
+def stage_in_words(stage: int, part: TrainingStage, seen: int, examples: Examples = IMAGES) -> str:
     """A line for the beginning of a stage."""
     strength, batch = part.regularization, part.batch
     named = {
@@ -56,22 +58,35 @@ def stage_in_words(stage: int, part: TrainingStage, seen: int) -> str:
     }
     said = "".join(f", {name} {value:.3g}" for name, value in named.items() if value)
     size = part.size
-    return f"stage {stage + 1} from image {seen:,} on: {size} pixels, batch {batch}{said}"
+    return f"stage {stage + 1} from {examples.one} {seen:,} on: {size} pixels, batch {batch}{said}"
 
 
-def step_in_words(step: Step, loss: float, left_s: float) -> str:
+def step_in_words(step: Step, loss: float, left_s: float, examples: Examples = IMAGES) -> str:
     """How far it is, and how well it goes."""
     minutes, seconds = divmod(round(left_s), 60)
     return (
-        f"{step.seen:,}/{step.samples:,} images, loss {loss:.4f}, rate {step.learning_rate:.4g}, "
-        f"{minutes}:{seconds:02d} left"
+        f"{step.seen:,}/{step.samples:,} {examples.many}, loss {loss:.4f}, "
+        f"rate {step.learning_rate:.4g}, {minutes}:{seconds:02d} left"
     )
 
 
-def evaluation_in_words(evaluation: Evaluation, seen: int) -> str:
+def evaluation_in_words(
+    evaluation: Evaluation, seen: int, examples: Examples = IMAGES, metric: str = ACCURACY
+) -> str:
     """What an evaluation on the way found."""
-    metric = ACCURACY if evaluation.ap50 is None else AP
-    return f"{evaluation.split} {marked(metric, evaluation.accuracy)} after {seen:,} images"
+    found = marked(metric, evaluation.accuracy)
+    return f"{evaluation.split} {found} after {seen:,} {examples.many}"
+
+
+class _Words:
+    """What the training's examples and its figure are called."""
+
+    def __init__(self) -> None:
+        self.examples, self.metric = IMAGES, ACCURACY
+
+    def on_plan(self, plan: TrainingPlan) -> None:
+        self.examples = examples_of(plan.architecture)
+        self.metric = metric_of(plan.dataset)
 
 
 class _Pace:
@@ -93,50 +108,57 @@ class _Pace:
 
 
 class _Silent(Unwatched):
+    def on_plan(self, plan: TrainingPlan) -> None:
+        """Nothing."""
+
     def on_text(self, text: str) -> None:
         """Nothing."""
 
 
-class _Lines:
+class _Lines(_Words):
     """A line now and then, and one for each stage and evaluation."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._last = -EVERY_S
         self._pace = _Pace()
 
     def on_stage(self, stage: int, part: TrainingStage, seen: int) -> None:
-        self.on_text(stage_in_words(stage, part, seen))
+        self.on_text(stage_in_words(stage, part, seen, self.examples))
 
     def on_step(self, step: Step) -> None:
         left_s = self._pace.left_s(step)
         now = time.monotonic()
         if now - self._last >= EVERY_S or step.number == step.steps:
             self._last = now
-            self.on_text(step_in_words(step, self._pace.loss, left_s))
+            self.on_text(step_in_words(step, self._pace.loss, left_s, self.examples))
 
     def on_evaluation(self, evaluation: Evaluation, seen: int) -> None:
-        self.on_text(evaluation_in_words(evaluation, seen))
+        self.on_text(evaluation_in_words(evaluation, seen, self.examples, self.metric))
 
     def on_text(self, text: str) -> None:
         typer.echo(text, err=True)
 
 
-class _Bar:
+class _Bar(_Words):
     """A bar with the loss beside it."""
 
     def __init__(self, bar: Bar, task: TaskID) -> None:
+        super().__init__()
         self._bar, self._task = bar, task
         self._pace = _Pace()
 
     def on_stage(self, stage: int, part: TrainingStage, seen: int) -> None:
-        self._bar.console.print(stage_in_words(stage, part, seen), markup=False)
+        text = stage_in_words(stage, part, seen, self.examples)
+        self._bar.console.print(text, markup=False)
 
     def on_step(self, step: Step) -> None:
-        text = step_in_words(step, self._pace.loss, self._pace.left_s(step))
+        left_s = self._pace.left_s(step)
+        text = step_in_words(step, self._pace.loss, left_s, self.examples)
         self._bar.update(self._task, completed=step.seen, total=step.samples, description=text)
 
     def on_evaluation(self, evaluation: Evaluation, seen: int) -> None:
-        text = evaluation_in_words(evaluation, seen)
+        text = evaluation_in_words(evaluation, seen, self.examples, self.metric)
         self._bar.console.print(text, markup=False)
 
     def on_text(self, text: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pocketnas.examples import examples_of
 from pocketnas.report_page import (
     GREY,
     definitions,
@@ -90,10 +91,11 @@ def write_training_report(folders: Sequence[Path], path: Path) -> None:
     trainings = [Told.read(folder) for folder in folders]
     first, *others = _metrics(trainings)
     metric = " or ".join((heading(first), *others))
+    many = _examples(trainings)
     charts = [
-        (f"{metric} over training images", _accuracy_chart(trainings, "seen", "training images")),
+        (f"{metric} over training {many}", _accuracy_chart(trainings, "seen", f"training {many}")),
         (f"{metric} against time", _accuracy_chart(trainings, "seconds", "seconds of training")),
-        ("Training loss", _loss_chart(trainings)),
+        ("Training loss", _loss_chart(trainings, f"training {many}")),
     ]
     title = ", ".join(f"{one.name}: {one.plan.name} on {one.plan.dataset}" for one in trainings)
     parts = [
@@ -149,10 +151,15 @@ def _accuracy_chart(trainings: Sequence[Told], x: str, name: str) -> Figure:
     return figure
 
 
-def _loss_chart(trainings: Sequence[Told]) -> Figure:
+def _examples(trainings: Sequence[Told]) -> str:
+    """What they were trained on."""
+    return examples_of(*(one.plan.architecture for one in trainings)).many
+
+
+def _loss_chart(trainings: Sequence[Told], axis: str) -> Figure:
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout=layout("training images", "loss, with regularization"))
+    figure = graph_objects.Figure(layout=layout(axis, "loss, with regularization"))
     for place, one in enumerate(trainings):
         steps = one.of("step")
         figure.add_scatter(
@@ -167,7 +174,7 @@ def _loss_chart(trainings: Sequence[Told]) -> Figure:
 
 def _results(trainings: Sequence[Told]) -> str:
     header = (
-        "training", "network", "images", "seconds", "validation", "test", "test top-5",
+        "training", "network", _examples(trainings), "seconds", "validation", "test", "test top-5",
         "test calibration error",
     )  # fmt: skip
     return table(header, [_result(one) for one in trainings])

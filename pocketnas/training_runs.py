@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller import run_folder
+from pocketnas.examples import examples_of
 from pocketnas.training_plan import (
     BOARD,
     CHECKPOINTS,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 class TrainingShown(TrainingObserver, Protocol):
     """Shows a training to people."""
+
+    def on_plan(self, plan: TrainingPlan) -> None:
+        """Called once before all else, with what the training is."""
+        ...
 
     def on_text(self, text: str) -> None:
         """Called when something else than steps happens."""
@@ -137,10 +142,10 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
 
 
 def _require_channels(architecture: Architecture, task: Task) -> None:
-    takes = architecture.inputs[0].shape[0]
+    takes, many = architecture.inputs[0].shape[0], examples_of(architecture).many
     if task.channels not in (1, takes):
         msg = (
-            f"the network takes {takes} channels, and the images of {task.name!r} have "
+            f"the network takes {takes} channels, and the {many} of {task.name!r} have "
             f"{task.channels}: give it as many"
         )
         raise InputError(msg)
@@ -166,6 +171,7 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
     from training.trainer import Trainer
 
     torch.set_num_threads(plan.threads)
+    shown.on_plan(plan)
     task = seen_by(create(plan.dataset), plan.architecture.inputs)
     trainer = Trainer(world=world, exact=False)
     module = plan.architecture.build(task.head)

@@ -36,7 +36,9 @@ def check(
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Training images of the full training.", show_default="the data set's", min=1
+            help="Training images or clips of the full training.",
+            show_default="the data set's",
+            min=1,
         ),
     ] = None,
     space: Annotated[str, typer.Option(help="mnasnet, proxyless or package.module:NAME.")] = (

@@ -85,7 +85,9 @@ def scale(
     ] = "digits",
     samples: Annotated[
         int | None,
-        typer.Option(help="Training images of each.", show_default="the data set's", min=1),
+        typer.Option(
+            help="Training images or clips of each.", show_default="the data set's", min=1
+        ),
     ] = None,
     batch: Annotated[
         int | None, typer.Option(help="Images a step.", show_default="the data set's", min=1)

@@ -198,7 +198,9 @@ def search(
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(help="Training images a network sees.", show_default="the data set's"),
+        typer.Option(
+            help="Training images or clips a network sees.", show_default="the data set's"
+        ),
     ] = None,
     train_command: Annotated[
         Text,

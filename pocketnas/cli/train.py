@@ -57,7 +57,7 @@ def train(
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(help="Training images it sees.", min=1, show_default="the recipe's"),
+        typer.Option(help="Training images or clips it sees.", min=1, show_default="the recipe's"),
     ] = None,
     epochs: Annotated[
         float | None, typer.Option(help="The same in passes over the training split.")
@@ -255,19 +255,21 @@ def _tell_how_to_go_on(folder: Path) -> Iterator[None]:
 
 def print_training(folder: Path, *, as_json: bool) -> None:
     """Print what a training gave, or how far it is."""
+    from pocketnas.examples import examples_of
     from pocketnas.training_plan import WEIGHTS, read_plan, read_result
     from pocketnas.training_runs import seen_until_now
     from training.metric_name import metric_of
 
-    result = read_result(folder)
+    result, plan = read_result(folder), read_plan(folder)
     if result is None:
-        plan, seen = read_plan(folder), seen_until_now(folder)
+        seen = seen_until_now(folder)
         samples = plan.schedule.samples
         if as_json:
             facts = {"folder": str(folder), "finished": False, "seen": seen, **plan.to_json()}
             print_json(facts)
             return
-        typer.echo(f"{folder}: {plan.name} on {plan.dataset}, {seen:,} of {samples:,} images")
+        many = examples_of(plan.architecture).many
+        typer.echo(f"{folder}: {plan.name} on {plan.dataset}, {seen:,} of {samples:,} {many}")
         typer.echo(f"not finished; if nothing is at work there: pocketnas resume {folder}")
         return
     if as_json:
@@ -277,7 +279,7 @@ def print_training(folder: Path, *, as_json: bool) -> None:
     typer.echo(f"{folder}: {result['network']} on {result['dataset']}, {result['size']} pixels")
     metric = metric_of(result["dataset"])
     for evaluation in result["evaluations"].values():
-        typer.echo(_in_words(evaluation, metric))
+        typer.echo(_in_words(evaluation, metric, examples_of(plan.architecture).many))
     typer.echo(f"Next: pocketnas export {folder} -o exported")
 
 
@@ -291,7 +293,7 @@ _OF_BOXES = {
 """Figures of detectors, in words."""
 
 
-def _in_words(evaluation: dict[str, Any], metric: str) -> str:
+def _in_words(evaluation: dict[str, Any], metric: str, many: str) -> str:
     """One split's line."""
     from training.metric_name import marked
 
@@ -302,4 +304,4 @@ def _in_words(evaluation: dict[str, Any], metric: str) -> str:
         text += f", top-5 {evaluation['top5']:.2%}"
     if "calibration_error" in evaluation:
         text += f", calibration error {evaluation['calibration_error']:.4f}"
-    return f"{text}, loss {evaluation['loss']:.4f}, of {evaluation['examples']:,} images"
+    return f"{text}, loss {evaluation['loss']:.4f}, of {evaluation['examples']:,} {many}"

@@ -1,10 +1,14 @@
 import itertools
+import random
 
 import pytest
 
+from pocketnas.training_plan import TrainingPlan
 from pocketnas.training_progress import show_training, stage_in_words
+from search_space.space import create
 from training.evaluation import Evaluation
 from training.progress import Step
+from training.schedule import Schedule
 from training.stages import Regularization, TrainingStage
 
 PART = TrainingStage(
@@ -54,6 +58,28 @@ def test_lines_say_how_far_it_is_and_how_long_it_takes_by_its_pixels(capsys):
         "2,000/4,000 images, loss 1.5000, rate 0.1, 2:40 left",
         "validation 51.20% after 2,000 images",
         "evaluating on the test split",
+    ]
+
+
+def test_a_training_on_clips_speaks_of_clips_and_its_own_figure(capsys, tmp_path):
+    labels = tmp_path / "list.csv"
+    labels.write_text("path,split,labels\na.mp4,train,0 2\n")
+    clips = create("assemblenet", {"size": "32", "frames": "4", "dilations": "1,2"})
+    plan = TrainingPlan(
+        name="streams",
+        architecture=clips.decode(clips.points.sample(random.Random(0))),
+        dataset=f"video-list:{labels}",
+        schedule=Schedule(samples=72, batch=12, learning_rate=0.01),
+    )
+    with show_training(quiet=False) as shown:
+        shown.on_plan(plan)
+        shown.on_stage(0, PART, 0)
+        shown.on_step(step(1, 0.1))
+        shown.on_evaluation(FOUND, 2000)
+    assert capsys.readouterr().err.splitlines() == [
+        "stage 1 from clip 0 on: 16 pixels, batch 4, dropout 0.1, RandAugment 5",
+        "1,000/4,000 clips, loss 1.5000, rate 0.1, 0:00 left",
+        "validation mAP 51.20% after 2,000 clips",
     ]
 
 

@@ -65,6 +65,9 @@ def test_a_network_of_streams_is_trained_on_videos_and_its_files_are_checked(
     assert result["dataset"] == videos
     assert {"accuracy", "calibration_error", "loss"} <= set(result["evaluations"]["test"])
     assert result["evaluations"]["test"]["examples"] == 2
+    assert "32/32 clips, loss" in done.err
+    assert done.out.count("of 2 clips") == 2
+    assert "images" not in done.out + done.err
     exported = pocketnas("export", "run", "--warn=delegation", "-o", "out")
     assert exported.code == 0, exported.err
     assert "ok       accuracy " in exported.out

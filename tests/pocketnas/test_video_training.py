@@ -111,7 +111,7 @@ def test_a_network_of_frames_and_flow_is_trained_and_goes_on_where_it_was_cut_of
         start(tmp_path / "whole", plan(made), shown)
 
         class CutOff:
-            on_stage = on_evaluation = on_text = lambda *_: None
+            on_plan = on_stage = on_evaluation = on_text = lambda *_: None
 
             def on_step(self, step):
                 if step.number == 4:
