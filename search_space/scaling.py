@@ -16,10 +16,12 @@ from types import MappingProxyType
 from typing import Protocol, assert_never, overload
 
 from search_space.architecture import Architecture
+from search_space.assemblenet import MultiStreamArchitecture
 from search_space.chain import ChainArchitecture, Stage
 from search_space.permuted_scaling import scaled_permuted
 from search_space.spinenet import ScalePermutedArchitecture
-from search_space.widths import scaled_depth, scaled_width, scaled_width_v2
+from search_space.stream_scaling import scaled_streams
+from search_space.widths import require_width, scaled_depth, scaled_width, scaled_width_v2
 from workspace.errors import InputError
 
 PHI_LIMIT = 64.0
@@ -306,20 +308,14 @@ class Rounding(StrEnum):
         Raises:
             InputError: If not even one would be left before that.
         """
-        exact = filters * factor
-        if exact < 1:
-            msg = (
-                f"{filters} channels times {factor:.3g} are {exact:.2g}, a width of 0: take a "
-                "larger coefficient"
-            )
-            raise InputError(msg)
+        require_width(filters, factor)
         match self:
             case Rounding.EFFICIENTNET:
                 return scaled_width(filters, factor)
             case Rounding.EFFICIENTNETV2:
                 return scaled_width_v2(filters, factor)
             case Rounding.PYCLS:
-                return max(1, round(exact / 8)) * 8
+                return max(1, round(filters * factor / 8)) * 8
         assert_never(self)
 
     def size(self, pixels: int, factor: float) -> int:
@@ -363,7 +359,8 @@ def scaled(
 
     Args:
         architecture: Of any family; of a chain, layers, strides, expansions and dropout stay, of a
-            scale-permuted network what ``permuted_scaling`` says.
+            scale-permuted network what ``permuted_scaling`` says, of one of several streams what
+            ``stream_scaling`` does.
         factors: By what; those that are 1 round nothing.
         rounding: To whole numbers.
         fixed_ends: Whether the stem and the last convolution keep their channels, and the first
@@ -377,6 +374,8 @@ def scaled(
         return _scaled_chain(architecture, factors, rounding, fixed_ends=fixed_ends)
     if isinstance(architecture, ScalePermutedArchitecture):
         return scaled_permuted(architecture, factors, rounding, fixed_ends=fixed_ends)
+    if isinstance(architecture, MultiStreamArchitecture):
+        return scaled_streams(architecture, factors, rounding, fixed_ends=fixed_ends)
     msg = f"networks of the family {architecture.family} cannot be scaled by factors"
     raise InputError(msg)
 

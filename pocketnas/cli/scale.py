@@ -90,7 +90,7 @@ def scale(
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Images a step.", show_default="the data set's", min=1)
+        int | None, typer.Option(help="Images or clips a step.", show_default="the data set's", min=1)
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak.", show_default="the data set's")
@@ -121,7 +121,9 @@ def scale(
 ) -> None:
     """Scale a network: deeper, wider and finer at once.
 
-    A scale-permuted network gets more repeats of its blocks, more filters, and larger images.
+    A scale-permuted network gets more repeats of its blocks, more filters, and larger images; one
+    of several streams more modules a node, more filters, and larger frames, as many a clip as
+    before.
 
     With --search: train the points of a grid of constants that cost the same (EfficientNet, step
     1 of section 3.3) and say which is the most accurate; --rule FOLDER then scales by it.

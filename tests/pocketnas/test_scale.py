@@ -105,6 +105,26 @@ def test_a_scale_permuted_network_is_scaled_with_its_head(pocketnas, head):
     assert facts["base_params"] == shown["params"]
 
 
+@pytest.mark.parametrize("head", [(), ("--head", "videoclassifier")])
+def test_a_network_of_streams_is_scaled_and_its_clips_keep_their_frames(pocketnas, head, tmp_path):
+    pytest.importorskip("torch")
+    flags = (*head, "--classes=5", "--size=64", "--phi=1", "-o", "larger.json", "--json")
+    done = pocketnas("scale", "assemblenet-plus-lite", *flags)
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["input_shape"] == [1, 3, 32, 74, 74]
+    assert 1.7 * facts["base_macs"] < facts["macs"] < 2.4 * facts["base_macs"]
+    shown = json.loads(pocketnas("arch", str(tmp_path / "larger.json"), "--json").out)
+    assert shown["key"] == facts["key"]
+
+
+@pytest.mark.parametrize("phi", [20, -20])
+def test_a_network_of_streams_that_cannot_be_is_refused(pocketnas, phi):
+    done = pocketnas("scale", "assemblenet-50", f"--phi={phi}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("phi", [20, -20])
 def test_a_scale_permuted_network_that_no_computer_holds_is_refused(pocketnas, phi):
     done = pocketnas("scale", "spinenet-49", f"--phi={phi}")
