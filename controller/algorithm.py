@@ -18,6 +18,7 @@ from controller.settings import AlgorithmSettings
 from search_space.architecture import Json
 from search_space.decisions import DecisionSpace, Point, PointSpace
 from search_space.guidance import GuidedPointSpace
+from search_space.space import WITH_GATES, WITH_WEIGHTS
 from workspace import plugin
 from workspace.errors import InputError
 
@@ -338,9 +339,10 @@ def _fixed_length(space: PointSpace, name: str) -> DecisionSpace:
 def _guided(space: PointSpace) -> GuidedPointSpace:
     if not isinstance(space, GuidedPointSpace):
         msg = (
-            "algorithm guided needs a space whose networks' connections carry weights (a "
-            f"GuidedPointSpace), and this one is a {type(space).__name__}; random, evolution, "
-            "nsga2 and surrogate search any space"
+            "algorithm guided needs a space whose networks' connections carry weights: "
+            f"{', '.join(WITH_WEIGHTS)}, or with the space option gates=yes "
+            f"{', '.join(WITH_GATES)} (in Python a GuidedPointSpace, and this one is a "
+            f"{type(space).__name__}); random, evolution, nsga2 and surrogate search any space"
         )
         raise InputError(msg)
     return space

@@ -69,6 +69,13 @@ class SpaceName(StrEnum):
     ASSEMBLENET_MOBILE = "assemblenet_mobile"
 
 
+WITH_WEIGHTS = (SpaceName.ASSEMBLENET, SpaceName.ASSEMBLENET_MOBILE)
+"""Spaces whose networks' connections carry weights (``guidance.GuidedPointSpace``)."""
+
+WITH_GATES = (SpaceName.SPINENET, SpaceName.SPINENET_V2, SpaceName.SPINENET_MBCONV)
+"""Those whose networks' connections do with the option ``gates=yes``."""
+
+
 def create(name: str, options: Options) -> SearchSpace:
     """The space called ``name``, or the user's own at ``package.module:NAME``.
 

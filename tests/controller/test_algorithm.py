@@ -195,8 +195,11 @@ def test_algorithms_of_fixed_length_refuse_other_spaces(settings):
 
 
 @pytest.mark.parametrize("space", [SPACE, Endless()])
-def test_guided_evolution_refuses_spaces_whose_connections_carry_no_weights(space):
-    words = rf"connections carry weights.*{type(space).__name__}; random, evolution, nsga2"
+def test_guided_evolution_names_spaces_with_weights_where_connections_carry_none(space):
+    words = (
+        r"connections carry weights: assemblenet, assemblenet_mobile, or .* gates=yes spinenet, "
+        rf"spinenet_v2, spinenet_mbconv .*{type(space).__name__}\); random, evolution, nsga2"
+    )
     with pytest.raises(InputError, match=words):
         create(GuidedSettings(), space, seed=0)
 

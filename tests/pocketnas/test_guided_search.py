@@ -89,6 +89,16 @@ def test_a_search_that_trains_nothing_cannot_be_guided(pocketnas, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_space_without_weights_is_refused_with_the_spaces_that_have_them(pocketnas, tmp_path):
+    words = ("--dataset=digits", "--algorithm=guided", "--target-ms=5", "--run=run")
+    for space in ("mnasnet", "spinenet"):
+        done = pocketnas("search", f"--space={space}", "--space-option=size=128", *words)
+        assert done.code == 2
+        assert "assemblenet, assemblenet_mobile, or with the space option gates=yes" in done.err
+        assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [

@@ -7,9 +7,10 @@ import pytest
 
 from search_space.efficientnet_space import EfficientNetSpace
 from search_space.efficientnet_v2_space import EfficientNetV2Space
+from search_space.guidance import GuidedPointSpace
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
-from search_space.space import SpaceName, create
+from search_space.space import WITH_GATES, WITH_WEIGHTS, SpaceName, create
 from search_space.testing import SearchSpaceContract
 from workspace.errors import InputError
 
@@ -92,6 +93,18 @@ def test_spaces_have_names_and_options():
     assert create("efficientnet", {"size": "64"}) == EfficientNetSpace(size=64)
     assert create("efficientnetv2", {"width": "0.5"}) == EfficientNetV2Space(width=0.5)
     assert [create(name, {}).name for name in SpaceName] == list(SpaceName)
+
+
+@pytest.mark.parametrize("name", list(SpaceName))
+def test_spaces_whose_connections_carry_weights_are_known(name):
+    assert isinstance(create(name, {}).points, GuidedPointSpace) == (name in WITH_WEIGHTS)
+    try:
+        gated = create(name, {"gates": "yes"})
+    except InputError as error:
+        assert "'gates'" in str(error)
+        assert name not in WITH_GATES
+    else:
+        assert isinstance(gated.points, GuidedPointSpace) == (name in WITH_GATES)
 
 
 def test_an_unknown_space_lists_the_known_ones():
