@@ -90,7 +90,8 @@ def scale(
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Images or clips a step.", show_default="the data set's", min=1)
+        int | None,
+        typer.Option(help="Images or clips a step.", show_default="the data set's", min=1),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak.", show_default="the data set's")
