@@ -18,9 +18,8 @@ from typing import Self
 from controller.kept_trainings import KeptTrainings, Trained
 from controller.ranking import noise_of
 from latency.accuracy import spearman
-from search_space.architecture import Architecture, Classifier
-from search_space.chain import ChainArchitecture
-from search_space.layers import macs
+from latency.signatures import parts_of
+from search_space.architecture import Architecture, Classifier, Head, VideoClassifier
 from search_space.scaling import Factors, scaled
 from search_space.widths import parse_multiplier
 from training.executor import Executor, TrainingJob
@@ -39,7 +38,7 @@ class ProxyTask:
     """A training that is cheaper than the full one.
 
     Attributes:
-        samples: Training images seen.
+        samples: Training images or clips seen.
         size: Input size in pixels; None for that of the full task.
         width: By which the networks' channels are multiplied.
     """
@@ -155,7 +154,7 @@ class ProxyPlan:
     """
 
     networks: tuple[Architecture, ...]
-    head: Classifier
+    head: Classifier | VideoClassifier
     task: str
     schedule: Schedule
     size: int | None
@@ -196,16 +195,21 @@ class ProxyPlan:
         shares = []
         for network in range(len(self.networks)):
             whole = self._whole(network)
-            less = task.network(whole)
-            if not (isinstance(whole, ChainArchitecture) and isinstance(less, ChainArchitecture)):
-                return math.nan
-            shares.append(macs(less, self.head) / macs(whole, self.head))
+            shares.append(_macs(task.network(whole), self.head) / _macs(whole, self.head))
         return fmean(shares) * task.samples / self.schedule.samples
 
     def _whole(self, network: int) -> Architecture:
         """A network as the full task trains it."""
         architecture = self.networks[network]
         return architecture if self.size is None else architecture.at(self.size)
+
+
+def _macs(network: Architecture, head: Head) -> float:
+    """Multiply-adds of a network; nan of a family whose parts are not known."""
+    try:
+        return float(sum(part.macs for part in parts_of(network, head)))
+    except InputError:
+        return math.nan
 
 
 def check(

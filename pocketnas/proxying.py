@@ -10,7 +10,7 @@ from controller.proxy_check import ProxyCheck, ProxyPlan, ProxyTask, check
 from latency.table_plan import random_networks
 from pocketnas.assembly import evaluation_of, head_of, space_of
 from pocketnas.config import ANALYTIC, SearchConfig
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, VideoClassifier
 from training import executor as executors
 from training.executor import ExecutorSettings
 from workspace.errors import InputError
@@ -56,7 +56,7 @@ def _plan(config: SearchConfig, texts: Sequence[str], *, networks: int, seeds: i
         msg = f"{ANALYTIC!r} trains nothing, so there is no proxy to check: name a data set"
         raise InputError(msg)
     head, space = head_of(config), space_of(config)
-    if not isinstance(head, Classifier):
+    if not isinstance(head, Classifier | VideoClassifier):
         msg = f"proxies are checked for classification, and {config.dataset!r} is none"
         raise InputError(msg)
     evaluation = evaluation_of(config, space)

@@ -37,6 +37,34 @@ def test_a_check_says_what_each_proxy_costs_and_keeps_its_trainings(pocketnas, t
     assert len((tmp_path / "proxy-check.jsonl").read_text().splitlines()) == 12
 
 
+SMALL = (
+    "size=16", "frames=4", "channels=1", "strides=small", "width=0.25", "repeats=1,1,1,1",
+    "stems=rgb", "nodes=1", "dilations=1,2",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_proxies_of_networks_of_clips_are_checked_too(pocketnas, moving_bars):
+    done = pocketnas(
+        "proxy",
+        "check",
+        f"--dataset={moving_bars}",
+        "--space=assemblenet_mobile",
+        *(f"--space-option={option}" for option in SMALL),
+        "--networks=4",
+        "--seeds=1",
+        "--samples=64",
+        "--proxy=samples=32",
+        "--proxy=samples=32,width=0.5",
+        "--least=0",
+        "--json",
+    )
+    assert done.code in (0, 1), done.err  # ranks of four networks can be the other way round
+    narrow, half = json.loads(done.out)["proxies"]
+    assert (half["task"], half["cost"]) == ("samples=32", 0.5)
+    assert 0.1 < narrow["cost"] < 0.5
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
