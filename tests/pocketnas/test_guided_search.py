@@ -66,6 +66,35 @@ def test_a_search_of_20_trials_that_is_killed_goes_on_and_its_report_shows_the_l
     assert line.rstrip(".").split()[0 if not parents[best] else -1].rstrip(",") == str(best)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_device")
+def test_a_gated_scale_permuted_space_is_searched_by_its_weights(pocketnas, tmp_path):
+    """On digits, a few steps each; the device is a stand-in, so that only trainings take time."""
+    options = (
+        "gates=yes", "size=64", "channels=1", "strides=small", "filter_scale=0.125",
+        "endpoint_filters=8", "stem_filters=4",
+    )  # fmt: skip
+    arguments = (
+        "--space=spinenet_mbconv", *(f"--space-option={option}" for option in options),
+        "--dataset=digits", "--size=64", "--samples=32", "--algorithm=guided",
+        "--algorithm-option=population=2", "--algorithm-option=tournament=2", "--window=1",
+        "--latency=made_up:DEVICE", "--target-ms=5", "--trials=5",
+    )  # fmt: skip
+    done = pocketnas("search", *arguments, "--run=run")
+    assert done.code == 0, done.err
+    facts = json.loads(pocketnas("show", "run", "--json").out)
+    guides = [trial["guide"] for trial in facts["trials"]]
+    assert guides == [None, None, "weights", "weights", "weights"]
+    assert facts["told"] == 5
+    shown = pocketnas("show", "run").out
+    assert "of 3 mutations 3 by the learned weights of their parents' connections" in shown
+    assert pocketnas("replay", "run").code == 0
+    phased = pocketnas("search", *arguments, "--phase=graph=3", "--phase=adjustments=2", "--run=p")
+    assert phased.code == 2
+    assert "so it searches no phases: leave --phase out" in phased.err
+    assert not (tmp_path / "p").exists()
+
+
 @pytest.mark.parametrize("algorithm", ["random", "evolution"])
 def test_the_baselines_search_the_same_space(pocketnas, algorithm):
     given = [text for text in SEARCH if not text.startswith("--algorithm")]
