@@ -27,7 +27,7 @@ SPACE = ("--space", "assemblenet_mobile", *(f"--space-option={k}={v}" for k, v i
 def networks(tmp_path):
     """The lite network and random members of both spaces, in files; of which one computes flow."""
     lite = create_network("assemblenet-plus-lite")
-    found: list[Architecture] = [replace(lite, size=32, frames=4, flow=FlowSource.GIVEN)]
+    found: list[Architecture] = [replace(lite, size=32, frames=5, flow=FlowSource.GIVEN)]
     more = {"stems": "rgb,flow", "nodes": "2", "flow_iterations": "3", "size": "24"}
     for name in ("assemblenet", "assemblenet_mobile"):
         space = create(name, {**SMALL, **more})
