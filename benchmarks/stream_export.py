@@ -6,10 +6,11 @@ published lite network on 8 frames of 96, get weights and batch-norm statistics 
 (``exporters.testing.randomize``), are exported with the fast writer, run in LiteRT and compared
 with torch: ``max_error`` is the worst of the members, as a share of a network's largest output,
 allowed is ``tolerance``; ``lite_error`` is the lite network's. ``torch_error`` and
-``lite_torch_error`` are how far torch's own float32 is from float64 there: what a network makes of
-rounding is no fault of its file. ``min_sensitivity`` is the least that any network's outputs
-change with the input, ``layout_operators`` counts PADs and TRANSPOSEs of those that are given
-their flow (computing it pads), ``delegated`` the files that XNNPACK runs whole.
+``lite_torch_error`` are how far torch's own float32 is from float64 there, ``lite_exact_error``
+how far the lite network's file is: what a network makes of rounding is no fault of its file.
+``min_sensitivity`` is the least that any network's outputs change with the input,
+``layout_operators`` counts PADs and TRANSPOSEs of those that are given their flow (computing it
+pads), ``delegated`` the files that XNNPACK runs whole.
 
 Then all are timed as any other network is, untrained: preset ``quick``, eight at a time whose
 sessions are interleaved, on this computer and on a loopback phone, where there can be one. Of
@@ -42,9 +43,10 @@ from torch import nn
 
 from devices.loopback import needs
 from devices.loopback.phone import down, up
+from exporters.artifact import Artifact
 from exporters.exporter import NamedInput, create
 from exporters.litert_runtime import LiteRtModel
-from exporters.testing import random_inputs, randomize, sensitivity, tflite_parity
+from exporters.testing import feeds, random_inputs, randomize, sensitivity, tflite_parity
 from exporters.verify import TOLERANCE, layout_operators
 from latency.measurement import Verdict
 from latency.source import (
@@ -79,6 +81,9 @@ SPACES: tuple[tuple[str, dict[str, str]], ...] = (
     ("assemblenet", {"flow": "given", "stems": "rgb,flow,object", "attention": "peer"}),
 )
 
+LITE_SEED = 50
+"""Of the lite network's weights and clip, so that it is the same whatever comes before it."""
+
 BATCH = 8
 """Networks whose sessions are interleaved."""
 
@@ -95,20 +100,32 @@ def networks(count: int) -> Iterator[MultiStreamArchitecture]:
     yield replace(lite, size=96, frames=8, flow=FlowSource.GIVEN)
 
 
+@torch.no_grad()
 def float_error(network: nn.Module, inputs: tuple[NamedInput, ...]) -> float:
     """Of torch's float32 against its float64, as a share of the largest output."""
-    values = [given.value for given in inputs]
-    with torch.no_grad():
-        found = network.eval()(*values).double()
-        exact = copy.deepcopy(network).double()(*(value.double() for value in values))
-    return float((found - exact).abs().max() / exact.abs().max())
+    return error_of(network.eval()(*(given.value for given in inputs)), network, inputs)
+
+
+def file_error(network: nn.Module, artifact: Artifact, inputs: tuple[NamedInput, ...]) -> float:
+    """Of a file's scores against torch's in float64, likewise."""
+    (scores,) = LiteRtModel(artifact.path).run(feeds(artifact, inputs)).values()
+    return error_of(torch.from_numpy(scores), network, inputs)
+
+
+@torch.no_grad()
+def error_of(found: torch.Tensor, network: nn.Module, inputs: tuple[NamedInput, ...]) -> float:
+    """Of outputs against those of torch in float64, likewise."""
+    exact = copy.deepcopy(network).eval().double()(*(given.value.double() for given in inputs))
+    return float((found.double() - exact).abs().max() / exact.abs().max())
 
 
 def compared(count: int, folder: Path) -> dict[str, object]:
     """What is printed."""
     errors, floats, sensitivities, seconds = [], [], [], []
     layout = delegated = 0
-    for index, architecture in enumerate(networks(count)):
+    exact = float("nan")
+    for place, architecture in enumerate(networks(count)):
+        index = place if place < count else LITE_SEED
         network = architecture.build(HEAD)
         shapes = [(1, *spec.shape) for spec in architecture.inputs]
         names = tuple(spec.name for spec in architecture.inputs)
@@ -123,6 +140,8 @@ def compared(count: int, folder: Path) -> dict[str, object]:
         if architecture.flow is FlowSource.GIVEN:
             layout += len(layout_operators(artifact.path))
         delegated += LiteRtModel(artifact.path).delegated
+        if place == count:
+            exact = file_error(network, artifact, inputs)
         artifact.path.unlink()
     members, lite = errors[:-1], errors[-1]
     return {
@@ -134,6 +153,7 @@ def compared(count: int, folder: Path) -> dict[str, object]:
         "torch_error": floats[members.index(max(members))],
         "lite_error": lite,
         "lite_torch_error": floats[-1],
+        "lite_exact_error": exact,
         "min_sensitivity": min(sensitivities),
         "layout_operators": layout,
         "delegated": delegated,

@@ -61,6 +61,9 @@ def test_how_many_could_be_timed_is_told_with_their_range_and_the_lite_network_a
 def test_the_error_of_floats_is_what_rounding_does(script):
     half = NamedInput("x", torch.rand(1, 4))
     assert script.float_error(nn.Linear(4, 3), (half,)) < 1e-6
+    off = nn.Linear(4, 3)
+    wrong = torch.tensor([[1.1, 1.0, 1.0]]) * off(half.value).detach()
+    assert 1e-3 < script.error_of(wrong, off, (half,)) <= 0.1 + 1e-6
 
     class Cancels(nn.Module):
         def forward(self, x):
