@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketnas.cli.help import Command, Commands
 from pocketnas.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ LEASE_WAIT_S = 60.0
 LONGEST_POLL_S = 3600.0
 
 app = typer.Typer(
+    cls=Commands,
     help="Phones and other devices that can time a model.",
     invoke_without_command=True,
     no_args_is_help=False,
@@ -39,13 +41,13 @@ def devices(context: typer.Context, *, as_json: AsJson = False) -> None:
         _list(as_json=as_json)
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_devices(*, as_json: AsJson = False) -> None:
     """List what can time a model: this computer, phones over adb, loopback phones."""
     _list(as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def watch(
     *,
     poll_s: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 1.0,
@@ -64,7 +66,7 @@ def watch(
             typer.echo(f"{name:9} {found.id}  {found.problem or found.description}")
 
 
-@app.command()
+@app.command(cls=Command)
 def provision(
     serial: Serial,
     *,
@@ -108,7 +110,7 @@ def provision(
     typer.echo(f"  version {found.version or 'unknown'}, sha256 {found.sha256}")
 
 
-@app.command()
+@app.command(cls=Command)
 def accept(
     serial: Serial,
     *,
@@ -161,7 +163,7 @@ def _settings_of(device: Device) -> Callable[[], Mapping[str, str]] | None:
     return (lambda: settings_now(device.transport)) if isinstance(device, AdbDevice) else None
 
 
-@app.command()
+@app.command(cls=Command)
 def clean(
     serial: Serial,
     *,
@@ -205,7 +207,7 @@ def clean(
         typer.echo(problem)
 
 
-@app.command()
+@app.command(cls=Command)
 def release(serial: Serial, *, as_json: AsJson = False) -> None:
     """Take a phone out of quarantine by hand."""
     from devices.quarantine import release as let_out

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from pocketnas.cli import (
     arch,
@@ -33,6 +32,7 @@ from pocketnas.cli import (
     train,
     verify,
 )
+from pocketnas.cli.help import Command, Commands
 from workspace.errors import InputError, OperationError
 
 _EXTRA_OF = {
@@ -55,7 +55,7 @@ _EXTRA_OF = {
 """What the core does without, and the extra that brings it."""
 
 
-class _Commands(TyperGroup):
+class _Commands(Commands):
     """Turns our errors into one sentence and an exit code; wrong options are typer's own."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # noqa: ANN401
@@ -103,7 +103,7 @@ for command in (
     export.export,
     verify.verify,
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(phone.app, name="phone")
 app.add_typer(table.app, name="table")

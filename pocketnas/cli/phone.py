@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketnas.cli.help import Command, Commands
 from pocketnas.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from devices.loopback.state import Phone
 
 app = typer.Typer(
+    cls=Commands,
     help="Loopback phones: Google's adbd in a box on this computer, for work without a phone.",
     no_args_is_help=True,
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def up(
     *,
     count: Annotated[int, typer.Option(help="How many more phones to bring up.")] = 1,
@@ -46,7 +48,7 @@ def up(
         typer.echo("      pocketnas phone down")
 
 
-@app.command()
+@app.command(cls=Command)
 def down(
     serial: Annotated[
         str | None, typer.Argument(help="Which one, e.g. 10.213.0.2:5555; all if left out.")
@@ -64,7 +66,7 @@ def down(
         typer.echo("Down: " + (", ".join(phone.serial for phone in phones) or "none was up"))
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_phones(*, as_json: AsJson = False) -> None:
     """List the loopback phones that are up."""
     from devices.loopback.state import running

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketnas.cli.help import Command, Commands
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.table_build import Bits, Threads, Tier, settings_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pocketnas.predicting import Checked
 
 app = typer.Typer(
+    cls=Commands,
     help="Predictors of a device, from a few measurements of it and from other devices.",
     no_args_is_help=True,
 )
@@ -54,7 +56,7 @@ _OF_DEVICES = ("threads", "clock_tier", "precision")
 _MEASURED_ALREADY = "--measurements has what was measured"
 
 
-@app.command()
+@app.command(cls=Command)
 def fit(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="That the predictor gets.")],
@@ -75,9 +77,9 @@ def fit(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a predictor to a device: a few networks are chosen by design, and measured.
+    r"""Fit a predictor to a device: a few networks are chosen by design, and measured.
 
-    Example: pocketnas predictor fit lab-phone --space mnasnet --from table:other-phone
+    Example: pocketnas predictor fit lab-phone --space mnasnet --from table:other-phone \
       --on adb:any
     """
     from pocketnas.cli.given import refuse_given
@@ -112,7 +114,7 @@ def fit(
     typer.echo(f"  use it: pocketnas search --latency {record.name} …")
 
 
-@app.command()
+@app.command(cls=Command)
 def validate(
     context: typer.Context,
     name: Name,
@@ -163,7 +165,7 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def suggest(
     context: typer.Context,
     name: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketnas.cli.help import Command, Commands
 from pocketnas.cli.output import AsJson, print_json, print_table
 from training.task import FORMS
 
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from controller.proxy_check import Agreement, ProxyCheck
 
 app = typer.Typer(
-    help="The short training that stands for the full one in a search.", no_args_is_help=True
+    cls=Commands,
+    help="The short training that stands for the full one in a search.",
+    no_args_is_help=True,
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     *,
     dataset: Annotated[
@@ -62,13 +65,13 @@ def check(
     ] = Path("proxy-check.jsonl"),
     as_json: AsJson = False,
 ) -> None:
-    """Train a few networks in full and by cheaper proxies, and compare their order.
+    r"""Train a few networks in full and by cheaper proxies, and compare their order.
 
     Says what each proxy costs, its rank correlation with the full training and the interval of
     that, how far two seeds differ, and which proxy is the cheapest that keeps the order. Exit code
     1 if none does.
 
-    Example: pocketnas proxy check --dataset fashion-mnist --samples 24000
+    Example: pocketnas proxy check --dataset fashion-mnist --samples 24000 \
       --proxy samples=3000 --proxy samples=6000,width=0.5
     """
     from pocketnas.config import SearchConfig, options_from

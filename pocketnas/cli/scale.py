@@ -129,7 +129,8 @@ def scale(
     With --search: train the points of a grid of constants that cost the same (EfficientNet, step
     1 of section 3.3) and say which is the most accurate; --rule FOLDER then scales by it.
 
-    Examples: pocketnas scale mnasnet-a1 --phi 1 -o larger.json
+    Examples:
+      pocketnas scale mnasnet-a1 --phi 1 -o larger.json
       pocketnas scale runs/1:best --to-ms 40 --on adb:any
       pocketnas scale runs/1:best --search --dataset fashion-mnist --cost latency --on host
     """

@@ -14,6 +14,10 @@ from training.task import FORMS
 
 Text = str | None
 
+SEARCHING = "What is searched, and how"
+TIMING = "What is timed, and how"
+TRAINING = "What is trained, and how"
+
 
 def search(
     config: Annotated[
@@ -23,11 +27,17 @@ def search(
     *,
     target_ms: Annotated[
         float | None,
-        typer.Option(help="Latency the network may take, in ms (required without --fleet)."),
+        typer.Option(
+            help="Latency the network may take, in ms (required without --fleet).",
+            rich_help_panel=TIMING,
+        ),
     ] = None,
     target_macs: Annotated[
         float | None,
-        typer.Option(help="With --reward macs: multiply-adds that are aimed at, e.g. 4e8."),
+        typer.Option(
+            help="With --reward macs: multiply-adds that are aimed at, e.g. 4e8.",
+            rich_help_panel=TIMING,
+        ),
     ] = None,
     latency: Annotated[
         Text,
@@ -36,6 +46,7 @@ def search(
             "predictor:NAME, hybrid:TABLE,DEVICE (predicted, measured where that decides), "
             "or package.module:NAME.",
             show_default="host",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     final_on: Annotated[
@@ -44,6 +55,7 @@ def search(
             help="What times the front at the end: a device, where candidates are predicted "
             "(of a fleet, final_on of its [[fleet]] entries).",
             show_default="--latency",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     fleet: Annotated[
@@ -52,6 +64,7 @@ def search(
             metavar="[NAME=]SOURCE@TARGET_MS[*WEIGHT]",
             help="One of several devices, instead of --latency and --target-ms, e.g. "
             "'old=adb:SERIAL@80'; repeated for each. Every network is timed on all.",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     fleet_rule: Annotated[
@@ -61,6 +74,7 @@ def search(
             "largest; weighted, their mean; each, the mean of the devices' rewards, where each "
             "device will have a network of its own.",
             show_default="worst",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     dataset: Annotated[
@@ -69,6 +83,7 @@ def search(
             help=f"What they are trained on: {FORMS}; or analytic-standin (a formula, no "
             "training).",
             show_default="digits",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     space: Annotated[
@@ -78,11 +93,16 @@ def search(
             "spinenet_mbconv, spinenet_scaling, assemblenet, assemblenet_mobile, or "
             "package.module:NAME.",
             show_default="mnasnet",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     space_option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Setting of the space; may be repeated.",
+            rich_help_panel=SEARCHING,
+        ),
     ] = None,
     algorithm: Annotated[
         Text,
@@ -90,11 +110,16 @@ def search(
             help="random, ppo, evolution, guided (by learned connection weights, where a space's "
             "networks have them), nsga2, tpe, surrogate, or package.module:NAME.",
             show_default="evolution",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     algorithm_option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Setting of the algorithm; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Setting of the algorithm; may be repeated.",
+            rich_help_panel=SEARCHING,
+        ),
     ] = None,
     reward: Annotated[
         Text,
@@ -103,10 +128,12 @@ def search(
             "macs: as soft, of multiply-adds (EfficientNet's); training-aware: of the time of a "
             "training step and of parameters (EfficientNetV2's).",
             show_default="soft",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Networks to evaluate.", show_default="100")
+        int | None,
+        typer.Option(help="Networks to evaluate.", show_default="100", rich_help_panel=SEARCHING),
     ] = None,
     objective: Annotated[
         list[str] | None,
@@ -118,6 +145,7 @@ def search(
             "with power rails), train_step_ms (of a training step). nsga2 weighs all that are "
             "named; so does surrogate, where they are others than the reward is of.",
             show_default="accuracy and what the reward is of",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     constraint: Annotated[
@@ -126,6 +154,7 @@ def search(
             metavar="FIGURE<=NUMBER",
             help="Propose only networks that keep this, e.g. 'params<=3e6'; may be repeated: "
             "params, macs, size_mb, activation_mb.",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     phase: Annotated[
@@ -136,6 +165,7 @@ def search(
             "given for each phase in turn, the last with NAME alone for all trials that are left: "
             "of scale-permuted spaces graph (permutation and connections) and adjustments.",
             show_default="all decisions at once",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     confirm: Annotated[
@@ -144,6 +174,7 @@ def search(
             help="The last so many trials train the best networks again, so that luck is told "
             "from worth.",
             show_default="0",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     stop_early: Annotated[
@@ -153,6 +184,7 @@ def search(
             help="Stop trainings that fall behind the others early; what they would have given is "
             "estimated.",
             show_default="--train-all",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     reduction: Annotated[
@@ -161,6 +193,7 @@ def search(
             help="With --stop-early: one in so many goes on at each rung, to so many times the "
             "samples.",
             show_default="3",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     rungs: Annotated[
@@ -169,6 +202,7 @@ def search(
             help="With --stop-early: how often a training is looked at on the way (2: after a "
             "ninth and a third of the samples).",
             show_default="2",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     warm_start: Annotated[
@@ -177,29 +211,47 @@ def search(
             metavar="RUN",
             help="Start with what an earlier run in the same space found, on another device or "
             "data set too; may be repeated.",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes the search.", show_default="0")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Fixes the search.", show_default="0", rich_help_panel=SEARCHING),
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option("--run", help="Folder to make for the run.", show_default="runs/<date>"),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Input size that is timed, in pixels.", show_default="the space's"),
+        typer.Option(
+            help="Input size that is timed, in pixels.",
+            show_default="the space's",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     train_size: Annotated[
         int | None,
-        typer.Option(help="Input size that is trained, in pixels.", show_default="--size"),
+        typer.Option(
+            help="Input size that is trained, in pixels.",
+            show_default="--size",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     classes: Annotated[
         int | None,
-        typer.Option(help="Classes of the network's head.", show_default="the data set's"),
+        typer.Option(
+            help="Classes of the network's head.",
+            show_default="the data set's",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Training images or clips a network sees.", show_default="the data set's"
+            help="Training images or clips a network sees.",
+            show_default="the data set's",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     train_command: Annotated[
@@ -207,16 +259,21 @@ def search(
         typer.Option(
             help="Your own training instead of ours, e.g. 'python train.py --arch {arch} "
             "--out {result}'; the result is JSON with 'accuracy'.",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads of the timed network.", show_default="1")
+        int | None,
+        typer.Option(
+            help="CPU threads of the timed network.", show_default="1", rich_help_panel=TIMING
+        ),
     ] = None,
     precision: Annotated[
         Text,
         typer.Option(
             help="Of the timed file: fp32, fp16, or int8 (stand-in scales, as fast as real ones).",
             show_default="fp32",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     preset: Annotated[
@@ -224,6 +281,7 @@ def search(
         typer.Option(
             help="How hard each candidate is timed: quick, search or final.",
             show_default="search",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     final_preset: Annotated[
@@ -231,6 +289,7 @@ def search(
         typer.Option(
             help="How hard the front is timed at the end: quick, search or final.",
             show_default="final",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     skip_above: Annotated[
@@ -238,21 +297,28 @@ def search(
         typer.Option(
             help="Don't train networks slower than this many times the target.",
             show_default="train all",
+            rich_help_panel=TIMING,
         ),
     ] = None,
     window: Annotated[
-        int | None, typer.Option(help="Candidates in flight at once.", show_default="4")
+        int | None,
+        typer.Option(
+            help="Candidates in flight at once.", show_default="4", rich_help_panel=SEARCHING
+        ),
     ] = None,
     mode: Annotated[
         Text,
         typer.Option(
             help="ordered: reproducible; asynchronous: told as they finish.",
             show_default="ordered",
+            rich_help_panel=SEARCHING,
         ),
     ] = None,
     exporter: Annotated[
         Text,
-        typer.Option(help="tflite, or package.module:NAME.", show_default="tflite"),
+        typer.Option(
+            help="tflite, or package.module:NAME.", show_default="tflite", rich_help_panel=TIMING
+        ),
     ] = None,
     database: Annotated[
         Text,
@@ -260,7 +326,7 @@ def search(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for networks that are accurate within a latency, with the device in the loop.
+    r"""Search for networks that are accurate within a latency, with the device in the loop.
 
     Every candidate is trained a little and timed; at the end the best ones are timed again, shown
     with predicted beside measured, and the best is exported into the run's folder.
@@ -268,12 +334,12 @@ def search(
     Examples:
       pocketnas search --dataset digits --latency host --target-ms 0.5 --trials 24
       pocketnas search --latency adb:any --dataset fashion-mnist --target-ms 2 --trials 200
-      pocketnas search --space proxyless --latency table:pixel1 --target-ms 75
+      pocketnas search --space proxyless --latency table:pixel1 --target-ms 75 \
         --dataset analytic-standin --trials 500
       pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
-      pocketnas search --space spinenet --dataset generated-fashion-scenes --target-ms 10
+      pocketnas search --space spinenet --dataset generated-fashion-scenes --target-ms 10 \
         --trials 60 --phase graph=40 --phase adjustments
-      pocketnas search --space efficientnet --reward macs --target-macs 4e8
+      pocketnas search --space efficientnet --reward macs --target-macs 4e8 \
         --dataset analytic-standin --preset quick
     """
     from pocketnas.cli.show import print_run

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketnas.cli.help import Command, Commands
 from pocketnas.cli.output import AsJson, print_json, print_table
 from pocketnas.cli.table_build import build, validate
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 app = typer.Typer(
+    cls=Commands,
     help="Latency tables of a space on a device: build, validate, show, import, export, compare.",
     no_args_is_help=True,
 )
-app.command()(build)
-app.command()(validate)
+app.command(cls=Command)(build)
+app.command(cls=Command)(validate)
 
 Name = Annotated[str, typer.Argument(metavar="TABLE", help="A table's name or path.")]
 Classes = Annotated[
@@ -27,7 +29,7 @@ Classes = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     context: typer.Context,
     name: Annotated[
@@ -72,7 +74,7 @@ def show(
         _print_table(facts)
 
 
-@app.command(name="import")
+@app.command(name="import", cls=Command)
 def import_(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Of any of the forms.")],
@@ -107,9 +109,9 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Replace a table of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a table of a file, and keep it under a name for table:NAME.
+    r"""Make a table of a file, and keep it under a name for table:NAME.
 
-    Example: pocketnas table import phone.csv --form csv --name lab-phone
+    Example: pocketnas table import phone.csv --form csv --name lab-phone \
       --condition device_model="Pixel 6" --condition threads=1
     """
     from latency.table_conditions import conditions_from
@@ -143,7 +145,7 @@ def import_(
     typer.echo(f"  use it: pocketnas search --latency table:{name} …")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     name: Name,
     *,
@@ -177,7 +179,7 @@ def export(
         typer.echo(f"  left out, for want of a place: {', '.join(missing)}")
 
 
-@app.command()
+@app.command(cls=Command)
 def diff(
     first: Name,
     second: Name,

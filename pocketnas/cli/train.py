@@ -147,14 +147,14 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network to the end, and evaluate it on the validation and the test split.
+    r"""Train a network to the end, and evaluate it on the validation and the test split.
 
     The folder has the plan, checkpoints, a log as JSON lines, the trained weights and the result;
     ARCH of other commands may be that folder, so the network can be exported and timed.
 
     Examples:
       pocketnas train runs/first:best --dataset fashion-mnist --epochs 30 -o trainings/first
-      pocketnas train efficientnetv2-b0 --dataset cifar10 --recipe efficientnetv2 --epochs 90
+      pocketnas train efficientnetv2-b0 --dataset cifar10 --recipe efficientnetv2 --epochs 90 \
         --batch 256 --progressive code
     """
     from pocketnas.runs import new_folder

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -147,6 +148,44 @@ def test_every_command_has_help_with_an_example_or_options(pocketnas):
     for name in names:
         assert re.search(rf"^  {name} ", overview, re.MULTILINE), name
         assert "--help" in pocketnas(name, "--help").out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (name,)
+        for name in ("search", "arch", "scale", "train", "measure", "export", "report", "verify")
+    ]
+    + [
+        ("devices", "provision"),
+        ("proxy", "check"),
+        ("predictor", "fit"),
+        ("predictor", "suggest"),
+    ]
+    + [("table", name) for name in ("build", "show", "import", "export", "diff")],
+    ids=" ".join,
+)
+def test_examples_stand_on_lines_of_their_own_and_have_options_that_exist(pocketnas, names):
+    text = pocketnas(*names, "--help").out
+    shown = text.replace("\\\n", " ")
+    examples = [line for line in shown.splitlines() if re.match(r" +(Example: )?pocketnas ", line)]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition("pocketnas ")[2])
+        assert tuple(words[: len(names)]) == names
+        for option in (word for word in words if word.startswith("-")):
+            assert re.search(rf"^  .*{option}\b", text, re.MULTILINE), option
+
+
+def test_the_options_of_search_stand_under_what_they_are_for(pocketnas):
+    sections = dict.fromkeys(("What is searched", "What is timed", "What is trained"), "")
+    for section in re.split(r"\n(?=\w)", pocketnas("search", "--help").out):
+        for name in sections:
+            if section.startswith(name):
+                sections[name] = section
+    assert "--algorithm " in sections["What is searched"]
+    assert "--target-ms " in sections["What is timed"]
+    assert "--dataset " in sections["What is trained"]
 
 
 @pytest.mark.parametrize(
