@@ -36,7 +36,7 @@ from latency.table_plan import Piece, Plan
 from latency.table_validation import validate
 from search_space.architecture import Architecture
 from search_space.spinenet_parts import PermutedPart
-from search_space.stream_parts import StreamPart
+from search_space.stream_part import StreamPart
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:  # torch takes seconds to import

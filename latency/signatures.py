@@ -19,7 +19,7 @@ from search_space.layers import Layer, LayerKind, layers
 from search_space.proxyless import table_key
 from search_space.spinenet import ScalePermutedArchitecture
 from search_space.spinenet_parts import PermutedPart
-from search_space.stream_parts import StreamPart
+from search_space.stream_part import StreamPart
 from workspace.errors import InputError
 
 

@@ -25,7 +25,7 @@ from search_space.spinenet import OUTPUT_LEVELS
 from search_space.spinenet_parts import PermutedPart
 from search_space.spinenet_scaling import SpineNetScalingSpace
 from search_space.spinenet_space import SpineNetSpace
-from search_space.stream_parts import StreamPart
+from search_space.stream_part import StreamPart
 
 State = tuple[int, int]
 """Pixels a side and channels."""

@@ -23,7 +23,7 @@ from search_space.chain import Activation, ChainArchitecture
 from search_space.layers import layers
 from search_space.space import SearchSpace
 from search_space.spinenet import ScalePermutedArchitecture
-from search_space.stream_parts import StreamPart
+from search_space.stream_part import StreamPart
 from workspace.errors import InputError
 
 FITTED_SHARE = 0.05

@@ -21,7 +21,7 @@ from search_space.blocks import activation_module, draw_weights
 from search_space.clip_layers import SameMaxPool3d, over_pixels
 from search_space.representation_flow import RepresentationFlow
 from search_space.stream_graph import StreamNode
-from search_space.stream_parts import StreamPart, StreamPartKind
+from search_space.stream_part import StreamPart, StreamPartKind
 
 if TYPE_CHECKING:
     from torch import Tensor

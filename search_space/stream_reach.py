@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
+from search_space import stream_part
 from search_space import stream_parts as parts
 from search_space.architecture import Head, VideoClassifier
 from search_space.assemblenet import Attention, FlowSource, FramePooling
 from search_space.assemblenet_space import AssembleNetSpace
 from search_space.stream_graph import LEVELS, StemKind, StreamNode, StreamStem
-from search_space.stream_parts import Feature, StreamPart
+from search_space.stream_part import Feature, StreamPart
 from search_space.stream_points import SHARES
 
 
@@ -95,10 +96,10 @@ class _Reach:
     def _inputs(self) -> Iterator[StreamPart]:
         kinds = dict.fromkeys(stem.kind for stem in self.network.graph.stems)
         if StemKind.FLOW in kinds and self.network.flow is FlowSource.COMPUTED:
-            yield parts.flow(self.network)
+            yield stream_part.flow(self.network)
         for kind in kinds:
             for dilation in self.space.points.stem_dilations(kind):
-                yield parts.stem(self.network, StreamStem(kind=kind, dilation=dilation))
+                yield stream_part.stem(self.network, StreamStem(kind=kind, dilation=dilation))
 
     def _connections(self, lower: Sequence[_Source]) -> Iterator[StreamPart]:
         """What a node does with what it reads, before its residual modules."""
@@ -111,7 +112,7 @@ class _Reach:
                 continue
             fused = parts.fusion([source.feature for source in pair])
             for source in pair:
-                yield parts.reading(network, source.feature, fused.reduction)
+                yield stream_part.reading(network, source.feature, fused.reduction)
                 if attention is not Attention.NONE:
                     yield from self._attention(source.feature, fused.reduction, widths)
             yield from self._sums(pair, lower)
@@ -128,10 +129,10 @@ class _Reach:
                 continue
             fused = parts.fusion([source.feature for source in read])
             if len(channels) == 1:
-                yield parts.addition(self.network, wide, fused.reduction)
+                yield stream_part.addition(self.network, wide, fused.reduction)
             for own in channels if fused.channels == wide else ():
                 if own != wide:
-                    yield parts.match(self.network, own, fused)
+                    yield stream_part.match(self.network, own, fused)
 
     def _attention(
         self, feature: Feature, reduction: int, widths: set[int]
@@ -139,30 +140,30 @@ class _Reach:
         """Of one connection, whatever its candidates are."""
         network = self.network
         if network.attention is Attention.SELF:
-            yield parts.attention(network, feature.channels, reduction, 0)
+            yield stream_part.attention(network, feature.channels, reduction, 0)
             return
         for width in widths:
             if width >= feature.channels:
-                yield parts.peer(network, feature, width)
-                yield parts.mixing(network, width)
-                yield parts.attention(network, feature.channels, reduction, width)
+                yield stream_part.peer(network, feature, width)
+                yield stream_part.mixing(network, width)
+                yield stream_part.attention(network, feature.channels, reduction, width)
 
     def _ends(self, head: VideoClassifier) -> Iterator[StreamPart]:
         ends, network = self.levels[LEVELS], self.network
         for one in ends:
-            yield parts.ending(network, one.feature)
+            yield stream_part.ending(network, one.feature)
             width = parts.head_width(network, one.feature.channels)
-            yield parts.scoring(network, head, width, is_first=True)
+            yield stream_part.scoring(network, head, width, is_first=True)
         for pair in combinations_with_replacement(ends, 2):
             if self._meet(*pair):
                 widths = {parts.head_width(network, each.feature.channels) for each in pair}
                 for width in widths:
                     if len(widths) == 1:
-                        yield parts.joining(network, width)
+                        yield stream_part.joining(network, width)
                     else:
-                        yield parts.scoring(network, head, width, is_first=False)
+                        yield stream_part.scoring(network, head, width, is_first=False)
         if network.pooling is FramePooling.SOFTMAX:
-            yield parts.weighing(network, head)
+            yield stream_part.weighing(network, head)
 
     def _lower(self, level: int) -> tuple[_Source, ...]:
         """What a node of that level may read."""

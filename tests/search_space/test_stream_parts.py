@@ -17,7 +17,8 @@ from search_space.assemblenet import Attention
 from search_space.chain import Activation
 from search_space.single_streams import ClipLeadIn, SingleStreamPart
 from search_space.space import create
-from search_space.stream_parts import StreamPartKind, parts_of
+from search_space.stream_part import StreamPartKind
+from search_space.stream_parts import parts_of
 from workspace.errors import InputError
 
 HEAD = VideoClassifier(classes=5)
