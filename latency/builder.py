@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exporters.artifact import Artifact, Precision
 from latency.correction import Whole, fit
+from latency.heads import kind_of
 from latency.measurement import LatencyMeasurement, Verdict
 from latency.signatures import parts_of
 from latency.source import (
@@ -31,8 +32,6 @@ from latency.source import (
 )
 from latency.store import identity_of
 from latency.table import (
-    CLASSIFIER,
-    DETECTOR,
     Condition,
     Entry,
     LatencyTable,
@@ -41,7 +40,7 @@ from latency.table import (
 from latency.table_gaps import predicted
 from latency.table_plan import Piece, Plan
 from latency.table_validation import validate
-from search_space.architecture import Architecture, Detector
+from search_space.architecture import Architecture
 from search_space.spinenet_parts import PermutedPart
 from workspace.errors import OperationError
 
@@ -155,7 +154,7 @@ class Builder:
             conditions=self._conditions(),
             space=space,
             classes=self._plan.head.classes,
-            head=DETECTOR if isinstance(self._plan.head, Detector) else CLASSIFIER,
+            head=kind_of(self._plan.head),
             made_by=made_by,
             labels=self._labels(len(missing), len(ordered)),
             correction=correction,

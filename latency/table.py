@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from search_space.architecture import Classifier, Detector, Head
+from latency.heads import CLASSIFIER, of_kind, require_kind
+from search_space.architecture import Head
 from workspace.errors import InputError, OperationError
 
 Condition = str | int | bool | list[int]
@@ -19,9 +20,6 @@ Condition = str | int | bool | list[int]
 
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""
-
-CLASSIFIER, DETECTOR = "classifier", "detector"
-"""Kinds of heads."""
 
 CLASSES = 1000
 """Of a head where a table does not say (ImageNet's)."""
@@ -164,14 +162,11 @@ class LatencyTable:
         if not self.entries or RESERVED in self.entries:
             msg = f"a table needs entries, none of them called {RESERVED!r}: {self.name}"
             raise ValueError(msg)
-        if self.head not in (CLASSIFIER, DETECTOR):
-            msg = f"a table's networks are of heads {CLASSIFIER} or {DETECTOR}, got {self.head!r}"
-            raise ValueError(msg)
+        require_kind(self.head)
 
     def head_of(self, classes: int | None = None) -> Head:
         """What its networks end in, of so many classes; of its own, or 1000, where None."""
-        many = classes or self.classes or CLASSES
-        return Detector(classes=many) if self.head == DETECTOR else Classifier(classes=many)
+        return of_kind(self.head, classes or self.classes or CLASSES)
 
     @property
     def predicted(self) -> int:

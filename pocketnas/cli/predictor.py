@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latency.source import NetworkSubject
     from pocketnas.other_devices import Asked
     from pocketnas.predicting import Checked
+    from search_space.architecture import Head
 
 app = typer.Typer(
     help="Predictors of a device, from a few measurements of it and from other devices.",
@@ -26,13 +27,24 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="PREDICTOR", help="A predictor's name or path.")]
 Space = Annotated[
     str,
-    typer.Option(help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."),
+    typer.Option(
+        help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
+        "spinenet_mbconv, spinenet_scaling or package.module:NAME."
+    ),
 ]
 SpaceOptions = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),
 ]
-Classes = Annotated[int, typer.Option(help="Classes of the networks' heads.", min=1)]
+Classes = Annotated[
+    int | None,
+    typer.Option(
+        help="Classes of the networks' heads.",
+        min=1,
+        show_default="1000, of a detector 91, as published networks have",
+    ),
+]
+HeadKind = Annotated[str, typer.Option(help="What the networks end in: classifier or detector.")]
 Others = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,7 +73,8 @@ def fit(
     *,
     space: Space,
     space_option: SpaceOptions = None,
-    classes: Classes = 1000,
+    classes: Classes = None,
+    head: HeadKind = "classifier",
     others: Others = None,
     on: On = None,
     measurements: Measurements = None,
@@ -81,6 +94,7 @@ def fit(
       --on adb:any
     """
     from pocketnas.cli.given import refuse_given
+    from pocketnas.networks import head_named
     from pocketnas.predicting import fit
 
     if measurements is not None:
@@ -88,7 +102,7 @@ def fit(
     settings = settings_of(threads, clock_tier, precision)
     record = fit(
         name,
-        _asked(space, space_option, classes, others, samples, seed),
+        _asked(space, space_option, head_named(head, classes), others, samples, seed),
         _measured(on, measurements),
         settings,
         force=force,
@@ -175,7 +189,8 @@ def suggest(
     *,
     space: Annotated[str | None, typer.Option(help="Of a predictor that is to be made.")] = None,
     space_option: SpaceOptions = None,
-    classes: Classes = 1000,
+    classes: Classes = None,
+    head: HeadKind = "classifier",
     others: Others = None,
     count: Annotated[
         int | None, typer.Option(help="Networks.", show_default="1, or 10 for a new one", min=1)
@@ -191,6 +206,7 @@ def suggest(
     Example: pocketnas predictor suggest lab-phone --count 3 --out next
     """
     from pocketnas.cli.given import refuse_given
+    from pocketnas.networks import head_named
     from pocketnas.predicting import keep_networks, suggest_first, suggest_next
     from workspace.errors import InputError
 
@@ -199,10 +215,14 @@ def suggest(
         raise InputError(msg)
     predictions = None
     if name is not None:
-        refuse_given(context, ("space_option", "classes", "others"), "the predictor has its own")
+        refuse_given(
+            context, ("space_option", "classes", "head", "others"), "the predictor has its own"
+        )
         chosen, predictions = suggest_next(name, count or 1, seed)
     else:
-        asked = _asked(str(space), space_option, classes, others, count or 10, seed)
+        asked = _asked(
+            str(space), space_option, head_named(head, classes), others, count or 10, seed
+        )
         chosen = suggest_first(asked, count or 10, _say)
     paths = keep_networks(chosen, out) if out is not None else []
     _print_suggested(chosen, predictions, [str(path) for path in paths], as_json=as_json)
@@ -211,7 +231,7 @@ def suggest(
 def _asked(
     space: str,
     space_option: list[str] | None,
-    classes: int,
+    head: Head,
     others: list[str] | None,
     samples: int,
     seed: int,
@@ -222,7 +242,7 @@ def _asked(
     return Asked(
         space=space,
         options=options_from(space_option or [], "--space-option"),
-        classes=classes,
+        head=head,
         others=tuple(others or ()),
         samples=samples,
         seed=seed,
