@@ -25,6 +25,9 @@ _LEVEL = re.compile(r"_p\d+$")
 
 _WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"})
 
+RESOLUTION = 1 / 64
+"""Of numbers of 8 bits with a sign, as a share of the largest, and as much again to spare."""
+
 LAYOUT_OPERATORS = frozenset({"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD"})
 """Operators that move numbers about without computing, which a good export does without."""
 
@@ -71,7 +74,9 @@ def map_parity(
 
     ``max_error`` is the root mean square of the differences as a share of the standard deviation
     of what should be there, levels of one kind (``box_codes_p3``, ``box_codes_p4``, …) taken
-    together: nothing, noise, or maps in another layout or scale are 1 and more.
+    together: nothing, noise, or maps in another layout or scale are 1 and more. Maps that are
+    about the same everywhere, as of a network that was not trained, are held against
+    ``RESOLUTION`` of their largest number: numbers of 8 bits tell no less apart.
 
     Raises:
         ValueError: If names or shapes differ.
@@ -93,7 +98,8 @@ def _deviation(
     )
     if not (np.isfinite(made).all() and np.isfinite(wanted).all()):
         return float("inf")
-    difference, spread = float(np.sqrt(((made - wanted) ** 2).mean())), float(wanted.std())
+    difference = float(np.sqrt(((made - wanted) ** 2).mean()))
+    spread = max(float(wanted.std()), RESOLUTION * float(np.abs(wanted).max()))
     if spread == 0:
         return 0.0 if difference == 0 else float("inf")
     return difference / spread

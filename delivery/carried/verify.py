@@ -333,7 +333,8 @@ def _deviating(
             for values in ([made[name] for name in names], expected)
         )
         difference = float(numpy.sqrt(((ours - theirs) ** 2).mean()))
-        error = max(error, difference / (float(theirs.std()) or 1.0))
+        spread = max(float(theirs.std()), float(abs(theirs).max()) / 64)
+        error = max(error, difference / (spread or 1.0))
     text = (
         f"outputs differ from those kept by {error:.2g} of their deviation, at most {tolerance:g}"
     )

@@ -85,10 +85,14 @@ def test_each_kind_of_maps_is_held_against_its_own():
     assert not found.passed
 
 
-def test_maps_that_are_the_same_everywhere_have_to_be_equal():
+def test_maps_that_are_the_same_everywhere_are_held_against_what_8_bits_tell_apart():
     same = {"output": np.ones((1, 2, 2, 3))}
     assert map_parity(same, same, 0.5).max_error == 0
-    assert map_parity({"output": 2 * same["output"]}, same, 0.5).max_error == np.inf
+    assert map_parity({"output": same["output"] + 1 / 256}, same, 0.5).passed
+    assert map_parity({"output": 2 * same["output"]}, same, 0.5).max_error == pytest.approx(64)
+    nothing = {"output": np.zeros((1, 2, 2, 3))}
+    assert map_parity(nothing, nothing, 0.5).max_error == 0
+    assert map_parity(same, nothing, 0.5).max_error == np.inf
     with pytest.raises(ValueError, match="outputs are"):
         map_parity({}, same, 0.5)
 
