@@ -17,8 +17,8 @@ worst of the ten outputs, as a share of that output's largest number; ``within``
 most ``tolerance`` off. Networks as deep as these, of four repeats some, make much of little, so
 that torch in float64 stands beside: ``max_rounding`` is how far torch's own float32 is from it,
 ``max_exact_error`` how far the file is, ``beyond`` tells all three of every network that is not
-within. A network whose file is no farther from float64 than a few times what torch's float32 is
-cannot be exported better in float32, and is counted as not within all the same.
+within. One whose file is about as far from float64 as torch's float32 is rounds as float32 does,
+and is counted as not within all the same.
 Batch norms have statistics of at least 256 values a channel. Of fewer, as those of one pixel on 32
 images, another image's signals grow from layer to layer, as in no network that was trained: then
 torch's own two precisions no longer agree on a digit, and neither does a file that is torch's to
