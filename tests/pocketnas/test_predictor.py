@@ -371,8 +371,8 @@ def test_detectors_are_predicted_from_what_another_device_takes_for_detectors(po
     assert json.loads(done.out)["networks"][0]["predicted_ms"] > 0
     network = tmp_path / "network.json"
     network.write_text(json.dumps(subjects[20].architecture.to_json()))
-    words = ("measure", str(network), "--on", "predictor:lab", "--classes", "3", "--json")
-    assert pocketnas(*words, "--head", "detector").code == 0
+    asked = ("measure", str(network), "--on", "predictor:lab", "--classes", "3", "--json")
+    assert pocketnas(*asked, "--head", "detector").code == 0
 
 
 def test_without_classes_a_predictor_of_detectors_is_of_those_that_published_ones_have(pocketnas):

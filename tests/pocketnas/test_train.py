@@ -318,8 +318,8 @@ def test_a_detector_is_trained_progressively_and_what_its_boxes_rule_out_is_said
     assert note in (tmp_path / "run/report.html").read_text()
     stage = "version = 1\n[[stages]]\nuntil = 1.0\nsize = 128\ncutmix = 0.2\n"
     (tmp_path / "cut.toml").write_text(stage)
-    words = ("train", "detector.json", f"--dataset={boxes}", "--progressive=cut.toml")
-    refused = pocketnas(*words, "--samples=16", "--run=other")
+    others = ("train", "detector.json", f"--dataset={boxes}", "--progressive=cut.toml")
+    refused = pocketnas(*others, "--samples=16", "--run=other")
     assert (refused.code, refused.out) == (2, "")
     assert "CutMix is not for the data set" in refused.err
     assert not (tmp_path / "other").exists()
