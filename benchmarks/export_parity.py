@@ -12,15 +12,26 @@ run in onnxruntime: ``onnx_networks``, ``onnx_max_error``.
 ``detectors`` has the same keys of whole detectors, backbone and RetinaNet's heads: SpineNet-49
 mobile as published (91 classes at 384 pixels, ``mobile_error``) and random members of the
 scale-permuted spaces, at their own widths where they are of MBConv blocks and at a fraction of the
-published ones where not. Random weights in networks as deep as these, of four repeats some, make
-much of little: ``max_rounding`` is how far torch itself in float32 is from torch in float64.
-``--detectors`` runs these alone.
+published ones where not. They are judged as all others are: the file against torch in float32, the
+worst of the ten outputs, as a share of that output's largest number; ``within`` counts those at
+most ``tolerance`` off. Networks as deep as these, of four repeats some, make much of little, so
+that torch in float64 stands beside: ``max_rounding`` is how far torch's own float32 is from it,
+``max_exact_error`` how far the file is, ``beyond`` tells all three of every network that is not
+within. One whose file is about as far from float64 as torch's float32 is rounds as float32 does,
+and is counted as not within all the same.
+Batch norms have statistics of at least 256 values a channel. Of fewer, as those of one pixel on 32
+images, another image's signals grow from layer to layer, as in no network that was trained: then
+torch's own two precisions no longer agree on a digit, and neither does a file that is torch's to
+the last operator (of 128 values it was so in one network of 51, which is within with 256).
+``--detectors`` runs these alone; what was found of each is kept in a log, so that the script goes
+on where it was stopped.
 
 The times are of MnasNet-A1 at 224 pixels, in process starts of their own: the exporter's late
 imports, torch being there (``import_s``), then the first export, and those after it. Each flushes
 its file to the disk.
 
-Run: ``python benchmarks/export_parity.py [--quick]``; one JSON object comes last on stdout.
+Run: ``python benchmarks/export_parity.py [--quick] [--detectors] [--log FOLDER]``; one JSON object
+comes last on stdout.
 """
 
 from __future__ import annotations
@@ -35,12 +46,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
+from benchmarks.comparison.log import Log, key_of, log_folder
 from exporters.exporter import NamedInput, create
 from exporters.litert_runtime import LiteRtModel
 from exporters.onnx_runtime import OnnxModel
@@ -50,12 +63,15 @@ from exporters.testing import (
     random_inputs,
     randomize,
     sensitivity,
-    tflite_parity,
 )
-from exporters.verify import TOLERANCE, layout_operators, parity
+from exporters.verify import TOLERANCE, channels_last, layout_operators, parity
 from search_space import catalog
-from search_space.architecture import Architecture, Classifier, Detector, Family, Head
+from search_space.architecture import Architecture, Classifier, Detector, Family, Json
 from search_space.space import create as create_space
+from workspace.code import digest_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HEAD = Classifier(classes=1000)
 SIZES = (64, 96, 101, 128, 160, 224)
@@ -83,8 +99,11 @@ DETECTORS: tuple[tuple[str, dict[str, str]], ...] = (
 """Spaces of detectors, and their options."""
 
 DETECTOR_SIZES = (192, 224, 256, 320)
-"""In pixels, drawn for each random detector; 128 does not divide all of them. Of 128 pixels P7 is
-one, whose statistics are of as many numbers as there are images."""
+"""In pixels, drawn for each random detector; 128 does not divide all of them. P7 has 2 x 2 pixels
+and more: with ``REPEATED`` images as many numbers as statistics need."""
+
+REPEATED = 8
+"""Batches of eight images that detectors' batch norms take their statistics of."""
 
 COCO = Detector(classes=91)
 
@@ -128,14 +147,15 @@ def networks(count: int, largest: int) -> Iterator[Architecture]:
             yield published.at(min(published.inputs[0].shape[-1], SIZES[-1]))
 
 
-def detectors(count: int) -> Iterator[Architecture]:
-    """SpineNet-49 mobile, then ``count`` random ones, equally many of each space."""
-    yield catalog.resolve("spinenet-mobile-49")
+def detectors(count: int) -> Iterator[tuple[str, Architecture]]:
+    """SpineNet-49 mobile, then ``count`` random ones, equally many of each space, with names."""
+    yield "spinenet-mobile-49", catalog.resolve("spinenet-mobile-49")
     rng = random.Random(0)
     for index in range(count):
         name, options = DETECTORS[index % len(DETECTORS)]
         space = create_space(name, options)
-        yield space.decode(space.points.sample(rng)).at(rng.choice(DETECTOR_SIZES))
+        found = space.decode(space.points.sample(rng)).at(rng.choice(DETECTOR_SIZES))
+        yield f"{name} {index}, {found.inputs[0].shape[-1]} pixels", found
 
 
 Modules = Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]
@@ -143,92 +163,155 @@ Modules = Iterator[tuple[str, nn.Module, tuple[NamedInput, ...]]]
 
 def modules(count: int, largest: int) -> Modules:
     """Name, network and inputs of ``networks``, then of timm's."""
-    yield from _built(networks(count, largest), HEAD)
+    for index, architecture in enumerate(networks(count, largest)):
+        shape = (1, *architecture.inputs[0].shape)
+        yield architecture.key, architecture.build(HEAD), random_inputs(shape, seed=index)
     import timm
 
     for index, name in enumerate(TIMM):
         yield name, timm.create_model(name), random_inputs((1, 3, 224, 224), seed=index)
 
 
-def _built(architectures: Iterator[Architecture], head: Head) -> Modules:
-    for index, architecture in enumerate(architectures):
-        shape = (1, *architecture.inputs[0].shape)
-        yield "", architecture.build(head), random_inputs(shape, seed=index)
+Figures = dict[str, Json]
+"""Of one network."""
 
 
-def compared(
-    given: Modules, folder: Path, *, onnx: int, statistics_of: int = 1
-) -> dict[str, object]:
+def compared(given: Modules, folder: Path, *, onnx: int) -> dict[str, object]:
     """What ``networks`` and the keys after it say of ``given``.
 
     Args:
         given: Networks.
         folder: For their files.
-        onnx: How many of them are exported as ONNX too.
-        statistics_of: Batch norms take statistics of eight times as many images.
+        onnx: How many of them are exported as ONNX too, and timm's.
     """
-    errors, sensitivities, roundings = list[float](), list[float](), list[float]()
-    layout, delegated = 0, 0
-    onnx_errors: list[float] = []
-    by_timm: dict[str, list[float]] = {}
+    found = []
     for index, (name, network, inputs) in enumerate(given):
-        randomize(network, _repeated(inputs, statistics_of), seed=index)
-        sensitivities.append(sensitivity(network, inputs))
-        if statistics_of > 1:
-            roundings.append(rounding(network, inputs))
-        artifact = create("tflite").export(network, inputs, folder)
-        errors.append(tflite_parity(network, artifact, inputs).max_error)
-        moved = len(layout_operators(artifact.path))
-        layout += 0 if name else moved
-        delegated += LiteRtModel(artifact.path).delegated
-        artifact.path.unlink()
-        if name:
-            by_timm[name] = [errors[-1], moved]
-        if name or len(onnx_errors) < onnx:
-            onnx_errors.append(onnx_error(network, inputs, folder))
+        randomize(network, inputs, seed=index)
+        figures = figures_of(network, inputs, folder)
+        if index < onnx or name in TIMM:
+            figures["onnx_error"] = onnx_error(network, inputs, folder)
+        found.append((name, figures))
+    ours = [figures for name, figures in found if name not in TIMM]
     return {
-        "networks": len(errors),
-        "max_error": max(errors),
-        "first_error": errors[0],
-        "median_error": statistics.median(errors),
-        "tolerance": TOLERANCE,
-        "min_sensitivity": min(sensitivities),
-        "max_rounding": max(roundings, default=None),
-        "layout_operators": layout,
-        "delegated": delegated,
-        "by_timm": by_timm,
-        "onnx_networks": len(onnx_errors),
-        "onnx_max_error": max(onnx_errors, default=None),
+        **summary([figures for _, figures in found]),
+        "layout_operators": int(sum(_numbers(ours, "layout_operators"))),
+        "by_timm": {
+            name: [figures["error"], figures["layout_operators"]]
+            for name, figures in found
+            if name in TIMM
+        },
     }
 
 
-@torch.no_grad()
-def rounding(network: nn.Module, inputs: tuple[NamedInput, ...]) -> float:
-    """How far a network's outputs in float32 are from those in float64, as a share of the largest.
+def compared_detectors(
+    count: int, folder: Path, *, onnx: int, log: Log | None = None
+) -> dict[str, object]:
+    """The key ``detectors``; see ``detectors``.
 
     Args:
-        network: Of several outputs.
-        inputs: Of it.
+        count: Of random ones.
+        folder: For their files.
+        onnx: How many are exported as ONNX too.
+        log: Of what was found before, and for what is found; None for none.
     """
-    values = [each.value for each in inputs]
-    exact = copy.deepcopy(network).double()(*(value.double() for value in values))
-    pairs = zip(network(*values), exact, strict=True)
-    return max(float((ours - true).abs().max() / true.abs().max()) for ours, true in pairs)
+    code = digest_of("exporters", "search_space")
+    found: list[tuple[str, Mapping[str, Json]]] = []
+    for index, (name, architecture) in enumerate(detectors(count)):
+        key = key_of(architecture.key, REPEATED, index, index < onnx, code)
+        known = log.find(key) if log is not None else None
+        if known is None:
+            known = _of_detector(architecture, index, folder, onnx=index < onnx)
+            if log is not None:
+                log.add(key, {"network": name, **known})
+        found.append((name, known))
+    figures = [each for _, each in found]
+    return {
+        "mobile_error": figures[0]["error"],
+        **summary(figures),
+        "within": sum(error <= TOLERANCE for error in _numbers(figures, "error")),
+        "max_exact_error": max(_numbers(figures, "exact_error")),
+        "max_rounding": max(_numbers(figures, "rounding")),
+        "beyond": [
+            {
+                "network": name,
+                **{which: each[which] for which in ("error", "exact_error", "rounding")},
+            }
+            for name, each in found
+            if not float(cast("float", each["error"])) <= TOLERANCE
+        ],
+    }
+
+
+def _of_detector(architecture: Architecture, index: int, folder: Path, *, onnx: bool) -> Figures:
+    network = architecture.build(COCO)
+    inputs = random_inputs((1, *architecture.inputs[0].shape), seed=index)
+    randomize(network, _repeated(inputs, REPEATED), seed=index)
+    figures = figures_of(network, inputs, folder, exactly=True)
+    if onnx:
+        figures["onnx_error"] = onnx_error(network, inputs, folder)
+    return figures
+
+
+def figures_of(
+    network: nn.Module, inputs: tuple[NamedInput, ...], folder: Path, *, exactly: bool = False
+) -> Figures:
+    """How far a network's file is off, what it is made of, how much its outputs change.
+
+    Args:
+        network: In eval mode.
+        inputs: Of it.
+        folder: For its file.
+        exactly: Whether the network is run in float64 too, of several outputs: ``exact_error`` is
+            how far the file is from that, ``rounding`` how far torch in float32 is.
+    """
+    artifact = create("tflite").export(network, inputs, folder)
+    model = LiteRtModel(artifact.path)
+    outputs, wanted = model.run(feeds(artifact, inputs)), expected(network, artifact, inputs)
+    figures: Figures = {
+        "error": parity(outputs, wanted).max_error,
+        "sensitivity": sensitivity(network, inputs),
+        "layout_operators": len(layout_operators(artifact.path)),
+        "delegated": model.delegated,
+    }
+    if exactly:
+        names = [spec.name for spec in artifact.outputs]
+        exact = dict(zip(names, _exact_outputs(network, inputs), strict=True))
+        figures["exact_error"] = parity(outputs, exact).max_error
+        figures["rounding"] = parity(wanted, exact).max_error
+    artifact.path.unlink()
+    return figures
+
+
+def summary(figures: Sequence[Mapping[str, Json]]) -> dict[str, object]:
+    """Of several networks."""
+    errors, onnx = _numbers(figures, "error"), _numbers(figures, "onnx_error")
+    return {
+        "networks": len(errors),
+        "max_error": max(errors),
+        "median_error": statistics.median(errors),
+        "tolerance": TOLERANCE,
+        "min_sensitivity": min(_numbers(figures, "sensitivity")),
+        "layout_operators": int(sum(_numbers(figures, "layout_operators"))),
+        "delegated": int(sum(_numbers(figures, "delegated"))),
+        "onnx_networks": len(onnx),
+        "onnx_max_error": max(onnx, default=None),
+    }
+
+
+def _numbers(figures: Sequence[Mapping[str, Json]], name: str) -> list[float]:
+    """Of all that have such a figure."""
+    return [float(cast("float", each[name])) for each in figures if name in each]
+
+
+@torch.no_grad()
+def _exact_outputs(network: nn.Module, inputs: tuple[NamedInput, ...]) -> list[NDArray[Any]]:
+    """Of the network in float64, in the layout of a TFLite file."""
+    values = copy.deepcopy(network).double()(*(each.value.double() for each in inputs))
+    return [channels_last(value.numpy()) for value in values]
 
 
 def _repeated(inputs: tuple[NamedInput, ...], times: int) -> tuple[NamedInput, ...]:
     return tuple(NamedInput(each.name, each.value.repeat(times, 1, 1, 1)) for each in inputs)
-
-
-def compared_detectors(count: int, folder: Path, *, onnx: int) -> dict[str, object]:
-    """The key ``detectors``; see ``detectors``.
-
-    Levels of few pixels need statistics of more images, or signals grow from layer to layer.
-    """
-    given = _built(detectors(count), COCO)
-    found = compared(given, folder, onnx=onnx, statistics_of=4)
-    del found["by_timm"]
-    return {"mobile_error": found.pop("first_error"), **found}
 
 
 def onnx_error(network: nn.Module, inputs: tuple[NamedInput, ...], folder: Path) -> float:
@@ -279,6 +362,9 @@ def main() -> None:
     )
     parser.add_argument("--times", action="store_true", help="only this process's export times")
     parser.add_argument("--detectors", action="store_true", help="only the detectors")
+    parser.add_argument(
+        "--log", type=Path, help="folder that keeps what was found; else in POCKETNAS_HOME"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.times:
@@ -287,13 +373,13 @@ def main() -> None:
         torch.set_num_threads(1)
         count, onnx = (12, 4) if arguments.quick else (300, 300)
         more, more_onnx = (4, 1) if arguments.quick else (50, 10)
-        found: dict[str, object] = {
-            "detectors": compared_detectors(more, Path(folder), onnx=more_onnx)
-        }
+        with log_folder("export_parity", arguments.log, quick=arguments.quick) as kept:
+            log = Log(kept / "detectors.jsonl")
+            of_detectors = compared_detectors(more, Path(folder), onnx=more_onnx, log=log)
+        found: dict[str, object] = {"detectors": of_detectors}
         if not arguments.detectors:
             largest = 6_000_000 if arguments.quick else 31_000_000
             whole = compared(modules(count, largest), Path(folder), onnx=onnx)
-            del whole["first_error"], whole["max_rounding"]
             found = {**timed(), **whole, "largest_of_the_catalog": largest, **found}
         print(json.dumps(found))
 

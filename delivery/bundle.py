@@ -20,7 +20,7 @@ from delivery import detection, kotlin
 from delivery.card import card, requirements
 from delivery.carried import verify as carried_verify
 from delivery.export import Delivered, Delivery, Plan, Say, deliver, file_json, with_line
-from delivery.file_gates import TOLERANCES
+from delivery.file_gates import TOLERANCES, compares_maps
 from delivery.kotlin import CARRIED
 from delivery.network import Network, compared, outputs_of
 from delivery.preprocessing import UNKNOWN, labels_of, preparation_of
@@ -295,6 +295,7 @@ def _manifest(delivery: Delivery, made: str) -> dict[str, Json]:
                 "file": f"models/{each.artifact.path.name}",
                 **facts,
                 "tolerance": TOLERANCES[each.artifact.precision],
+                **({"measure": "deviation"} if compares_maps(each.artifact) else {}),
                 "accuracy": delivery.accuracy_of(each.artifact.path.name),
             }
         )

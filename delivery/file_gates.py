@@ -14,7 +14,7 @@ from delivery.int8_ends import Run, in_floats, int8_ends
 from delivery.network import laid_out, one_by_one, outputs_of
 from exporters.artifact import Artifact, ModelFormat, Precision
 from exporters.exporter import ExportError
-from exporters.verify import file_macs, layout_faults, onnx_macs, parity
+from exporters.verify import file_macs, layout_faults, map_parity, onnx_macs, parity
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ TOLERANCES = {
     Precision.DYNAMIC: 0.25,
     Precision.INT8: 0.5,
 }
-"""Of outputs, as a share of the largest. With numbers of 8 bits only gross mistakes show so: what
-they cost is for the accuracy gate."""
+"""Of outputs, as a share of the largest; of maps in numbers of 8 bits, of their standard deviation
+(``exporters.verify.map_parity``). With numbers of 8 bits only gross mistakes show so: what they
+cost is for the accuracy gate."""
 
 BYTES = {Precision.FP32: 4, Precision.FP16: 2, Precision.DYNAMIC: 1, Precision.INT8: 1}
 """Of a weight."""
@@ -186,7 +187,10 @@ def parity_gate(
         wanted: Of torch.
         what: What they were computed from, for people.
     """
-    found = parity(outputs, wanted, TOLERANCES[artifact.precision])
+    of_maps = compares_maps(artifact)
+    compare = map_parity if of_maps else parity
+    found = compare(outputs, wanted, TOLERANCES[artifact.precision])
+    share = "their standard deviation (root mean square)" if of_maps else "the largest"
     shown = found.max_error if np.isfinite(found.max_error) else None
     return Gate(
         name=GateName.PARITY,
@@ -194,7 +198,14 @@ def parity_gate(
         passed=found.passed,
         figures={"max_error": shown, "inputs": what},
         limit=found.tolerance,
-        text=f"outputs differ from torch's by {found.max_error:.2g} of the largest on {what}",
+        text=f"outputs differ from torch's by {found.max_error:.2g} of {share} on {what}",
+    )
+
+
+def compares_maps(artifact: Artifact) -> bool:
+    """Whether a file is of maps alone in numbers of 8 bits, as a detector's levels are."""
+    return BYTES[artifact.precision] == 1 and all(
+        len(spec.shape) >= 4 for spec in artifact.outputs
     )
 
 

@@ -106,9 +106,7 @@ def preparation_of(network: Network) -> Preparation | None:
 def _of_detector(task: ObjectDetection, specs: tuple[InputSpec, ...]) -> Preparation:
     """What ``training.detection.BoxedImages`` does without augmentation."""
     channels, _, size = specs[0].shape
-    half = (0.5,) * task.channels
-    pixels = Preprocessing(channels=task.channels, mean=half, std=half)
-    return Preparation(size=size, channels=channels, pixels=pixels, padding=PADDING)
+    return Preparation(size=size, channels=channels, pixels=task.preprocessing, padding=PADDING)
 
 
 def labels_of(network: Network) -> tuple[str, ...] | None:

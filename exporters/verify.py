@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 """Largest difference of outputs, as a share of the largest output."""
 
+_LEVEL = re.compile(r"_p\d+$")
+"""At the end of the name of a level's map."""
+
 _WINDOWED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"})
+
+RESOLUTION = 1 / 64
+"""Of numbers of 8 bits with a sign, as a share of the largest, and as much again to spare."""
 
 LAYOUT_OPERATORS = frozenset({"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD"})
 """Operators that move numbers about without computing, which a good export does without."""
@@ -30,7 +37,7 @@ class Parity:
     """How far outputs are from what they should be.
 
     Attributes:
-        max_error: ``max|a - b| / max|b|``, the worst of all outputs.
+        max_error: ``max|a - b| / max|b|``, the worst of all outputs; of maps see ``map_parity``.
         tolerance: What is allowed.
     """
 
@@ -58,6 +65,44 @@ def parity(
         raise ValueError(msg)
     errors = [_error(outputs[name], reference[name]) for name in reference]
     return Parity(max_error=max(errors), tolerance=tolerance)
+
+
+def map_parity(
+    outputs: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any]], tolerance: float
+) -> Parity:
+    """Compare maps in numbers of 8 bits, of which the worst of thousands says little.
+
+    ``max_error`` is the root mean square of the differences as a share of the standard deviation
+    of what should be there, levels of one kind (``box_codes_p3``, ``box_codes_p4``, …) taken
+    together: nothing, noise, or maps in another layout or scale are 1 and more. Maps that are
+    about the same everywhere, as of a network that was not trained, are held against
+    ``RESOLUTION`` of their largest number: numbers of 8 bits tell no less apart.
+
+    Raises:
+        ValueError: If names or shapes differ.
+    """
+    parity(outputs, reference)  # raises
+    kinds: dict[str, list[str]] = {}
+    for name in reference:
+        kinds.setdefault(_LEVEL.sub("", name), []).append(name)
+    errors = [_deviation(outputs, reference, names) for names in kinds.values()]
+    return Parity(max_error=max(errors), tolerance=tolerance)
+
+
+def _deviation(
+    outputs: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any]], names: list[str]
+) -> float:
+    made, wanted = (
+        np.concatenate([each[name].astype(np.float64).ravel() for name in names])
+        for each in (outputs, reference)
+    )
+    if not (np.isfinite(made).all() and np.isfinite(wanted).all()):
+        return float("inf")
+    difference = float(np.sqrt(((made - wanted) ** 2).mean()))
+    spread = max(float(wanted.std()), RESOLUTION * float(np.abs(wanted).max()))
+    if spread == 0:
+        return 0.0 if difference == 0 else float("inf")
+    return difference / spread
 
 
 def channels_last(value: NDArray[Any]) -> NDArray[Any]:

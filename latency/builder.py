@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exporters.artifact import Artifact, Precision
 from latency.correction import Whole, fit
+from latency.heads import kind_of
 from latency.measurement import LatencyMeasurement, Verdict
 from latency.signatures import parts_of
 from latency.source import (
@@ -30,7 +31,7 @@ from latency.source import (
     Subject,
 )
 from latency.store import identity_of
-from latency.table import Condition, Entry, LatencyTable, head_kind, variance_of
+from latency.table import Condition, Entry, LatencyTable, variance_of
 from latency.table_gaps import predicted
 from latency.table_plan import Piece, Plan
 from latency.table_validation import validate
@@ -149,7 +150,7 @@ class Builder:
             conditions=self._conditions(),
             space=space,
             classes=self._plan.head.classes,
-            head=head_kind(self._plan.head),
+            head=kind_of(self._plan.head),
             made_by=made_by,
             labels=self._labels(len(missing), len(ordered)),
             correction=correction,

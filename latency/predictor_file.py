@@ -15,16 +15,18 @@ from typing import Any, cast
 
 from latency.device_prior import DevicePrior
 from latency.evidence import Basis, Measurement
+from latency.heads import CLASSIFIER, of_kind, require_kind
 from latency.predictor import Predictor
 from latency.signatures import Parts, Signature
 from latency.spread import Spread
 from latency.table import Condition, Validation
+from search_space.architecture import Head
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
 from workspace.home import home
 
-VERSION = 1
-"""Of the form."""
+VERSION = 2
+"""Of the form; predictors of classifiers are written in form 1, which knew no other head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +38,7 @@ class PredictorRecord:
         predictor: Fitted.
         space: The space it was made for, as text.
         classes: Of its networks' heads.
+        head: Kind of these heads, of ``latency.heads``.
         conditions: Its device was measured under.
         networks: Keys of the networks it was fitted on, shortened to 16 digits.
         labels: What has to be said of it.
@@ -50,6 +53,14 @@ class PredictorRecord:
     networks: tuple[str, ...]
     labels: tuple[str, ...] = ()
     validations: tuple[Validation, ...] = ()
+    head: str = CLASSIFIER
+
+    def __post_init__(self) -> None:
+        require_kind(self.head)
+
+    def head_of(self) -> Head:
+        """What its networks end in."""
+        return of_kind(self.head, self.classes)
 
 
 def path_of(name: str) -> Path:
@@ -138,9 +149,10 @@ def _document(record: PredictorRecord) -> dict[str, object]:
     prior = record.predictor.prior
     index = prior.basis.index
     return {
-        "pocketnas_predictor": VERSION,
+        "pocketnas_predictor": 1 if record.head == CLASSIFIER else VERSION,
         "space": record.space,
         "classes": record.classes,
+        **({} if record.head == CLASSIFIER else {"head": record.head}),
         "conditions": dict(record.conditions),
         "labels": list(record.labels),
         "networks": list(record.networks),
@@ -174,6 +186,7 @@ def _record(document: Mapping[str, Any], name: str) -> PredictorRecord:
         ),
         space=str(document["space"]),
         classes=int(document["classes"]),
+        head=str(document.get("head", CLASSIFIER)),
         conditions=cast("Mapping[str, Condition]", dict(document["conditions"])),
         networks=tuple(map(str, document["networks"])),
         labels=tuple(map(str, document["labels"])),
@@ -190,10 +203,12 @@ def _prior(document: Mapping[str, Any], parts: Parts) -> DevicePrior:
     unsure = np.array(document["unsure"], np.float64).reshape(width)
     typical = np.array(document["typical"], np.float64).reshape(width)
     shared = np.array(document["shared"], np.float64).reshape(-1, width)
-    for values in (weights, unsure, typical, shared**2):
-        if not np.isfinite(values).all() or (values < 0).any():
-            msg = "weights, variances and counts must be finite and not negative"
-            raise InputError(msg)
+    if not all(np.isfinite(values).all() for values in (weights, unsure, typical, shared)):
+        msg = "weights, variances and counts must be finite"
+        raise InputError(msg)
+    if (unsure < 0).any() or (typical < 0).any():  # a weight that whole networks leave open may be
+        msg = "variances and counts must not be negative"
+        raise InputError(msg)
     return DevicePrior(
         basis=Basis.from_parts(parts, typical),
         names=tuple(devices),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from latency.evidence import Measurement
 from latency.factored_points import FactoredLatencies
+from latency.heads import kind_of
 from latency.measurement import Verdict
 from latency.predictor_file import PredictorRecord
 from latency.signatures import Parts, parts_of, signature_of
@@ -23,7 +24,7 @@ from latency.space_parts import taken_apart
 from latency.table_points import PointLatencies
 from latency.table_validation import require_conditions
 from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
-from search_space.architecture import Classifier, Head
+from search_space.architecture import Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -65,12 +66,14 @@ class PredictorSource(WithoutDevice):
         """Do nothing if networks of ``space`` have parts; any can be predicted, more or less well.
 
         Raises:
-            InputError: If they have none, or are no classifiers, which predictors are fitted on.
+            InputError: If they have none, or their heads are of another kind than those that it
+                was fitted on.
         """
-        if not isinstance(head, Classifier):
+        if kind_of(head) != self.record.head:
             msg = (
-                f"{self.name} was fitted on classifiers and cannot answer for networks that end "
-                f"in {head!r}: a device can, or a table of 'pocketnas table build --head detector'"
+                f"{self.name} was fitted on {self.record.head}s and cannot answer for networks "
+                f"that end in {head!r}: fit one with 'pocketnas predictor fit --head "
+                f"{kind_of(head)}'"
             )
             raise InputError(msg)
         parts_of(space.decode(space.points.sample(random.Random(0))), head)

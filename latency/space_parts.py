@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 
-from latency.signatures import Signature, signature_of
+from latency.signatures import Signature, signature_of, signature_of_piece
 from search_space import spinenet_parts, stream_reach
 from search_space.architecture import Classifier, Head
 from search_space.assemblenet_space import AssembleNetSpace
@@ -177,17 +177,17 @@ def possible_parts(
     return None
 
 
-def every_key(space: SearchSpace, head: Head) -> tuple[str, ...] | None:
-    """Keys of all parts that networks of a space can have; None where that cannot be told.
+def every_signature(space: SearchSpace, head: Head) -> tuple[Signature, ...] | None:
+    """All parts that networks of a space can have, each once; None where that cannot be told.
 
     Raises:
         InputError: If its networks have no such head.
     """
     apart = taken_apart(space, head)
     if apart is not None:
-        return tuple(part.key for part in apart.signatures())
+        return apart.signatures()
     possible = possible_parts(space, head)
-    return None if possible is None else tuple(part.key for part in possible)
+    return None if possible is None else tuple(map(signature_of_piece, possible))
 
 
 def by_key(found: Iterable[Layer]) -> tuple[Signature, ...]:

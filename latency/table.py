@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from search_space.architecture import Classifier, Detector, Head, VideoClassifier
+from latency.heads import CLASSIFIER, of_kind, require_kind
+from search_space.architecture import Head
 from workspace.errors import InputError, OperationError
 
 Condition = str | int | bool | list[int]
@@ -19,15 +20,6 @@ Condition = str | int | bool | list[int]
 
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""
-
-CLASSIFIER, DETECTOR, VIDEO_CLASSIFIER = "classifier", "detector", "videoclassifier"
-"""Kinds of heads."""
-
-_HEADS: Mapping[str, type[Head]] = {
-    CLASSIFIER: Classifier,
-    DETECTOR: Detector,
-    VIDEO_CLASSIFIER: VideoClassifier,
-}
 
 CLASSES = 1000
 """Of a head where a table does not say (ImageNet's)."""
@@ -170,23 +162,16 @@ class LatencyTable:
         if not self.entries or RESERVED in self.entries:
             msg = f"a table needs entries, none of them called {RESERVED!r}: {self.name}"
             raise ValueError(msg)
-        if self.head not in _HEADS:
-            msg = f"a table's networks are of heads {', '.join(_HEADS)}, got {self.head!r}"
-            raise ValueError(msg)
+        require_kind(self.head)
 
     def head_of(self, classes: int | None = None) -> Head:
         """What its networks end in, of so many classes; of its own, or 1000, where None."""
-        return _HEADS[self.head](classes=classes or self.classes or CLASSES)
+        return of_kind(self.head, classes or self.classes or CLASSES)
 
     @property
     def predicted(self) -> int:
         """How many entries are no measurements."""
         return sum(entry.known is Known.PREDICTED for entry in self.entries.values())
-
-
-def head_kind(head: Head) -> str:
-    """What tables call a head of that kind."""
-    return next(name for name, kind in _HEADS.items() if isinstance(head, kind))
 
 
 def differences(first: Mapping[str, Condition], second: Mapping[str, Condition]) -> dict[str, str]:

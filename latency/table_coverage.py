@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from latency.signatures import parts_of
-from latency.space_parts import every_key
+from latency.space_parts import every_signature
 from latency.table import Known, LatencyTable
 from search_space.architecture import Head
 from search_space.space import SearchSpace
@@ -43,10 +43,10 @@ class Coverage:
             InputError: If networks of this space have no parts that a table knows.
         """
         networks = _random_networks(space, head)
-        every = every_key(space, head)
+        every = every_signature(space, head)
         keys = list(dict.fromkeys(key for keys in networks for key in keys))
         if every is not None:
-            keys = list(every)
+            keys = [part.key for part in every]
         known = [table.entries[key].known for key in keys if key in table.entries]
         return cls(
             parts=len(keys),

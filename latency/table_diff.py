@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from latency.accuracy import spearman
-from latency.table import CLASSIFIER, Condition, LatencyTable, differences
+from latency.heads import CLASSIFIER
+from latency.table import Condition, LatencyTable, differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

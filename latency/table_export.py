@@ -7,7 +7,8 @@ from typing import assert_never
 
 import yaml
 
-from latency.table import CLASSIFIER, Correction, LatencyTable
+from latency.heads import CLASSIFIER
+from latency.table import Correction, LatencyTable
 from latency.table_csv import to_csv
 from latency.table_text import to_text
 from workspace.errors import InputError

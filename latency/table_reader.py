@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import yaml
 
+from latency.heads import CLASSIFIER
 from latency.table import (
-    CLASSIFIER,
     RESERVED,
     Condition,
     Correction,

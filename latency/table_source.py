@@ -17,7 +17,7 @@ from latency.source import (
     LatencyRequest,
     Origin,
 )
-from latency.space_parts import every_key, possible_parts, taken_apart
+from latency.space_parts import every_signature, possible_parts, taken_apart
 from latency.table import Entry, Known, LatencyTable, require_covered
 from latency.table_points import AdditiveLatencies, PointLatencies
 from latency.without_device import NORMAL_95, WithoutDevice, parts_asked, require_networks
@@ -79,10 +79,10 @@ class TableSource(WithoutDevice):
         Raises:
             InputError: If one is missing; the text names the first few.
         """
-        every = every_key(space, head)
+        every = every_signature(space, head)
         found: dict[str, None] = {}
         if every is not None:
-            found |= dict.fromkeys(key for key in every if key not in self.table.entries)
+            found |= dict.fromkeys(self._missing(every))
         else:
             for architecture in _tried(space, samples):
                 found |= dict.fromkeys(self.missing(architecture, head))

@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from latency.table import CLASSIFIER, RESERVED, Correction, Entry, Known, LatencyTable, variance_of
+from latency.heads import CLASSIFIER
+from latency.table import RESERVED, Correction, Entry, Known, LatencyTable, variance_of
 
 VERSION = 2
 """Of the text form."""

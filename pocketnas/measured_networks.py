@@ -17,7 +17,7 @@ from workspace.numbers import finite
 
 if TYPE_CHECKING:
     from latency.table import Condition
-    from search_space.architecture import Classifier
+    from search_space.architecture import Head
 
 _COLUMNS = ("architecture", "latency_ms")
 _MORE = ("variance_ms2",)
@@ -76,7 +76,7 @@ def measure(
             )
 
 
-def from_csv(path: Path, head: Classifier) -> list[MeasuredNetwork]:
+def from_csv(path: Path, head: Head) -> list[MeasuredNetwork]:
     """The networks of a file with the columns ``architecture`` and ``latency_ms``.
 
     An architecture is whatever ``pocketnas arch`` takes; ``variance_ms2`` may stand beside.
@@ -119,7 +119,7 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
         raise InputError(msg)
 
 
-def _row(row: Mapping[str | Any, str | Any], where: str, head: Classifier) -> MeasuredNetwork:
+def _row(row: Mapping[str | Any, str | Any], where: str, head: Head) -> MeasuredNetwork:
     from search_space import catalog
 
     if None in row or None in row.values():

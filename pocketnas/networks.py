@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from search_space.architecture import (
     Architecture,
@@ -15,11 +17,8 @@ from search_space.architecture import (
     Head,
     VideoClassifier,
 )
+from search_space.space import create as create_space
 from workspace.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 _FOR_DEVICE = ":best@"
 
@@ -63,6 +62,26 @@ def head_named(name: str, classes: int | None) -> Head:
         msg = f"unknown head {name!r}; there are {', '.join(HeadName)}"
         raise InputError(msg)
     return HeadName(name).made(classes)
+
+
+def head_for_space(
+    name: str, options: Mapping[str, str], head: str | None, classes: int | None
+) -> Head:
+    """What networks of a space end in.
+
+    Args:
+        name: Of the space.
+        options: Of it.
+        head: Kind of head; None for what its networks have as published.
+        classes: As many; None for as many as published networks have.
+
+    Raises:
+        InputError: If there is no such space or head.
+    """
+    if head is None:
+        space = create_space(name, options)
+        head = usual_head(space.decode(space.points.sample(random.Random(0))))
+    return head_named(head, classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from latency.device_prior import DevicePrior
 from latency.evidence import OtherDevice
 from latency.predictor_design import CANDIDATES
 from latency.predictor_file import load
-from latency.signatures import Parts, parts_of
+from latency.signatures import Parts, distinct, parts_of
 from latency.source import NetworkSubject
-from latency.space_parts import taken_apart
+from latency.space_parts import every_signature
 from latency.table_file import load as load_table
 from latency.table_plan import random_networks
 from pocketnas.measured_networks import from_csv
-from search_space.architecture import Classifier
+from search_space.architecture import Head
 from search_space.space import SearchSpace
 from workspace.errors import InputError
 
@@ -32,7 +32,7 @@ class Asked:
     Attributes:
         space: By name.
         options: Of the space.
-        classes: Of its networks' heads.
+        head: What its networks end in.
         others: Other devices: ``table:NAME``, ``predictor:NAME`` or the path of a CSV file.
         samples: Networks to measure.
         seed: Of the networks among which is chosen.
@@ -40,13 +40,13 @@ class Asked:
 
     space: str
     options: Mapping[str, str]
-    classes: int
+    head: Head
     others: tuple[str, ...]
     samples: int
     seed: int
 
 
-def candidates(space: SearchSpace, head: Classifier, seed: int) -> tuple[NetworkSubject, ...]:
+def candidates(space: SearchSpace, head: Head, seed: int) -> tuple[NetworkSubject, ...]:
     """Random networks of a space, among which those to measure are chosen.
 
     Raises:
@@ -58,7 +58,7 @@ def candidates(space: SearchSpace, head: Classifier, seed: int) -> tuple[Network
 def prior_of(
     others: Sequence[str],
     space: SearchSpace,
-    head: Classifier,
+    head: Head,
     subjects: Sequence[NetworkSubject],
     say: Callable[[str], None],
 ) -> DevicePrior:
@@ -68,15 +68,14 @@ def prior_of(
         InputError: If one tells nothing of them.
     """
     networks = [parts_of(each.architecture, head) for each in subjects[:_TYPICAL]]
-    apart = taken_apart(space, head)
-    parts = tuple(part for each in networks for part in each)
-    parts = parts if apart is None else apart.signatures()
+    every = every_signature(space, head)
+    parts = distinct(networks) if every is None else every
     if not others:
         say("no other device was named: the predictor starts from what networks compute")
     return DevicePrior.of([_other(text, parts, head) for text in others], networks)
 
 
-def _other(text: str, parts: Parts, head: Classifier) -> OtherDevice:
+def _other(text: str, parts: Parts, head: Head) -> OtherDevice:
     kind, _, rest = text.partition(":")
     match kind:
         case "table" if rest:

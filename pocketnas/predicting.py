@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from latency.accuracy import Accuracy
 from latency.correction import short
 from latency.device_prior import DevicePrior
+from latency.heads import kind_of
 from latency.predictor import Predictions, Predictor
 from latency.predictor_design import first_choice, next_choice
 from latency.predictor_file import PredictorRecord, load, path_of, write
@@ -25,7 +26,6 @@ from latency.table_validation import DRIFT_LIMIT, require_conditions
 from pocketnas.measured_networks import MeasuredNetwork, from_csv, measure
 from pocketnas.other_devices import Asked, candidates, prior_of
 from pocketnas.table_building import devices, space_of, space_text
-from search_space.architecture import Classifier
 from search_space.space import create
 from workspace.errors import InputError, OperationError
 from workspace.files import write_whole
@@ -107,7 +107,7 @@ def fit(
     if path.exists() and not force:
         msg = f"the predictor {name!r} is there already ({path}): say --force or another name"
         raise InputError(msg)
-    space, head = create(asked.space, asked.options), Classifier(classes=asked.classes)
+    space, head = create(asked.space, asked.options), asked.head
     subjects = candidates(space, head, asked.seed)
     prior = prior_of(asked.others, space, head, subjects, say)
     if isinstance(measured, Path):
@@ -120,7 +120,8 @@ def fit(
         name=f"predictor:{name}",
         predictor=Predictor.of(prior, [each.measurement for each in found]),
         space=space_text(asked.space, asked.options),
-        classes=asked.classes,
+        classes=head.classes,
+        head=kind_of(head),
         conditions=_conditions(found),
         networks=tuple(short(each.key) for each in found),
         labels=_labels(prior),
@@ -146,7 +147,7 @@ def check(
     """
     name = name.removeprefix("predictor:")
     record = load(name)
-    head = Classifier(classes=record.classes)
+    head = record.head_of()
     if isinstance(measured, Path):
         found = from_csv(measured, head)
     else:
@@ -202,7 +203,7 @@ def suggest_first(
     Raises:
         InputError: If anything asked for does not fit.
     """
-    space, head = create(asked.space, asked.options), Classifier(classes=asked.classes)
+    space, head = create(asked.space, asked.options), asked.head
     subjects = candidates(space, head, asked.seed)
     prior = prior_of(asked.others, space, head, subjects, say)
     networks = [parts_of(each.architecture, head) for each in subjects]
@@ -218,7 +219,7 @@ def suggest_next(
         InputError: If there is no such predictor.
     """
     record = load(name.removeprefix("predictor:"))
-    head = Classifier(classes=record.classes)
+    head = record.head_of()
     subjects = [
         each
         for each in candidates(space_of(record.space), head, seed)

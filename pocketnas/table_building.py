@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from latency.table_plan import Plan, plan, random_networks
 from latency.table_source import TableSource
 from latency.table_validation import Compared, compare, noted, require_conditions
 from pocketnas.measured_networks import measure
-from pocketnas.networks import head_named, usual_head
 from search_space.architecture import Head
 from search_space.space import SearchSpace, create
 from workspace.code import digest_of
@@ -74,24 +72,6 @@ def space_of(text: str) -> SearchSpace:
     """
     name, *options = shlex.split(text)
     return create(name, dict(each.split("=", 1) for each in options))
-
-
-def head_of(name: str, options: Mapping[str, str], head: str | None, classes: int | None) -> Head:
-    """What networks of a space end in.
-
-    Args:
-        name: Of the space.
-        options: Of it.
-        head: Kind of head; None for what its networks have as published.
-        classes: As many; None for as many as published networks have.
-
-    Raises:
-        InputError: If there is no such space or head.
-    """
-    if head is None:
-        space = create(name, options)
-        head = usual_head(space.decode(space.points.sample(random.Random(0))))
-    return head_named(head, classes)
 
 
 def plans(asked: Asked, devices: int) -> tuple[Plan, Plan]:

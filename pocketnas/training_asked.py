@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pocketnas.heads import require_head
 from pocketnas.networks import resolve
 from pocketnas.training_plan import TrainingPlan
+from training.possible import without_impossible
+from training.progressive import Rule
 from training.recipes import Length, RecipeName, schedule_of
 from training.schedule import Arithmetic, Decay, OptimizerName, Schedule, StageBatch
 from training.schedule_document import schedule_from_json, schedule_to_json
@@ -84,6 +86,9 @@ def plan_of(asked: Asked) -> TrainingPlan:
     task = seen_by(task, architecture.inputs)
     epoch = len(task.examples(Split.TRAIN, (stages or [_whole(architecture)])[0].size))
     schedule = schedule_of(recipe, task.proxy.schedule, asked.length, epoch=epoch)
+    notes: tuple[str, ...] = ()
+    if asked.progressive in tuple(Rule):
+        stages, notes = without_impossible(stages, task)
     schedule = replace(_changed(schedule, chosen), stages=stages)
     return TrainingPlan(
         name=asked.architecture,
@@ -95,6 +100,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
         evaluate_every=round(asked.evaluate_epochs * epoch),
         checkpoint_s=asked.checkpoint_s,
         board=asked.board,
+        notes=tuple(f"--progressive {asked.progressive} {note}" for note in notes),
     )
 
 

@@ -35,6 +35,7 @@ class TrainingPlan:
         evaluate_every: Training images between evaluations on the way; 0 for none.
         checkpoint_s: Seconds between checkpoints.
         board: Whether it writes for TensorBoard.
+        notes: What has to be said of the schedule, a sentence each.
     """
 
     name: str
@@ -46,6 +47,7 @@ class TrainingPlan:
     evaluate_every: int = 0
     checkpoint_s: float = 60.0
     board: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -65,6 +67,7 @@ class TrainingPlan:
             "evaluate_every": self.evaluate_every,
             "checkpoint_s": self.checkpoint_s,
             "board": self.board,
+            **({"notes": [*self.notes]} if self.notes else {}),
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class TrainingPlan:
         values = {name: value for name, value in document.items() if name != "version"}
         values["architecture"] = from_json(values["architecture"])
         values["schedule"] = schedule_from_json(values["schedule"])
+        values["notes"] = tuple(values.get("notes", ()))
         return cls(**values)
 
     def write(self, folder: Path) -> None:

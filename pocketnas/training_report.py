@@ -106,6 +106,7 @@ def write_training_report(folders: Sequence[Path], path: Path) -> None:
     ]
     for one in trainings:
         parts += [f"<h2>Stages of {html.escape(one.name)}</h2>", _stages(one)]
+        parts += [f"<p>{html.escape(note)}</p>" for note in one.plan.notes]
         settings = {n: v for n, v in schedule_to_json(one.plan.schedule).items() if n != "stages"}
         parts += ["<h3>Settings</h3>", definitions({**settings, "seed": one.plan.seed})]
     write_page(path, title, parts)

@@ -2,7 +2,8 @@
 
 As EfficientNetV2's code does it (``efficientnetv2/datasets.py`` of google/automl): the partner of
 an image is the one at its place in the reversed batch; where both mixup and CutMix are asked for,
-the first half of the batch gets one and the second half the other.
+the first half of the batch gets one and the second half the other. Clips are taken as images are,
+all frames of one alike. ``training.box_augmentation`` is for images with boxes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def augmented(
     """A batch after RandAugment, mixup and CutMix, as strong as a stage asks for.
 
     Args:
-        images: `[N, C, H, W]` float32, as ``Examples.batch`` gives them; left as they are.
-        targets: `[N]` int64.
+        images: `[N, C, H, W]` float32, or clips `[N, C, T, H, W]`, as ``Examples.batch`` gives
+            them; left as they are.
+        targets: `[N]` int64; of several labels each `[N, classes]` float32.
         strength: How strong each is; 0 for none.
         classes: That targets count.
         preprocessing: What became of the pixels; None if they are in `[0, 1]`.
@@ -43,13 +45,16 @@ def augmented(
         `[N, classes]` float32: the share of each class in each image.
     """
     if strength.randaugment > 0:
-        from training.randaugment import randaugmented
+        from training.randaugment import randaugmented, randaugmented_clips
 
-        pixels = _pixels(images, preprocessing)
-        images = _normalised(randaugmented(pixels, strength.randaugment, generator), preprocessing)
+        change = randaugmented_clips if images.ndim == 5 else randaugmented
+        pixels = in_pixels(images, preprocessing)
+        images = normalised(change(pixels, strength.randaugment, generator), preprocessing)
     if strength.mixup == 0 and strength.cutmix == 0:
         return images, targets
-    shares = functional.one_hot(targets, classes).to(images.dtype)
+    is_counted = targets.ndim == 1
+    shares = functional.one_hot(targets, classes) if is_counted else targets
+    shares = shares.to(images.dtype)
     if strength.mixup > 0 and strength.cutmix > 0:
         half = len(images) // 2
         first = _mixed_up(images[:half], shares[:half], strength.mixup, generator)
@@ -60,7 +65,7 @@ def augmented(
     return _cut_and_mixed(images, shares, strength.cutmix, generator)
 
 
-def _pixels(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
+def in_pixels(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
     """In `[0, 1]`."""
     if preprocessing is None:
         return images
@@ -68,7 +73,8 @@ def _pixels(images: Tensor, preprocessing: Preprocessing | None) -> Tensor:
     return images.mul(std).add_(mean).clamp_(0, 1)
 
 
-def _normalised(pixels: Tensor, preprocessing: Preprocessing | None) -> Tensor:
+def normalised(pixels: Tensor, preprocessing: Preprocessing | None) -> Tensor:
+    """What ``in_pixels`` was given."""
     if preprocessing is None:
         return pixels
     mean, std = _channels(pixels, preprocessing)
@@ -76,9 +82,9 @@ def _normalised(pixels: Tensor, preprocessing: Preprocessing | None) -> Tensor:
 
 
 def _channels(images: Tensor, preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, `[C, 1, 1]`."""
+    """Mean and standard deviation, `[C, 1, 1]`, of clips `[C, 1, 1, 1]`."""
     mean, std = (
-        images.new_tensor(values)[:, None, None]
+        images.new_tensor(values).reshape(-1, *[1] * (images.ndim - 2))
         for values in (preprocessing.mean, preprocessing.std)
     )
     return mean, std
@@ -88,10 +94,20 @@ def _mixed_up(
     images: Tensor, shares: Tensor, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Each image over its partner, itself the stronger (Zhang et al. 2018, section 2)."""
-    weights = _beta(len(images), alpha, generator)
-    weights = torch.maximum(weights, 1 - weights).to(images)
+    weights = own_shares(len(images), alpha, generator).to(images)
     mixed = shares.flip(0).lerp(shares, weights[:, None])
-    return images.flip(0).lerp(images, weights[:, None, None, None]), mixed
+    return blended(images, weights), mixed
+
+
+def own_shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
+    """`[count]` float64: what each image has of itself once it is mixed, at least a half."""
+    weights = _beta(count, alpha, generator)
+    return torch.maximum(weights, 1 - weights)
+
+
+def blended(images: Tensor, weights: Tensor) -> Tensor:
+    """Each of `[N, …]` over its partner, as strong as `[N]` weights say."""
+    return images.flip(0).lerp(images, weights.reshape(-1, *[1] * (images.ndim - 1)))
 
 
 def _cut_and_mixed(
@@ -102,7 +118,7 @@ def _cut_and_mixed(
     The rectangle covers one minus a weight of the image, less where it reaches over the edge; the
     targets go by what it covers in the end.
     """
-    count, _, height, width = images.shape
+    count, (height, width) = len(images), images.shape[-2:]
     cut = (1 - _beta(count, alpha, generator)).sqrt()
     inside = torch.ones(count, height, width, dtype=torch.bool)
     for axis, length in ((1, height), (2, width)):
@@ -113,7 +129,8 @@ def _cut_and_mixed(
         inside &= along.unsqueeze(3 - axis)
     inside = inside.to(images.device)
     covered = inside.flatten(1).to(shares.dtype).mean(1, keepdim=True)
-    pasted = torch.where(inside[:, None], images.flip(0), images)
+    everywhere = inside.reshape(count, *[1] * (images.ndim - 3), height, width)
+    pasted = torch.where(everywhere, images.flip(0), images)
     return pasted, shares.lerp(shares.flip(0), covered)
 
 

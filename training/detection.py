@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from search_space.architecture import Detector, Head
 from training.framing import drawn, framed, moved, whole
+from training.task import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,6 +120,12 @@ class ObjectDetection:
 
     most = 100
     """Boxes that are told of an image (COCO's evaluation)."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Pixels in `[-1, 1]`, as ``BoxedImages`` gives them."""
+        half = (0.5,) * self.channels
+        return Preprocessing(channels=self.channels, mean=half, std=half)
 
     @property
     def head(self) -> Head:

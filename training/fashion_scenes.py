@@ -18,7 +18,7 @@ from training.framing import PAD
 from training.kept_arrays import kept
 from training.scenes import compose
 from training.schedule import Schedule
-from training.task import Examples, Preprocessing, Proxy, Split
+from training.task import Examples, Proxy, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,11 +56,6 @@ class FashionScenes(ObjectDetection):
     less far a short training gets."""
 
     most = 40
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Pixels in `[-1, 1]`; scenes are squares, so nothing is padded."""
-        return Preprocessing(channels=1, mean=(0.5,), std=(0.5,))
 
     @property
     def proxy(self) -> Proxy:

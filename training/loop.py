@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from search_space.architecture import Detector
 from training.augmentation import augmented
 from training.averages import WeightAverage
+from training.box_augmentation import augmented_boxes
 from training.distributed import ALONE, World
 from training.executor import TrainingError
 from training.feed import Feed
@@ -48,9 +50,9 @@ class Loop:
         world: The processes that share each batch.
 
     Raises:
-        InputError: If a stage would mix or distort what is no batch of labelled images, or has
-            fewer images in a batch than there are processes, or labels of boxes would be smoothed,
-            or images scaled that the task does not scale.
+        InputError: If a stage would mix or distort what the task does not let it, or has fewer
+            images in a batch than there are processes, or labels of boxes would be smoothed, or
+            images scaled that the task does not scale.
     """
 
     def __init__(
@@ -253,14 +255,24 @@ class Loop:
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """A batch after what the stage asks for."""
         (images,) = inputs
-        images, targets = augmented(
-            images,
-            targets,
-            strength=strength,
-            classes=self._task.head.classes,
-            preprocessing=getattr(self._task, "preprocessing", None),
-            generator=self._drawing,
-        )
+        head, preprocessing = self._task.head, getattr(self._task, "preprocessing", None)
+        if isinstance(head, Detector):
+            images, targets = augmented_boxes(
+                images,
+                targets,
+                strength=strength,
+                preprocessing=preprocessing,
+                generator=self._drawing,
+            )
+        else:
+            images, targets = augmented(
+                images,
+                targets,
+                strength=strength,
+                classes=head.classes,
+                preprocessing=preprocessing,
+                generator=self._drawing,
+            )
         return (images,), targets
 
     def _read(self) -> float | None:

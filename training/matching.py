@@ -25,17 +25,21 @@ def overlaps(first: Tensor, second: Tensor) -> Tensor:
 
 
 def matched(anchors: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """For each anchor the class `[A]` int64 it is to find, and the box `[A, 4]` of its thing.
+    """For each anchor the class `[A]` int64 it is to find, and what else is told of its thing.
 
     The class is ``BACKGROUND`` for nothing and ``IGNORED`` for what does not count. The anchors
     that overlap a thing most are to find one in any case, however little it is.
 
     Args:
         anchors: `[A, 4]`.
-        targets: `[M, 5]`: class, left, top, right, bottom; what has a class below 0 is no thing.
+        targets: `[M, 5 + K]`: class, left, top, right, bottom, and whatever else; what has a class
+            below 0 is no thing.
+
+    Returns:
+        Classes, and rows `[A, 4 + K]` of ``targets`` without them: the box comes first.
     """
     is_thing = targets[:, 0] >= 0
-    overlap = torch.where(is_thing, overlaps(anchors, targets[:, 1:]), -1.0)
+    overlap = torch.where(is_thing, overlaps(anchors, targets[:, 1:5]), -1.0)
     best, which = overlap.max(dim=1)
     most = overlap.max(dim=0).values
     is_nearest = ((overlap == most) & (most > 0)).any(dim=1)

@@ -65,6 +65,7 @@ class MovingFashion(VideoClassification):
 
     def __init__(self, inputs: ClipInputs = _ALL_FRAMES) -> None:
         self.channels, self._inputs = inputs.channels, inputs
+        self.has_flow = inputs.has_flow
 
     @property
     def proxy(self) -> Proxy:

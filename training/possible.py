@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import assert_never
 
-from search_space.architecture import Classifier, Detector
+from search_space.architecture import Detector
 from training.schedule import Schedule
-from training.stages import TrainingStage
+from training.stages import Regularization, TrainingStage
 from training.task import Examples, Task, is_multi_label
 from workspace.errors import InputError
 
@@ -22,13 +25,10 @@ def require_fitting(task: Task, schedule: Schedule, parts: Sequence[TrainingStag
     Raises:
         InputError: If not.
     """
-    is_classified = isinstance(task.head, Classifier)
-    if not is_classified and any(part.regularization.changes_images for part in parts):
-        msg = (
-            "RandAugment, mixup and CutMix are for images with one label each, and the data set "
-            f"{task.name!r} has others: leave them out of the stages"
-        )
-        raise InputError(msg)
+    for kind, why in impossible(task).items():
+        if kind.changes_images and any(kind.of(part.regularization) for part in parts):
+            msg = f"{kind} is not for the data set {task.name!r}, since {why}: leave it out"
+            raise InputError(msg)
     several = "boxes" if isinstance(task.head, Detector) else "several"
     if schedule.label_smoothing and (several == "boxes" or is_multi_label(task)):
         msg = (
@@ -39,6 +39,70 @@ def require_fitting(task: Task, schedule: Schedule, parts: Sequence[TrainingStag
 
     if schedule.jitter and not isinstance(task.head, Detector):
         raise _nothing_to_scale(task.name)
+
+
+class Kind(StrEnum):
+    """Kinds of regularization that grow from stage to stage, as people call them."""
+
+    DROPOUT = "dropout"
+    RANDAUGMENT = "RandAugment"
+    MIXUP = "mixup"
+    CUTMIX = "CutMix"
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether it distorts or mixes images."""
+        return self is not Kind.DROPOUT
+
+    def of(self, strength: Regularization) -> float:
+        """How strong it is in a stage; 0 for none."""
+        return float(getattr(strength, self.lower()) or 0.0)
+
+    def left_out(self, strength: Regularization) -> Regularization:
+        """The strength of all others."""
+        match self:
+            case Kind.DROPOUT:
+                return replace(strength, dropout=None)
+            case Kind.RANDAUGMENT:
+                return replace(strength, randaugment=0.0)
+            case Kind.MIXUP:
+                return replace(strength, mixup=0.0)
+            case Kind.CUTMIX:
+                return replace(strength, cutmix=0.0)
+        assert_never(self)
+
+
+def impossible(task: Task) -> Mapping[Kind, str]:
+    """What stages may ask for and a task has no meaning for, with the reason."""
+    if isinstance(task.head, Detector):
+        return {
+            Kind.DROPOUT: "detectors have no layer of it",
+            Kind.CUTMIX: "what it leaves of a thing has no box",
+        }
+    if getattr(task, "has_flow", False):
+        why = "optical flow is not changed with its frames"
+        return dict.fromkeys((Kind.RANDAUGMENT, Kind.MIXUP, Kind.CUTMIX), why)
+    return {}
+
+
+def without_impossible(
+    stages: Sequence[TrainingStage], task: Task
+) -> tuple[tuple[TrainingStage, ...], tuple[str, ...]]:
+    """Stages without what a task has no meaning for, and a sentence for each that was asked for.
+
+    Args:
+        stages: Of a rule that was published for images with one label each.
+        task: That is trained.
+    """
+    notes, kept = [], tuple(stages)
+    for kind, why in impossible(task).items():
+        if any(kind.of(stage.regularization) for stage in kept):
+            notes.append(f"without {kind}, since {why}")
+            kept = tuple(
+                replace(stage, regularization=kind.left_out(stage.regularization))
+                for stage in kept
+            )
+    return kept, tuple(notes)
 
 
 def jittered(examples: Examples, factors: tuple[float, ...], name: str) -> Examples:

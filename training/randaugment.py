@@ -7,12 +7,14 @@ means more bits for posterize and a higher threshold for solarize, so that both 
 It departs in four things. Lengths are shares of the image's side, as large as the code's at 300
 pixels: the code moves an image of 128 pixels as far as one of 384. Contrast blends with the mean
 grey, as it does in PIL, where the code has the number of pixels in place of the mean. Posterize
-keeps at least one bit. Grey images, which have no colour, do without that operation.
+keeps at least one bit. Grey images, which have no colour, do without that operation. Clips, which
+the paper has none of, are changed in all frames alike.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import assert_never
 
@@ -52,24 +54,84 @@ class Operation(StrEnum):
     SOLARIZE_ADD = "solarize-add"
 
 
-def randaugmented(images: Tensor, magnitude: float, generator: torch.Generator) -> Tensor:
+MOVING = frozenset(
+    {
+        Operation.ROTATE,
+        Operation.SHEAR_X,
+        Operation.SHEAR_Y,
+        Operation.TRANSLATE_X,
+        Operation.TRANSLATE_Y,
+    }
+)
+"""Operations after which things are elsewhere."""
+
+IN_PLACE = tuple(each for each in Operation if each not in {*MOVING, Operation.CUTOUT})
+"""Operations that leave things where they are, and to be seen."""
+
+EVERY = tuple(Operation)
+"""Operations that images with labels take."""
+
+Change = Callable[[Tensor, Operation, float, torch.Generator], Tensor]
+
+
+def randaugmented(
+    images: Tensor,
+    magnitude: float,
+    generator: torch.Generator,
+    operations: Sequence[Operation] = EVERY,
+) -> Tensor:
     """Images `[N, C, H, W]` of pixels in `[0, 1]`, each changed by operations of its own.
 
     Args:
         images: Left as they are.
         magnitude: Published are 5 to 25; it need not be whole.
         generator: Draws operations, directions and places.
+        operations: Those that are drawn from.
     """
+    return _each_changed(images, magnitude, generator, operations, changed)
+
+
+def randaugmented_clips(clips: Tensor, magnitude: float, generator: torch.Generator) -> Tensor:
+    """Clips `[N, C, T, H, W]`, likewise: all frames of one by the same operations, all alike."""
+    return _each_changed(clips, magnitude, generator, EVERY, changed_clips)
+
+
+def _each_changed(
+    images: Tensor,
+    magnitude: float,
+    generator: torch.Generator,
+    operations: Sequence[Operation],
+    change: Change,
+) -> Tensor:
     grey = images.shape[1] == 1
-    choices = [each for each in Operation if not (grey and each is Operation.COLOR)]
+    choices = [each for each in operations if not (grey and each is Operation.COLOR)]
     images = images.clone()
     for _ in range(LAYERS):
         drawn = torch.randint(len(choices), (len(images),), generator=generator)
         for number, operation in enumerate(choices):
             chosen = (drawn == number).nonzero().flatten().to(images.device)
             if len(chosen):
-                images[chosen] = changed(images[chosen], operation, magnitude, generator)
+                images[chosen] = change(images[chosen], operation, magnitude, generator)
     return images
+
+
+def changed_clips(
+    clips: Tensor, operation: Operation, magnitude: float, generator: torch.Generator
+) -> Tensor:
+    """All of `[N, C, T, H, W]` by one operation.
+
+    Where pixels go, and the square that is lost, is the same in each frame: frames are channels.
+    Sharpness is of each frame; all else is of the whole clip: frames lie one below the other.
+    """
+    if operation in MOVING or operation is Operation.CUTOUT:
+        frames_as_channels = clips.flatten(1, 2)
+        made = changed(frames_as_channels, operation, magnitude, generator)
+        return made.reshape(clips.shape)
+    if operation is Operation.SHARPNESS:
+        frames = clips.transpose(1, 2)
+        made = changed(frames.flatten(0, 1), operation, magnitude, generator)
+        return made.reshape(frames.shape).transpose(1, 2)
+    return changed(clips.flatten(2, 3), operation, magnitude, generator).reshape(clips.shape)
 
 
 def changed(

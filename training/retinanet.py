@@ -79,10 +79,12 @@ def detection_loss(
     """Focal loss plus fifty times the Huber loss of boxes, each by the anchors with a thing.
 
     One is added to their number, as in the code, so that there is always something to divide by.
+    A thing that counts less than 1 does so in its anchors' share of both, and in their number.
 
     Args:
         outputs: Of the network.
-        targets: `[N, M, 5]`, see ``training.detection``.
+        targets: `[N, M, 5]`, see ``training.detection``; or `[N, M, 6]`, the last number how much
+            a thing counts, of images that were mixed.
         classes: Of things.
         base: Of the anchors.
     """
@@ -91,15 +93,18 @@ def detection_loss(
     anchors = torch.cat(_anchors(outputs, base))
     found = [matched(anchors, of_image) for of_image in targets]
     labels = torch.stack([label for label, _ in found])
-    boxes = torch.stack([box for _, box in found])
-    is_thing = labels > BACKGROUND
-    count = is_thing.sum() + 1.0
+    rows = torch.stack([row for _, row in found])
+    boxes, is_thing = rows[..., :4], labels > BACKGROUND
+    weights = rows[..., 4] if rows.shape[-1] > 4 else torch.ones_like(rows[..., 0])
+    counted = is_thing * weights
+    count = counted.sum() + 1.0
     wanted = (labels[..., None] == torch.arange(classes, device=labels.device)).to(scores.dtype)
-    costs = focal_loss(scores, wanted) * (labels != IGNORED)[..., None]
+    shares = torch.where(is_thing, weights, (labels != IGNORED).to(weights))
+    costs = focal_loss(scores, wanted) * shares[..., None]
     # Anchors without a thing have no box to be encoded: one of their own keeps the numbers finite.
     codes_wanted = encoded(torch.where(is_thing[..., None], boxes, anchors), anchors)
     far = functional.huber_loss(codes, codes_wanted, reduction="none", delta=DELTA)
-    return costs.sum() / count + BOX_WEIGHT * (far * is_thing[..., None]).sum() / (4 * count)
+    return costs.sum() / count + BOX_WEIGHT * (far * counted[..., None]).sum() / (4 * count)
 
 
 def focal_loss(scores: Tensor, wanted: Tensor) -> Tensor:

@@ -142,8 +142,9 @@ class Task(Protocol):
 
         Args:
             outputs: Of the network.
-            targets: As ``Examples.batch`` gives them; for a classifier, whose images may have
-                been mixed, the share of each class too, `[N, classes]` float32.
+            targets: As ``Examples.batch`` gives them; where images were mixed, for a classifier
+                the share of each class, `[N, classes]` float32, for a detector the boxes of both,
+                `[N, 2 * M, 6]`, the last number how much each counts.
             label_smoothing: Share of the target spread over all classes.
         """
         ...

@@ -167,6 +167,21 @@ class DetectionTaskContract(ExamplesContract):
         assert all(map(math.isfinite, losses))
         assert losses[-1] < 0.5 * losses[0]
 
+    def test_the_loss_takes_how_much_each_thing_counts(self, task: Task) -> None:
+        """What counts whole costs what it does without that number, what counts less does not."""
+        import torch
+
+        outputs = tuple(value.detach() for value in self._outputs(task))
+        _, targets = task.examples(Split.VALIDATION, self.size).batch(torch.arange(2), None)
+        ones = torch.ones_like(targets[..., :1])
+        whole, half = (
+            task.loss(outputs, torch.cat((targets, share * ones), dim=2), label_smoothing=0.0)
+            for share in (1.0, 0.5)
+        )
+        plain = task.loss(outputs, targets, label_smoothing=0.0)
+        assert torch.allclose(whole, plain)
+        assert not torch.allclose(half, plain)
+
     def test_predictions_of_an_image_depend_on_no_other_one(self, task: Task) -> None:
         """Both of two at once are as each alone, best first."""
         import torch

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from search_space.architecture import Head, InputSpec, VideoClassifier
 from training.classification import accuracy, cross_entropy
 from training.evaluation import of_scores
-from training.task import ACCURACY, MAP
+from training.task import ACCURACY, MAP, Preprocessing
 from workspace.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,8 +39,17 @@ class VideoClassification:
     is_multi_label = False
     """Whether a video may be of several classes."""
 
+    has_flow = False
+    """Whether inputs are of optical flow too, or alone."""
+
     views = 1
     """Clips of each video that an evaluation takes."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Pixels of frames in `[-1, 1]`."""
+        half = (0.5,) * self.channels
+        return Preprocessing(channels=self.channels, mean=half, std=half)
 
     @property
     def head(self) -> Head:

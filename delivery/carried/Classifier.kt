@@ -1,5 +1,6 @@
 // Classifies pictures with a model of this bundle on Android, by LiteRT.
 //
+// Kotlin 1.7 or newer.
 // build.gradle.kts:  implementation("com.google.ai.edge.litert:litert:2.1.0")
 // Copy models/@MODEL@ and labels.txt into src/main/assets.
 

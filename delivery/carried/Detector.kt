@@ -1,5 +1,6 @@
 // Finds things in pictures with a model of this bundle on Android, by LiteRT.
 //
+// Kotlin 1.7 or newer.
 // build.gradle.kts:  implementation("com.google.ai.edge.litert:litert:2.1.0")
 // Copy models/@MODEL@, labels.txt and detection.json into src/main/assets.
 

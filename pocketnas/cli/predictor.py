@@ -28,13 +28,30 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="PREDICTOR", help="A predictor's name or path.")]
 Space = Annotated[
     str,
-    typer.Option(help="mnasnet, proxyless, efficientnet, efficientnetv2 or package.module:NAME."),
+    typer.Option(
+        help="mnasnet, proxyless, efficientnet, efficientnetv2, spinenet, spinenet_v2, "
+        "spinenet_mbconv, spinenet_scaling or package.module:NAME."
+    ),
 ]
 SpaceOptions = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Setting of the space; may be repeated."),
 ]
-Classes = Annotated[int, typer.Option(help="Classes of the networks' heads.", min=1)]
+Classes = Annotated[
+    int | None,
+    typer.Option(
+        help="Classes of the networks' heads.",
+        min=1,
+        show_default="1000, of a detector 91, of videos 339, as published networks have",
+    ),
+]
+HeadKind = Annotated[
+    str | None,
+    typer.Option(
+        help="What the networks end in: classifier, detector or videoclassifier.",
+        show_default="videoclassifier where they take clips, else classifier",
+    ),
+]
 Others = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,7 +80,8 @@ def fit(
     *,
     space: Space,
     space_option: SpaceOptions = None,
-    classes: Classes = 1000,
+    classes: Classes = None,
+    head: HeadKind = None,
     others: Others = None,
     on: On = None,
     measurements: Measurements = None,
@@ -90,7 +108,7 @@ def fit(
     settings = settings_of(threads, clock_tier, precision)
     record = fit(
         name,
-        _asked(space, space_option, classes, others, samples, seed),
+        _asked(space, space_option, head, classes, others, samples, seed),
         _measured(on, measurements),
         settings,
         force=force,
@@ -177,7 +195,8 @@ def suggest(
     *,
     space: Annotated[str | None, typer.Option(help="Of a predictor that is to be made.")] = None,
     space_option: SpaceOptions = None,
-    classes: Classes = 1000,
+    classes: Classes = None,
+    head: HeadKind = None,
     others: Others = None,
     count: Annotated[
         int | None, typer.Option(help="Networks.", show_default="1, or 10 for a new one", min=1)
@@ -201,10 +220,12 @@ def suggest(
         raise InputError(msg)
     predictions = None
     if name is not None:
-        refuse_given(context, ("space_option", "classes", "others"), "the predictor has its own")
+        refuse_given(
+            context, ("space_option", "classes", "head", "others"), "the predictor has its own"
+        )
         chosen, predictions = suggest_next(name, count or 1, seed)
     else:
-        asked = _asked(str(space), space_option, classes, others, count or 10, seed)
+        asked = _asked(str(space), space_option, head, classes, others, count or 10, seed)
         chosen = suggest_first(asked, count or 10, _say)
     paths = keep_networks(chosen, out) if out is not None else []
     _print_suggested(chosen, predictions, [str(path) for path in paths], as_json=as_json)
@@ -213,18 +234,21 @@ def suggest(
 def _asked(
     space: str,
     space_option: list[str] | None,
-    classes: int,
+    head: str | None,
+    classes: int | None,
     others: list[str] | None,
     samples: int,
     seed: int,
 ) -> Asked:
     from pocketnas.config import options_from
+    from pocketnas.networks import head_for_space
     from pocketnas.other_devices import Asked
 
+    options = options_from(space_option or [], "--space-option")
     return Asked(
         space=space,
-        options=options_from(space_option or [], "--space-option"),
-        classes=classes,
+        options=options,
+        head=head_for_space(space, options, head, classes),
         others=tuple(others or ()),
         samples=samples,
         seed=seed,

@@ -93,13 +93,14 @@ def build(
     Example: pocketnas table build --space mnasnet --on adb:any --budget 2h --name lab-phone
     """
     from pocketnas.config import options_from
-    from pocketnas.table_building import Asked, build, head_of, plans, space_text
+    from pocketnas.networks import head_for_space
+    from pocketnas.table_building import Asked, build, plans, space_text
 
     options = options_from(space_option or [], "--space-option")
     asked = Asked(
         space=space,
         options=options,
-        head=head_of(space, options, head, classes),
+        head=head_for_space(space, options, head, classes),
         budget_s=None if budget is None else seconds(budget, "--budget"),
         sessions=sessions,
         seed=seed,

@@ -37,7 +37,7 @@ def train(
         typer.Option(
             metavar="paper|code|FILE",
             help="Stages of growing images and regularization: EfficientNetV2's by its paper or "
-            "its code, or of a TOML file.",
+            "its code, without what the data set has no meaning for, or of a TOML file.",
             show_default="one stage",
         ),
     ] = None,
@@ -196,6 +196,8 @@ def train(
             board=tensorboard,
         )
     )
+    for note in plan.notes:
+        typer.echo(note, err=True)
     carry_out(
         run or new_folder(Path("trainings")),
         plan,

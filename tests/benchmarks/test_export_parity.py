@@ -21,12 +21,38 @@ def test_thirty_networks_are_exported_right_in_both_formats(script, tmp_path, mo
 def test_detectors_of_every_scale_permuted_space_are_exported_right_and_delegated(
     script, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(script, "DETECTOR_SIZES", (192, 224))
-    found = script.compared_detectors(len(script.DETECTORS), tmp_path, onnx=1)
+    monkeypatch.setattr(script, "DETECTOR_SIZES", (192,))
+    log = script.Log(tmp_path / "log.jsonl")
+    found = script.compared_detectors(len(script.DETECTORS), tmp_path, onnx=1, log=log)
     assert found["networks"] == found["delegated"] == 1 + len(script.DETECTORS)
     assert 0 < found["mobile_error"] <= found["tolerance"]
     assert found["mobile_error"] <= found["max_error"]
-    assert found["max_error"] <= max(found["tolerance"], 3 * found["max_rounding"])
+    assert found["within"] == found["networks"]
+    assert found["beyond"] == []
+    assert 0 < found["max_exact_error"] < 3 * found["max_rounding"]
     assert found["onnx_max_error"] <= found["tolerance"]
     assert found["layout_operators"] == 0
     assert found["min_sensitivity"] > 0.05
+
+
+def test_what_was_found_of_a_detector_is_known_again_and_those_beyond_are_told(
+    script, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(script, "COCO", script.Detector(classes=2))
+    monkeypatch.setattr(script, "REPEATED", 1)
+    small = script.create_space("spinenet_mbconv", {"filter_scale": "0.25", "size": "128"})
+    network = small.decode(small.points.sample(script.random.Random(0)))
+    monkeypatch.setattr(script, "detectors", lambda _: iter([("small 128", network)]))
+    log = script.Log(tmp_path / "log.jsonl")
+    first = script.compared_detectors(1, tmp_path, onnx=0, log=log)
+    assert (len(log), first["networks"], first["onnx_networks"]) == (1, 1, 0)
+    assert first["max_error"] > 0 < first["max_rounding"]
+    monkeypatch.setattr(script, "figures_of", None)
+    log = script.Log(tmp_path / "log.jsonl")
+    assert script.compared_detectors(1, tmp_path, onnx=0, log=log) == first
+    monkeypatch.setattr(script, "TOLERANCE", first["max_error"] / 2)
+    found = script.compared_detectors(1, tmp_path, onnx=0, log=log)
+    assert found["within"] == 0
+    (beyond,) = found["beyond"]
+    assert beyond["network"] == "small 128"
+    assert beyond["rounding"] == first["max_rounding"]

@@ -15,6 +15,8 @@ from delivery.carried import detect, pictures
 from delivery.carried.verify import unlike
 from delivery.detection import decoding, picture_of
 from delivery.export import Plan
+from delivery.file_gates import runtime_of
+from delivery.gates import GateName
 from delivery.int8_ends import int8_ends
 from delivery.network import compared, outputs_of
 from delivery.preprocessing import preparation_of
@@ -163,6 +165,51 @@ def test_kotlin_reads_int8_outputs_by_their_own_scales(detector, tmp_path):
     assert "restored(outputs[it].readInt8(), it)" in text
     scales = [int8_ends(artifact)[spec.name].scale for spec in artifact.outputs]
     assert f"SCALES = floatArrayOf({', '.join(f'{scale:.9g}f' for scale in scales)})" in text
+
+
+@pytest.mark.slow
+def test_an_int8_detector_is_delivered_and_its_bundle_finds_what_its_own_outputs_say(
+    detector, tmp_path
+):
+    pytest.importorskip("ai_edge_quantizer", reason="the extra 'quantize' is not installed")
+    network, folder = detector(sure=-3.0), tmp_path / "bundle"
+    plan = Plan(
+        quantizations=(Quantization.NONE, Quantization.INT8),
+        calibration_samples=16,
+        only_warn=frozenset({GateName.ACCURACY}),
+        float_io=False,
+    )
+    delivery = make(network, plan, folder)
+    gate = delivery.of(GateName.PARITY, "network-int8.tflite")
+    assert gate is not None
+    assert gate.passed
+    assert "standard deviation" in gate.text
+    assert delivery.accuracy_of("network-int8.tflite") is not None
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert [each.get("measure") for each in manifest["models"]] == [None, "deviation"]
+    passed, lines = verify(folder)
+    assert passed, lines
+    assert any("of their deviation" in line for line in lines)
+    with np.load(folder / "examples.npz") as kept:
+        np.save(tmp_path / "picture.npy", kept["picture"])
+    settings = json.loads((folder / "detection.json").read_text())
+    image = pictures.prepare(np.load(tmp_path / "picture.npy"), settings_of(folder))
+    (_, int8) = delivery.files
+    outputs = runtime_of(int8.artifact)({"image": image})
+    wanted = detect.decoded(outputs, settings)
+    done = subprocess.run(
+        [sys.executable, "-E", "-s", str(folder / "snippets/detect.py"), "picture.npy",
+         str(folder / "models/network-int8.tflite")],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [float(line.split()[0]) for line in done.stdout.splitlines()]
+    assert found == pytest.approx(wanted[: len(found), 4].tolist(), abs=1e-3)
+    assert len(found) > 0
+
+
+def settings_of(folder):
+    return json.loads((folder / "preprocessing.json").read_text())
 
 
 def test_a_detector_without_a_dataset_has_no_bundle(detector, tmp_path):

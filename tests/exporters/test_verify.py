@@ -14,7 +14,14 @@ from exporters.graph import (
     UnaryKind,
 )
 from exporters.tflite import write
-from exporters.verify import Parity, channels_last, layout_faults, layout_operators, parity
+from exporters.verify import (
+    Parity,
+    channels_last,
+    layout_faults,
+    layout_operators,
+    map_parity,
+    parity,
+)
 
 
 def test_the_error_is_a_share_of_the_largest_output():
@@ -44,6 +51,50 @@ def test_outputs_without_meaning_never_pass(output, reference):
 
 def test_zeros_equal_zeros():
     assert parity({"a": np.zeros(3)}, {"a": np.zeros(3)}).max_error == 0
+
+
+LEVELS = {
+    "box_codes_p3": np.random.default_rng(0).normal(size=(1, 8, 8, 36)),
+    "box_codes_p7": np.full((1, 1, 1, 36), 1e-3),
+}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "least", "most"),
+    [
+        (lambda value: value, 0.0, 0.0),
+        (lambda value: value + 0.1, 0.09, 0.11),
+        (lambda value: 0 * value, 0.9, 1.1),
+        (lambda value: 2 * value, 0.9, 1.1),
+        (lambda value: value[..., ::-1], 1.3, 1.5),
+        (lambda value: value.swapaxes(1, 2), 1.2, 1.5),
+        (lambda value: value / 0 if value.size else value, np.inf, np.inf),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_maps_are_held_against_their_deviation_and_levels_of_a_kind_together(spoil, least, most):
+    spoilt = {name: spoil(value) for name, value in LEVELS.items()}
+    assert least <= map_parity(spoilt, LEVELS, 0.5).max_error <= most
+
+
+def test_each_kind_of_maps_is_held_against_its_own():
+    scores = {"class_logits_p3": 100 * LEVELS["box_codes_p3"]}
+    spoilt = {**LEVELS, "box_codes_p3": 0 * LEVELS["box_codes_p3"], **scores}
+    found = map_parity(spoilt, {**LEVELS, **scores}, 0.5)
+    assert found.max_error == pytest.approx(1, abs=0.1)
+    assert not found.passed
+
+
+def test_maps_that_are_the_same_everywhere_are_held_against_what_8_bits_tell_apart():
+    same = {"output": np.ones((1, 2, 2, 3))}
+    assert map_parity(same, same, 0.5).max_error == 0
+    assert map_parity({"output": same["output"] + 1 / 256}, same, 0.5).passed
+    assert map_parity({"output": 2 * same["output"]}, same, 0.5).max_error == pytest.approx(64)
+    nothing = {"output": np.zeros((1, 2, 2, 3))}
+    assert map_parity(nothing, nothing, 0.5).max_error == 0
+    assert map_parity(same, nothing, 0.5).max_error == np.inf
+    with pytest.raises(ValueError, match="outputs are"):
+        map_parity({}, same, 0.5)
 
 
 def test_other_names_or_shapes_are_an_error():

@@ -11,7 +11,7 @@ from latency.predictor_file import PredictorRecord, load, path_of, read, write
 from latency.signatures import parts_of
 from latency.table import Validation
 from latency.table_plan import random_networks
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector
 from search_space.proxyless import ProxylessSpace
 from workspace.errors import InputError, OperationError
 
@@ -49,6 +49,34 @@ def changed(path, **fields):
     return path
 
 
+def test_of_detectors_it_is_of_the_newer_form_and_says_so(record, tmp_path):
+    path = tmp_path / "lab.json"
+    write(replace(record, head="detector", classes=3), path)
+    assert json.loads(path.read_text())["pocketnas_predictor"] == 2
+    assert read(path, "lab").head_of() == Detector(classes=3)
+    with pytest.raises(InputError, match="heads classifier or detector, got 'nose'"):
+        read(changed(path, head="nose"), "lab")
+
+
+def test_a_part_that_another_device_leaves_below_nothing_is_read(record, tmp_path):
+    prior, measured = record.predictor.prior, record.predictor.measurements
+    weights = prior.weights.copy()
+    weights[0, 0] = -0.01
+    predictor = Predictor.of(replace(prior, weights=weights), measured)
+    write(replace(record, predictor=predictor), tmp_path / "lab.json")
+    found = read(tmp_path / "lab.json", "lab").predictor
+    np.testing.assert_allclose(found.prior.weights, weights)
+    np.testing.assert_allclose(
+        found.predict(NETWORKS).latency_ms, predictor.predict(NETWORKS).latency_ms, rtol=1e-9
+    )
+
+
+def test_of_classifiers_it_is_of_the_form_that_knew_no_other_head(record, written):
+    document = json.loads(written.read_text())
+    assert (document["pocketnas_predictor"], "head" in document) == (1, False)
+    assert read(written, "lab").head_of() == Classifier(classes=10) == record.head_of()
+
+
 def test_a_predictor_that_is_read_says_the_same(record, written):
     found = read(written, "lab")
     mine, theirs = found.predictor.predict(NETWORKS), record.predictor.predict(NETWORKS)
@@ -78,7 +106,7 @@ def test_it_is_found_by_its_name_and_by_its_path(record, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"pocketnas_predictor": 2}, "newer version .form 2."),
+        ({"pocketnas_predictor": 3}, "newer version .form 3."),
         ({"pocketnas_predictor": None}, "no predictor"),
         ({"measurements": []}, "at least 5 measured networks"),
         ({"typical": [1.0]}, "damaged"),
@@ -100,10 +128,10 @@ def test_nan_is_refused(written):
         read(written, "lab")
 
 
-def test_a_negative_weight_is_refused(written):
+def test_a_negative_variance_is_refused(written):
     document = json.loads(written.read_text())
     document["unsure"][0] = -1.0
-    with pytest.raises(InputError, match="finite and not negative"):
+    with pytest.raises(InputError, match="must not be negative"):
         read(changed(written, unsure=document["unsure"]), "lab")
 
 

@@ -1,5 +1,6 @@
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +109,18 @@ def test_all_points_at_once_are_what_one_by_one_gives(record):
     np.testing.assert_allclose(together, [one_by_one[i].latency_ms for i in range(20)], rtol=0.02)
 
 
-def test_detectors_are_refused_since_predictors_are_fitted_on_classifiers(record):
+def test_it_answers_for_networks_with_heads_of_the_kind_it_was_fitted_on(record):
     space = create_space("spinenet_mbconv", {"size": "128"})
     source = PredictorSource(record)
     source.require_covers(space, Classifier(classes=10))
-    with pytest.raises(InputError, match=r"fitted on classifiers.*'pocketnas table build"):
+    with pytest.raises(InputError, match=r"fitted on classifiers.*fit --head detector"):
         source.require_covers(space, Detector(classes=10))
     with pytest.raises(InputError, match="one by one only"):
         source.over(space, Classifier(classes=10))
+    of_detectors = PredictorSource(replace(record, head="detector"))
+    of_detectors.require_covers(space, Detector(classes=10))
+    with pytest.raises(InputError, match=r"fitted on detectors.*fit --head classifier"):
+        of_detectors.require_covers(space, Classifier(classes=10))
 
 
 def test_files_are_refused_since_their_parts_are_unknown(record, tmp_path):

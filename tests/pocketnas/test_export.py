@@ -1,4 +1,5 @@
 import json
+import random
 import sys
 import textwrap
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pocketnas.cli.export import _at_hand
 from pocketnas.config import SearchConfig
 from pocketnas.networks import resolve
 from search_space.architecture import Classifier
+from search_space.space import create as create_space
 from workspace.errors import InputError, OperationError
 from workspace.files import sha256_of, sha256_of_folder
 
@@ -97,6 +99,66 @@ def test_a_runs_best_network_becomes_a_bundle_that_verifies(pocketnas, trained_r
     assert spoilt.code == 1
     assert "labels.txt" in spoilt.err
     assert len(spoilt.err.strip().splitlines()) == 1
+
+
+SQUARES = '''
+"""Bright squares on noise, each anywhere, in 64 images of each split."""
+
+import numpy as np
+
+from training.detection import BoxedImages, ObjectDetection
+from training.schedule import Schedule
+from training.task import Proxy, Split
+
+
+class Squares(ObjectDetection):
+    name, labels, classes, anchor, most = "squares", ("square",), 1, 1.5, 10
+    proxy = Proxy(size=128, schedule=Schedule(samples=64))
+
+    def examples(self, split, size):
+        rng = np.random.default_rng(list(Split).index(split))
+        images = rng.integers(0, 120, (64, 64, 64), dtype=np.uint8)
+        boxes = np.zeros((64, 1, 5), np.float32)
+        for image, box in zip(images, boxes):
+            side = int(rng.integers(12, 40))
+            left, top = rng.integers(0, 64 - side, 2)
+            image[top : top + side, left : left + side] = 220
+            box[0, 1:] = np.array((left, top, left + side, top + side)) / 64
+        return BoxedImages(lambda numbers: [images[each] for each in numbers], boxes, size)
+
+
+SQUARES = Squares()
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_device")
+def test_a_detector_that_was_trained_becomes_a_bundle_with_an_int8_file_that_verifies(
+    pocketnas, tmp_path
+):
+    for needed in ("ai_edge_quantizer", "pycocotools"):
+        pytest.importorskip(needed)
+    (tmp_path / "own_squares.py").write_text(SQUARES)
+    options = {"filter_scale": "0.25", "endpoint_filters": "16", "head_filters": "16"}
+    more = {"head_convs": "1", "size": "128", "channels": "1"}
+    space = create_space("spinenet_mbconv", {**options, **more})
+    network = space.decode(space.points.sample(random.Random(0)))
+    (tmp_path / "detector.json").write_text(json.dumps(network.to_json()))
+    data = "--dataset=own_squares:SQUARES"
+    words = ("train", "detector.json", data, "--samples=640", "--batch=16")
+    done = pocketnas(*words, "--threads=1", "--evaluate-epochs=0", "--run=trained")
+    assert done.code == 0, done.err
+    done = pocketnas(
+        "export", "trained", data, "--quantize=none,int8", "--bundle",
+        "--calibration-samples=64", "--on=made_up:DEVICE", "--warn=accuracy", "-o", "bundle",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "of their standard deviation" in done.out
+    verified = pocketnas("verify", "bundle", "--json")
+    assert verified.code == 0, verified.err
+    checks = {each["file"]: each["passed"] for each in json.loads(verified.out)["checks"]}
+    assert checks["models/network-int8.tflite"] is True
+    assert checks["snippets/detect.py"] is True
 
 
 @pytest.mark.parametrize(

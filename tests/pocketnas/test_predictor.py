@@ -10,8 +10,9 @@ from latency.predictor_file import load, path_of
 from latency.signatures import parts_of
 from latency.table_plan import random_networks
 from search_space import catalog
-from search_space.architecture import Classifier
+from search_space.architecture import Classifier, Detector, VideoClassifier
 from search_space.proxyless import ProxylessSpace
+from search_space.space import create as create_space
 
 HEAD = Classifier(classes=10)
 SUBJECTS = random_networks(ProxylessSpace(size=64), HEAD, 60, seed=3)
@@ -27,7 +28,7 @@ def made_up_csv(folder, name, seed, subjects, factor=1.0):
         for number, subject in enumerate(subjects):
             place = folder / f"{name}-{number}.json"
             place.write_text(json.dumps(subject.architecture.to_json()))
-            latency_ms = factor * device.latency_ms(parts_of(subject.architecture, HEAD))
+            latency_ms = factor * device.latency_ms(parts_of(subject.architecture, subject.head))
             writer.writerow((place, latency_ms))
     return path
 
@@ -345,3 +346,64 @@ def test_wrong_use_is_refused_in_one_sentence(words, told, pocketnas, tmp_path):
     assert told in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
     assert not (tmp_path / "home" / "predictors").exists()
+
+
+DETECTORS = ("--space", "spinenet_mbconv", "--space-option", "size=128")
+OF_DETECTORS = (*DETECTORS, "--space-option", "filter_scale=0.25", "--classes", "3")
+
+
+def test_detectors_are_predicted_from_what_another_device_takes_for_detectors(pocketnas, tmp_path):
+    pytest.importorskip("torch")
+    space = create_space("spinenet_mbconv", {"size": "128", "filter_scale": "0.25"})
+    subjects = random_networks(space, Detector(classes=3), 30, seed=3)
+    other = made_up_csv(tmp_path, "other", 1, subjects)
+    mine = made_up_csv(tmp_path, "mine", 9, subjects[:12])
+    unseen = made_up_csv(tmp_path, "unseen", 9, subjects[12:])
+    words = ("fit", "lab", *OF_DETECTORS, "--head", "detector", "--from", str(other))
+    done = pocketnas("predictor", *words, "--measurements", str(mine))
+    assert done.code == 0, done.err
+    assert load("lab").head_of() == Detector(classes=3)
+    done = pocketnas("predictor", "validate", "lab", "--measurements", str(unseen), "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["networks"]) == (0, 18.0)
+    assert found["median_error"] < 0.05
+    done = pocketnas("predictor", "suggest", "lab", "--json")
+    assert json.loads(done.out)["networks"][0]["predicted_ms"] > 0
+    network = tmp_path / "network.json"
+    network.write_text(json.dumps(subjects[20].architecture.to_json()))
+    asked = ("measure", str(network), "--on", "predictor:lab", "--classes", "3", "--json")
+    assert pocketnas(*asked, "--head", "detector").code == 0
+
+
+def test_networks_of_clips_are_predicted_without_a_word_about_their_head(pocketnas, tmp_path):
+    pytest.importorskip("torch")
+    options = {"size": "32", "frames": "4", "width": "0.25"}
+    space = create_space("assemblenet_mobile", options)
+    subjects = random_networks(space, VideoClassifier(classes=3), 30, seed=3)
+    other = made_up_csv(tmp_path, "other", 1, subjects)
+    mine = made_up_csv(tmp_path, "mine", 9, subjects[:12])
+    unseen = made_up_csv(tmp_path, "unseen", 9, subjects[12:])
+    asked = [f"--space-option={name}={value}" for name, value in options.items()]
+    words = ("fit", "lab", "--space", "assemblenet_mobile", *asked, "--classes", "3")
+    done = pocketnas("predictor", *words, "--from", str(other), "--measurements", str(mine))
+    assert done.code == 0, done.err
+    assert load("lab").head_of() == VideoClassifier(classes=3)
+    done = pocketnas("predictor", "validate", "lab", "--measurements", str(unseen), "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["networks"]) == (0, 18.0)
+    assert found["median_error"] < 0.05
+
+
+def test_without_classes_a_predictor_of_detectors_is_of_those_that_published_ones_have(pocketnas):
+    words = ("predictor", "suggest", *DETECTORS, "--head", "detector", "--count", "1", "--json")
+    assert len(json.loads(pocketnas(*words).out)["networks"]) == 1
+
+
+def test_a_predictor_is_of_no_other_head(pocketnas):
+    refused = pocketnas("predictor", "suggest", "--space", "proxyless", "--head", "nose")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "unknown head 'nose'" in refused.err
+    for space in ("proxyless", "spinenet_mbconv"):
+        words = ("predictor", "suggest", "--space", space, "--head", "videoclassifier")
+        refused = pocketnas(*words)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)

@@ -268,3 +268,38 @@ def test_a_table_is_built_and_refused_where_it_does_not_belong(pocketnas):
     lacking = pocketnas("search", *space, "--target-ms", "1", "--trials", "2")
     assert lacking.code == 2
     assert "lacks layers of the space 'proxyless'" in lacking.err
+
+
+OF_DETECTORS = (
+    "--space=spinenet_mbconv", "--space-option=size=128", "--space-option=filter_scale=0.125",
+    "--space-option=stem_filters=8", "--space-option=endpoint_filters=8",
+    "--space-option=head_filters=8", "--space-option=head_convs=1",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_device")
+def test_a_table_of_detectors_is_built_validated_and_searched_with_the_device_beside(
+    pocketnas, boxes
+):
+    pytest.importorskip("pycocotools")
+    words = ("--head=detector", "--classes=1", "--sessions=3", "--on=made_up:DEVICE")
+    done = pocketnas("table", "build", *OF_DETECTORS, *words, "--budget=5m", "--name=mine")
+    assert done.code == 0, done.err
+    table = load("mine")
+    assert (table.head, table.classes, len(table.entries)) == ("detector", 1, 72)
+    assert 0 < table.predicted < 60
+    assert "of 72 entries are predicted" in done.out
+    checked = pocketnas("table", "validate", "mine", *ON, "--json")
+    assert json.loads(checked.out)["networks"] == 5.0
+    done = pocketnas(
+        "search", *OF_DETECTORS, f"--dataset={boxes}", "--samples=8", "--algorithm=random",
+        "--latency=hybrid:mine,made_up:DEVICE", "--target-ms=0.4", "--trials=5", "--window=1",
+        "--seed=1", "--run=run", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    facts = json.loads(pocketnas("show", "run", "--json").out)
+    assert (facts["told"], facts["finished"], facts["metric"]) == (5, True, "AP")
+    said = {trial["latency"]["origin"] for trial in facts["trials"]}
+    assert said & {"measured", "stored"}
+    assert said <= {"measured", "stored", "table"}

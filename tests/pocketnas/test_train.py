@@ -11,6 +11,7 @@ import pytest
 
 from pocketnas.training_plan import TrainingPlan, read_plan
 from search_space.chain import ChainArchitecture, Op, Skip, Stage, Stem
+from search_space.space import create as create_space
 from training.cifar10 import Cifar10
 from training.digits import Digits
 from training.schedule import Decay, OptimizerName
@@ -207,6 +208,7 @@ def test_plans_survive_their_file_and_newer_ones_are_refused(tmp_path, network):
         dataset="digits",
         schedule=Schedule(samples=9, stages=(TrainingStage(until=1, size=8),)),
         board=True,
+        notes=("--progressive paper without dropout",),
     )
     plan.write(tmp_path)
     assert read_plan(tmp_path) == plan
@@ -292,3 +294,32 @@ def test_trained_weights_are_those_of_the_network(pocketnas, tmp_path, network):
     other = replace(network, head_filters=24).build(Classifier(classes=10))
     with pytest.raises(RuntimeError):
         other.load_state_dict(safetensors.load_file(tmp_path / "run" / "weights.safetensors"))
+
+
+def test_a_detector_is_trained_progressively_and_what_its_boxes_rule_out_is_said(
+    pocketnas, tmp_path, boxes
+):
+    for needed in ("pycocotools", "PIL", "plotly"):
+        pytest.importorskip(needed)
+    small = {"filter_scale": "0.25", "endpoint_filters": "16", "head_filters": "16"}
+    space = create_space("spinenet_mbconv", {**small, "head_convs": "1", "size": "160"})
+    network = space.decode(space.points.sample(random.Random(0)))
+    (tmp_path / "detector.json").write_text(json.dumps(network.to_json()))
+    words = ("train", "detector.json", f"--dataset={boxes}", "--progressive=paper", "--run=run")
+    done = pocketnas(*words, "--samples=16", "--batch=4", "--evaluate-epochs=0", "--threads=1")
+    assert done.code == 0, done.err
+    note = "--progressive paper without dropout, since detectors have no layer of it"
+    assert done.err.count(note) == 1
+    stages = read_plan(tmp_path / "run").schedule.stages
+    assert [stage.size for stage in stages] == [128, 139, 149, 160]
+    assert [stage.regularization.dropout for stage in stages] == [None] * 4
+    assert stages[-1].regularization.randaugment == 15
+    assert pocketnas("report", "run").code == 0
+    assert note in (tmp_path / "run/report.html").read_text()
+    stage = "version = 1\n[[stages]]\nuntil = 1.0\nsize = 128\ncutmix = 0.2\n"
+    (tmp_path / "cut.toml").write_text(stage)
+    others = ("train", "detector.json", f"--dataset={boxes}", "--progressive=cut.toml")
+    refused = pocketnas(*others, "--samples=16", "--run=other")
+    assert (refused.code, refused.out) == (2, "")
+    assert "CutMix is not for the data set" in refused.err
+    assert not (tmp_path / "other").exists()

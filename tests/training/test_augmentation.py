@@ -114,3 +114,31 @@ def test_equal_generators_give_equal_batches_and_the_global_one_is_left_alone():
     assert not torch.equal(first, after(strength, images, labels, seed=1)[0])
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(images, before)
+
+
+def test_clips_are_mixed_as_images_are_all_frames_alike():
+    images, labels = batch()
+    clips = images[:, :, None].repeat(1, 1, 3, 1, 1)
+    for strength in (Regularization(mixup=0.4), Regularization(cutmix=1.0)):
+        wanted, shares = after(strength, images, labels)
+        made, told = after(strength, clips, labels)
+        assert torch.equal(told, shares)
+        assert torch.allclose(made, wanted[:, :, None].expand_as(clips), atol=1e-6)
+
+
+def test_clips_take_randaugment_of_pixels_before_their_preprocessing():
+    clips = torch.rand(8, 3, 4, 12, 12, generator=torch.Generator().manual_seed(0))
+    _, labels = batch(8)
+    half = Preprocessing(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+    plain, _ = after(Regularization(randaugment=10), clips, labels)
+    made, _ = after(Regularization(randaugment=10), 2 * clips - 1, labels, preprocessing=half)
+    assert torch.allclose(made, 2 * plain - 1, atol=1e-5)
+    assert not torch.equal(plain, clips)
+
+
+def test_of_several_labels_each_is_there_as_much_as_its_image():
+    images, _ = batch(count=8)
+    several = torch.eye(8, CLASSES)
+    _, shares = after(Regularization(mixup=0.4), images, several)
+    assert torch.allclose(shares.sum(1), torch.ones(8))
+    assert (shares.diagonal() >= 0.5).all()

@@ -6,7 +6,7 @@ from training.detection import BoxedImages, ObjectDetection
 from training.evaluation import Evaluation
 from training.framing import PAD
 from training.schedule import Decay, OptimizerName, Schedule
-from training.stages import TrainingStage
+from training.stages import Regularization, TrainingStage
 from training.task import Proxy, Split
 from training.testing import DetectionTaskContract
 from training.trainer import Trainer
@@ -108,6 +108,19 @@ def test_spinenets_protocol_trains_too(tiny_detector):
     before = Trainer("cpu").examine(module, Shapes(), size=SIDE, split=Split.VALIDATION)
     result = Trainer("cpu").fit(module, Shapes(), schedule, size=SIDE, seed=0)
     assert result.evaluation.loss < before.loss
+
+
+def test_a_detector_learns_from_images_that_are_changed_and_mixed(tiny_detector):
+    strong = Regularization(randaugment=5, mixup=0.4)
+    stages = (
+        TrainingStage(until=0.5, size=48),
+        TrainingStage(until=1, size=SIDE, regularization=strong),
+    )
+    schedule = Schedule(samples=800, batch=16, learning_rate=0.01, stages=stages)
+    module = tiny_detector(2)
+    before = Trainer("cpu").examine(module, Shapes(), size=SIDE, split=Split.VALIDATION)
+    result = Trainer("cpu").fit(module, Shapes(), schedule, size=SIDE, seed=0)
+    assert result.evaluation.loss < 0.7 * before.loss
 
 
 def test_labels_of_boxes_are_not_smoothed(tiny_detector):

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from training.randaugment import FILL, Operation, changed, randaugmented
+from training.randaugment import (
+    FILL,
+    Operation,
+    changed,
+    changed_clips,
+    randaugmented,
+    randaugmented_clips,
+)
 
 
 def generator(seed=0):
@@ -127,3 +134,25 @@ def test_each_image_of_a_batch_gets_operations_of_its_own():
     same = colours(count=1).repeat(64, 1, 1, 1)
     distinct = {image.numpy().tobytes() for image in randaugmented(same, 15, generator(5))}
     assert len(distinct) > 32
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_frames_of_a_clip_that_are_alike_are_alike_afterwards(operation):
+    clips = colours(count=6)[:, :, None].repeat(1, 1, 5, 1, 1)
+    made = changed_clips(clips, operation, 15, generator(1))
+    assert made.shape == clips.shape
+    assert torch.allclose(made, made[:, :, :1].expand_as(made), atol=1e-6)
+    if operation is not Operation.EQUALIZE:  # which counts pixels, and rounds
+        alone = changed(colours(count=6), operation, 15, generator(1))
+        assert torch.allclose(made[:, :, 0], alone, atol=1e-5)
+
+
+def test_each_clip_of_a_batch_gets_operations_of_its_own_and_frames_stay_in_order():
+    clips = torch.rand(1, 1, 4, 16, 16, generator=generator(1)).repeat(64, 1, 1, 1, 1)
+    before = clips.clone()
+    made = randaugmented_clips(clips, 15, generator(5))
+    assert torch.equal(clips, before)
+    assert len({each.numpy().tobytes() for each in made}) > 32
+    turned = changed_clips(clips, Operation.SHARPNESS, 10, generator(0))
+    alone = changed(clips[:, :, 2], Operation.SHARPNESS, 10, generator(0))
+    assert torch.equal(turned[:, :, 2], alone)

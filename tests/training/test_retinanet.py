@@ -4,6 +4,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from training.anchors import anchors_of
 from training.box_coding import encoded
+from training.matching import IGNORED, matched
 from training.retinanet import (
     ALPHA,
     BOX_WEIGHT,
@@ -82,8 +83,6 @@ def test_box_loss_is_hubers_fifty_times_by_what_is_found():
     plain, off = outputs(), outputs()
     off[9][0, 4 * 4] = 1.0
     losses = [detection_loss(each, targets, classes=2, base=2) for each in (plain, off)]
-    from training.matching import matched
-
     labels, _ = matched(torch.cat(ANCHORS), targets[0])
     count = int((labels >= 0).sum()) + 1
     huber = 0.1 * (1.0 - 0.05)  # delta 0.1, an error of 1
@@ -127,3 +126,31 @@ def test_what_is_hardly_seen_is_not_told():
 def test_what_no_detector_gives_is_refused(wrong):
     with pytest.raises(InputError, match="a detector of 2 classes gives 5 levels of 18 scores"):
         require_outputs(wrong, 2)
+
+
+def test_a_thing_that_counts_whole_costs_what_it_does_alone_and_one_that_counts_less_costs_less():
+    box, seen = [14.0, 17.0, 30.0, 33.0], outputs(score=-1.0)
+    plain = torch.tensor([[[1.0, *box], NOTHING]])
+
+    def cost(share):
+        weights = torch.tensor([[[share], [1.0]]])
+        return detection_loss(seen, torch.cat((plain, weights), dim=2), classes=2, base=2)
+
+    assert torch.equal(cost(1.0), detection_loss(seen, plain, classes=2, base=2))
+    background = detection_loss(seen, torch.tensor([[NOTHING]]), classes=2, base=2)
+    labels, rows = matched(torch.cat(ANCHORS), plain[0])
+    things = labels >= 0
+    wanted = torch.tensor([[0.0, 1.0]])
+    each = focal_loss(torch.full((1, 2), -1.0), wanted).sum()
+    ignored = (labels == IGNORED) | things
+    left = background * (1 - float(ignored.float().mean()))
+    far = torch.nn.functional.huber_loss(
+        torch.zeros(int(things.sum()), 4),
+        encoded(rows[things], torch.cat(ANCHORS)[things]),
+        reduction="sum",
+        delta=0.1,
+    )
+    for share in (1.0, 0.3):
+        count = share * int(things.sum()) + 1
+        found = (left + share * int(things.sum()) * each + BOX_WEIGHT * share * far / 4) / count
+        assert float(cost(share)) == pytest.approx(float(found), rel=1e-4)

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from search_space.architecture import VideoClassifier
+from training.generated_clips import GeneratedClips
 from training.possible import require_fitting
 from training.schedule import Schedule
-from training.stages import TrainingStage
-from training.task import Proxy, metric_name
+from training.stages import Regularization, TrainingStage
+from training.task import Proxy, Split, metric_name
+from training.trainer import Trainer
 from training.video import VideoClassification, mean_average_precision
 from workspace.errors import InputError
 
@@ -99,3 +101,29 @@ def test_map_is_the_mean_precision_at_the_places_of_what_is_there():
     found = mean_average_precision(torch.from_numpy(scores), torch.from_numpy(targets))
     assert found == pytest.approx(np.mean(precisions))
     assert mean_average_precision(torch.rand(4, 3), torch.zeros(4, 3)) == 0
+
+
+class Moving(VideoClassification):
+    """Grey clips of noise that is brighter for the second of two classes; a ``Task``."""
+
+    name, classes = "moving", 2
+    proxy = Proxy(size=16, schedule=Schedule(samples=1))
+
+    def examples(self, split, size):
+        rng = np.random.default_rng(list(Split).index(split))
+        labels = np.arange(48) % 2
+        clips = rng.integers(0, 120, (48, 5, 16, 16)) + 100 * labels[:, None, None, None]
+        return GeneratedClips(clips.astype(np.uint8), labels, size, frames=4)
+
+
+def test_clips_are_learnt_in_stages_of_growing_regularization(tiny_video_network):
+    strong = Regularization(randaugment=5, mixup=0.2, cutmix=0.2)
+    stages = (
+        TrainingStage(until=0.5, size=12),
+        TrainingStage(until=1, size=16, regularization=strong),
+    )
+    schedule = Schedule(samples=384, batch=16, learning_rate=0.01, stages=stages)
+    module = tiny_video_network(2)
+    before = Trainer("cpu").examine(module, Moving(), size=16, split=Split.VALIDATION)
+    result = Trainer("cpu").fit(module, Moving(), schedule, size=16, seed=0)
+    assert result.evaluation.loss < 0.8 * before.loss
