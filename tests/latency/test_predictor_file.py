@@ -54,7 +54,7 @@ def test_of_detectors_it_is_of_the_newer_form_and_says_so(record, tmp_path):
     write(replace(record, head="detector", classes=3), path)
     assert json.loads(path.read_text())["pocketnas_predictor"] == 2
     assert read(path, "lab").head_of() == Detector(classes=3)
-    with pytest.raises(InputError, match="heads classifier or detector, got 'nose'"):
+    with pytest.raises(InputError, match="classifier, detector, videoclassifier, got 'nose'"):
         read(changed(path, head="nose"), "lab")
 
 

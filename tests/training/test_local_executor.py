@@ -62,7 +62,7 @@ def workers():
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "training.worker" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and "training.worker" in child.cmdline()
     ]
 
 

@@ -262,14 +262,14 @@ def test_strong_stages_make_the_loss_on_training_images_larger(job):
     assert losses[1] > losses[0]
 
 
-def test_what_is_no_batch_of_labelled_images_is_not_mixed(job):
+def test_what_a_task_has_no_meaning_for_is_refused_before_anything_is_trained(job):
     class Boxes(Digits):
         head = Detector(classes=10)
 
-    stage = TrainingStage(until=1, size=16, regularization=Regularization(mixup=0.1))
+    stage = TrainingStage(until=1, size=16, regularization=Regularization(cutmix=0.1))
     schedule = replace(job.schedule, stages=(stage,))
     module = job.architecture.build(create("digits").head)
-    with pytest.raises(InputError, match="are for images with one label each"):
+    with pytest.raises(InputError, match="CutMix is not for the data set 'digits'"):
         Trainer("cpu").fit(module, Boxes(), schedule, size=16, seed=0)
 
 
