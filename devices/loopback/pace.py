@@ -44,8 +44,9 @@ class Pace:
             self._line = line
             self._look([float(word) for word in line.split()])
         until_us = start_us + (now_us() - start_us) / self._speed
-        if until_us - now_us() > SPIN_US:
-            time.sleep((until_us - now_us() - SPIN_US) / 1e6)
+        left_us = until_us - now_us()
+        if left_us > SPIN_US:
+            time.sleep((left_us - SPIN_US) / 1e6)
         while now_us() < until_us:
             pass
 
