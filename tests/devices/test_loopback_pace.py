@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from devices.loopback import pace
@@ -23,7 +25,7 @@ def test_a_run_takes_as_long_as_the_clock_makes_it(halved):
 def test_a_pause_of_the_whole_process_while_it_waits_only_makes_it_later(halved, monkeypatch):
     times = iter((1_000, 1_100, 9_000_000, 9_000_001))
     monkeypatch.setattr(pace, "now_us", lambda: next(times))
-    slept = []
-    monkeypatch.setattr(pace.time, "sleep", slept.append)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
     halved.keep(0)
     assert slept == [pytest.approx((2_000 - 1_100 - pace.SPIN_US) / 1e6)]
