@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -122,13 +123,21 @@ def key_of(job: TrainingJob) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def _appending(log: Path) -> TextIO:
+@contextmanager
+def _appending(log: Path) -> Iterator[TextIO]:
+    """The file, open; gone again afterwards if nothing was kept in it."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        return log.open("a", encoding="utf-8")
+        file = log.open("a", encoding="utf-8")
     except OSError as error:
         msg = f"{str(log)!r} cannot be written: {error.strerror}"
         raise InputError(msg) from error
+    try:
+        with file:
+            yield file
+    finally:
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def _read(log: Path, what: str) -> dict[str, Trained]:

@@ -77,7 +77,11 @@ def parts_of(architecture: Architecture, head: Head) -> Parts:
         streams = stream_parts.parts_of(architecture, head)
         return tuple(signature_of_stream(part) for part in streams)
     if not isinstance(architecture, ChainArchitecture) or not isinstance(head, Classifier):
-        msg = f"tables have no keys for a network of family {architecture.family} with {head!r}"
+        msg = (
+            f"a network of family {architecture.family} is no sum of parts with {head!r}: chains "
+            "are with a Classifier, scale-permuted networks with a Detector too, and networks of "
+            "several streams with a VideoClassifier"
+        )
         raise InputError(msg)
     return tuple(signature_of(layer) for layer in layers(architecture, head))
 

@@ -300,14 +300,14 @@ def _compared(
     """Outputs by name, `[N, …]` each, against torch's, as a share of the largest."""
     import numpy
 
-    missing = _missing(file, made, wanted, kind)
+    expected = _expected(wanted, kind)
+    missing = _missing(file, made, expected)
     if missing:
         return missing
     error = 0.0
-    for name, value in wanted.items():
-        expected = value if kind in ("onnx", "torch") else channels_last(value)
-        largest = float(abs(expected).max()) or 1.0
-        difference = abs(made[name].astype(numpy.float64) - expected).max()
+    for name, value in expected.items():
+        largest = float(abs(value).max()) or 1.0
+        difference = abs(made[name].astype(numpy.float64) - value).max()
         error = max(error, float(difference) / largest)
     text = f"outputs differ from those kept by {error:.2g} of the largest, at most {tolerance:g}"
     return {"file": file, "passed": error <= tolerance, "text": text, "max_error": error}
@@ -319,18 +319,16 @@ def _deviating(
     """Likewise of maps in numbers of 8 bits: by root mean squares, levels of a kind together."""
     import numpy
 
-    missing = _missing(file, made, wanted, kind)
+    expected = _expected(wanted, kind)
+    missing = _missing(file, made, expected)
     if missing:
         return missing
     error = 0.0
     for start in {re.sub(r"_p\d+$", "", name) for name in wanted}:
         names = [name for name in wanted if re.sub(r"_p\d+$", "", name) == start]
-        expected = [
-            wanted[name] if kind == "onnx" else channels_last(wanted[name]) for name in names
-        ]
         ours, theirs = (
-            numpy.concatenate([value.astype(numpy.float64).ravel() for value in values])
-            for values in ([made[name] for name in names], expected)
+            numpy.concatenate([each[name].astype(numpy.float64).ravel() for name in names])
+            for each in (made, expected)
         )
         difference = float(numpy.sqrt(((ours - theirs) ** 2).mean()))
         spread = max(float(theirs.std()), float(abs(theirs).max()) / 64)
@@ -341,17 +339,21 @@ def _deviating(
     return {"file": file, "passed": error <= tolerance, "text": text, "max_error": error}
 
 
-def _missing(
-    file: str, made: dict[str, Any], wanted: dict[str, Any], kind: str
-) -> dict[str, Any] | None:
+def _expected(wanted: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Torch's outputs in the layout of a kind of file."""
+    if kind in ("onnx", "torch"):
+        return wanted
+    return {name: channels_last(value) for name, value in wanted.items()}
+
+
+def _missing(file: str, made: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any] | None:
     """What is said of outputs that are not there as they should be."""
     import numpy
 
-    for name, value in wanted.items():
-        expected = value if kind in ("onnx", "torch") else channels_last(value)
+    for name, value in expected.items():
         found = made.get(name)
-        if found is None or found.shape != expected.shape or not numpy.isfinite(found).all():
-            text = f"has no whole output {name!r} of shape {list(expected.shape)}"
+        if found is None or found.shape != value.shape or not numpy.isfinite(found).all():
+            text = f"has no whole output {name!r} of shape {list(value.shape)}"
             return {"file": file, "passed": False, "text": text}
     return None
 

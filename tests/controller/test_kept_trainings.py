@@ -109,6 +109,12 @@ def test_a_failure_ends_it_after_what_was_under_way_is_kept(tmp_path):
     assert {json.loads(line)["id"] for line in lines} == {"job-0", "job-2"}
 
 
+def test_where_nothing_was_trained_no_file_is_left(tmp_path):
+    with pytest.raises(OperationError, match="job-0 failed"):
+        train(tmp_path, MadeUpTraining(failing=0))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_last_line_that_was_cut_off_is_trained_again(tmp_path):
     train(tmp_path, MadeUpTraining(), JOBS[:3])
     log = tmp_path / "log.jsonl"

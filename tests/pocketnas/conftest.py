@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,3 +161,19 @@ def pocketnas(capsys) -> Callable[..., Done]:
         return Done(code=int(ended.value.code or 0), out=captured.out, err=captured.err)
 
     return run
+
+
+@pytest.fixture
+def timed(pocketnas) -> Callable[..., dict[str, Any]]:
+    """Times a network of ten classes, and gives what was printed once it is a whole latency."""
+
+    def measure(network: str, on: str, *flags: str) -> dict[str, Any]:
+        words = ("measure", network, "--classes=10", f"--on={on}", "--preset=quick", "--json")
+        done = pocketnas(*words, *flags)
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        assert 0 < found["ci_low_ms"] <= found["median_ms"] <= found["ci_high_ms"]
+        assert len(found["sessions"]) >= 3
+        return found
+
+    return measure

@@ -140,32 +140,18 @@ def detectors(tmp_path):
     return "spinenet-mobile-49", str(path)
 
 
-def timed(pocketnas, network, on):
-    done = pocketnas(
-        "measure", network, "--head=detector", "--classes=10", f"--on={on}", "--preset=quick",
-        "--json",
-    )  # fmt: skip
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
-    assert 0 < found["ci_low_ms"] <= found["median_ms"] <= found["ci_high_ms"]
-    assert len(found["sessions"]) >= 3
-    return found
-
-
 @pytest.mark.slow
-def test_detectors_are_timed_on_this_computer(pocketnas, detectors):
-    mobile, member = (timed(pocketnas, network, "host") for network in detectors)
+def test_detectors_are_timed_on_this_computer(timed, detectors):
+    mobile, member = (timed(network, "host", "--head=detector") for network in detectors)
     assert mobile["median_ms"] != member["median_ms"]
-    classified = json.loads(
-        pocketnas("measure", detectors[1], "--classes=10", "--preset=quick", "--json").out
-    )
+    classified = timed(detectors[1], "host")
     assert classified["artifact_sha256"] != member["artifact_sha256"]
 
 
 @pytest.mark.loopback
 @pytest.mark.slow
-def test_detectors_are_timed_on_a_loopback_phone(pocketnas, detectors, loopback_phones):
+def test_detectors_are_timed_on_a_loopback_phone(timed, detectors, loopback_phones):
     (phone,) = loopback_phones(1)
     for network in detectors:
-        found = timed(pocketnas, network, f"adb:{phone.serial}")
+        found = timed(network, f"adb:{phone.serial}", "--head=detector")
         assert "not a phone" in found["conditions"]["device_stand_in"]

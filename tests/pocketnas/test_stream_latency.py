@@ -38,27 +38,18 @@ def networks(tmp_path):
     return [str(path) for path in paths]
 
 
-def timed(pocketnas, network, on):
-    done = pocketnas("measure", network, "--classes=10", f"--on={on}", "--preset=quick", "--json")
-    assert done.code == 0, done.err
-    found = json.loads(done.out)
-    assert 0 < found["ci_low_ms"] <= found["median_ms"] <= found["ci_high_ms"]
-    assert len(found["sessions"]) >= 3
-    return found
-
-
 @pytest.mark.slow
-def test_networks_of_streams_are_timed_on_this_computer(pocketnas, networks):
-    found = [timed(pocketnas, network, "host") for network in networks]
+def test_networks_of_streams_are_timed_on_this_computer(timed, networks):
+    found = [timed(network, "host") for network in networks]
     assert len({each["artifact_sha256"] for each in found}) == len(networks)
 
 
 @pytest.mark.loopback
 @pytest.mark.slow
-def test_networks_of_streams_are_timed_on_a_loopback_phone(pocketnas, networks, loopback_phones):
+def test_networks_of_streams_are_timed_on_a_loopback_phone(timed, networks, loopback_phones):
     (phone,) = loopback_phones(1)
     for network in networks:
-        found = timed(pocketnas, network, f"adb:{phone.serial}")
+        found = timed(network, f"adb:{phone.serial}")
         assert "not a phone" in found["conditions"]["device_stand_in"]
 
 

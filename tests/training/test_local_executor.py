@@ -58,12 +58,17 @@ def executor():
     made.close()
 
 
+@pytest.fixture
 def workers():
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "training.worker" in child.cmdline()
-    ]
+    """What finds this test's workers; what an earlier test left does not count, dead or alive."""
+    earlier = {child.pid for child in psutil.Process().children(recursive=True)}
+
+    def found():
+        children = psutil.Process().children(recursive=True)
+        new = [child for child in children if child.pid not in earlier]
+        return [child for child in new if "training.worker" in child.cmdline()]
+
+    return found
 
 
 class TestLocalExecutor(ExecutorContract):
@@ -72,7 +77,7 @@ class TestLocalExecutor(ExecutorContract):
         return executor
 
 
-def test_closing_leaves_no_process(executor, job):
+def test_closing_leaves_no_process(executor, job, workers):
     executor.submit(job).result(timeout=60)
     assert len(workers()) == 1
     executor.close()
@@ -87,7 +92,7 @@ def test_a_job_past_its_deadline_is_killed_and_the_next_one_runs(executor, job):
     assert executor.submit(job).result(timeout=60).accuracy > 0
 
 
-def test_a_worker_that_dies_is_a_stated_failure_and_is_replaced(executor, job):
+def test_a_worker_that_dies_is_a_stated_failure_and_is_replaced(executor, job, workers):
     executor.submit(job).result(timeout=60)
     (worker,) = workers()
     future = executor.submit(replace(job, schedule=replace(job.schedule, samples=640_000)))
