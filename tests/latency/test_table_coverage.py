@@ -108,5 +108,5 @@ def test_a_space_of_networks_without_parts_is_refused():
 
     space = opaque(SPACE)
     space.decode = lambda _: Foreign()
-    with pytest.raises(InputError, match="no keys for a network of family transformer"):
+    with pytest.raises(InputError, match="a network of family transformer is no sum of parts"):
         Coverage.of(table(dict.fromkeys(KEYS, MEASURED)), space, HEAD)
