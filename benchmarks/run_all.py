@@ -1,4 +1,8 @@
-"""Runs every benchmark of this folder and prints what each printed, as one JSON object."""
+"""Runs every benchmark of this folder and prints what each printed, as one JSON object.
+
+Each one's result is on stderr too as soon as it is there, so that a run that is stopped has lost
+none of those before.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ def run(script: Path, *, quick: bool) -> dict[str, object]:
 
 def main() -> None:
     """Run them one after another; exit code 1 if one failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="at most 5 minutes each")
     parser.add_argument("names", nargs="*", help="only these, e.g. loop_overhead")
     arguments = parser.parse_args()
@@ -53,6 +57,7 @@ def main() -> None:
     for script in scripts:
         sys.stderr.write(f"{script.stem} …\n")
         results[script.stem] = run(script, quick=arguments.quick)
+        sys.stderr.write(f"{script.stem}: {json.dumps(results[script.stem])}\n")
     sys.stdout.write(json.dumps(results, indent=1) + "\n")
     if any("exit_code" in result for result in results.values()):
         sys.exit(1)
