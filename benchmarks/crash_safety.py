@@ -227,7 +227,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=120, help="of each search (120)")
     parser.add_argument("--quick", action="store_true", help="3 kills unless --kills is given")
     parser.add_argument("--delay-ms", type=float, default=20.0, help="longest of a training (20)")
-    parser.add_argument("--algorithms", nargs="+", default=list(AlgorithmName), help="(all)")
+    known = [name for name in AlgorithmName if name is not AlgorithmName.GUIDED]
+    parser.add_argument(
+        "--algorithms", nargs="+", default=known, help="(all that search a space of chains)"
+    )
     parser.add_argument("--child", type=Path, help="run one search in this folder, unharmed")
     arguments = parser.parse_args()
     delay_s = arguments.delay_ms / 1000
