@@ -177,7 +177,8 @@ def _channels_last(module: nn.Module) -> None:
     for part in module.modules():
         for value in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
             if value.ndim in _LAYOUTS:
-                value.data = value.data.contiguous(memory_format=_LAYOUTS[value.ndim])
+                # Unlike ``contiguous``, this gives a stem for grey images strides that say so, too.
+                value.data = value.data.to(memory_format=_LAYOUTS[value.ndim])
 
 
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}

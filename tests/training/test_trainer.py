@@ -68,6 +68,17 @@ def test_a_training_that_diverges_says_at_which_step(job):
         fit(job, learning_rate=1e30)
 
 
+def test_activations_of_grey_images_have_their_channels_last_too(job):
+    task, strides = create("digits"), []
+    module = job.architecture.build(task.head)
+    stem = next(part for part in module.modules() if isinstance(part, torch.nn.Conv2d))
+    stem.register_forward_hook(lambda _part, _inputs, output: strides.append(output.stride()))
+    Trainer("cpu").fit(module, task, replace(job.schedule, samples=64), size=16, seed=0)
+    assert stem.in_channels == 1
+    assert all(channel == 1 and column == stem.out_channels for _, channel, _, column in strides)
+    assert strides
+
+
 def test_bf16_trains_too(job):
     _, result = fit(job, arithmetic=Arithmetic.BF16)
     assert 0 <= result.accuracy <= 1
