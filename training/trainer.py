@@ -177,7 +177,7 @@ def _channels_last(module: nn.Module) -> None:
     for part in module.modules():
         for value in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
             if value.ndim in _LAYOUTS:
-                # Not by ``contiguous``, which leaves a stem for grey images with strides as they are.
+                # ``contiguous`` would leave the strides of a stem for grey images as they are.
                 value.data = value.data.to(memory_format=_LAYOUTS[value.ndim])
 
 
