@@ -1,4 +1,6 @@
+import ctypes
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -57,7 +59,7 @@ def resident_before_an_error(seen):
 
 
 def test_the_memory_goes_back_in_the_end_even_after_an_error():
-    seen = []
+    seen: list[int] = []
     with pytest.raises(ZeroDivisionError):
         resident_before_an_error(seen)
     assert resident_bytes() < seen[0] - 0.9 * BYTES
@@ -67,7 +69,7 @@ def test_another_c_library_is_left_alone(monkeypatch):
     def unknown(_name):
         raise ValueError
 
-    monkeypatch.setattr(freed_memory.os, "confstr", unknown)
-    monkeypatch.setattr(freed_memory.ctypes, "CDLL", unknown)
+    monkeypatch.setattr(os, "confstr", unknown)
+    monkeypatch.setattr(ctypes, "CDLL", unknown)
     with freed_memory_kept():
         assert np.ones(3).sum() == 3
