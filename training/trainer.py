@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,7 +21,6 @@ from training.evaluation import Evaluation
 from training.evaluator import Evaluator
 from training.executor import Rung, TrainingResult
 from training.feed import Feed
-from training.freed_memory import freed_memory_kept
 from training.gates import learned_gates
 from training.loop import Loop
 from training.progress import TrainingObserver, Unwatched
@@ -104,7 +103,7 @@ class Trainer:
         self.require_possible(schedule)
         self._channels = channels
         feed = Feed(self._device, channels)
-        with self._memory(), _seeded(seed, self._device, exact=self._exact or is_cpu):
+        with _seeded(seed, self._device, exact=self._exact or is_cpu):
             _channels_last(module.to(self._device))
             before = [rung for rung in rungs if rung.samples < schedule.samples]
             with synchronised(module, self._world):
@@ -149,8 +148,7 @@ class Trainer:
         Raises:
             TrainingError: If an output is not finite.
         """
-        with self._memory():
-            return Evaluator(task, Feed(self._device, self._channels), size).whole(module, split)
+        return Evaluator(task, Feed(self._device, self._channels), size).whole(module, split)
 
     def require_possible(self, schedule: Schedule) -> None:
         """Do nothing if this machine can train as the schedule says.
@@ -166,9 +164,6 @@ class Trainer:
         if schedule.compiled and not any(shutil.which(name) for name in compilers if name):
             msg = "torch.compile needs a C++ compiler, and there is none: apt-get install g++"
             raise OperationError(msg)
-
-    def _memory(self) -> AbstractContextManager[None]:
-        return freed_memory_kept() if self._device.type == "cpu" else nullcontext()
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.comparison.log import Log
 from latency.presets import preset
-from training.freed_memory import freed_memory_kept
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -119,11 +118,10 @@ def _fastest_step(
     module = module.train()
     optimizer = torch.optim.AdamW(module.parameters())
     taken = []
-    with freed_memory_kept():
-        for _ in range(1 + steps):
-            began = time.process_time()
-            optimizer.zero_grad()
-            loss(module(*batch)).backward()
-            optimizer.step()
-            taken.append(time.process_time() - began)
+    for _ in range(1 + steps):
+        began = time.process_time()
+        optimizer.zero_grad()
+        loss(module(*batch)).backward()
+        optimizer.step()
+        taken.append(time.process_time() - began)
     return min(taken[1:]) / len(batch[0])
