@@ -50,9 +50,10 @@ from training.schedule import Schedule
 
 REWARD = Reward(mode=RewardMode.SOFT, target_ms=75.0)
 PATIENCE_S = 300.0
+"""How long a process may take to tell one more trial, or to end."""
+
 ALGORITHMS = tuple(name for name in AlgorithmName if name is not AlgorithmName.GUIDED)
 """Guided evolution needs networks whose connections carry weights, which chains have not."""
-"""How long a process may take to tell one more trial, or to end."""
 
 
 class SlowExecutor:
@@ -230,7 +231,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="3 kills unless --kills is given")
     parser.add_argument("--delay-ms", type=float, default=20.0, help="longest of a training (20)")
     parser.add_argument(
-        "--algorithms", nargs="+", default=ALGORITHMS, help="(all that search a space of chains)"
+        "--algorithms",
+        nargs="+",
+        choices=[*map(str, ALGORITHMS)],
+        default=ALGORITHMS,
+        help="(all that search a space of chains)",
     )
     parser.add_argument("--child", type=Path, help="run one search in this folder, unharmed")
     arguments = parser.parse_args()
