@@ -160,10 +160,10 @@ class Plan:
 
 FULL = Plan(
     grid=Grid(step=0.1, tolerance=0.12),
-    search_samples=30_000,
+    search_samples=20_000,
     search_seeds=3,
     growth=4.0,
-    samples=100_000,
+    samples=50_000,
     seeds=8,
     rates=(0.01, 0.02),
     preset="search",
