@@ -177,7 +177,8 @@ def _problem(
 
 
 def _named(shape: Mapping[int, float]) -> str:
-    return ", ".join(map(str, shape))
+    """Like ``20:0.3, 28:1``."""
+    return ", ".join(f"{size}:{until:g}" for size, until in shape.items())
 
 
 FASHION = _problem(
@@ -188,6 +189,8 @@ FASHION = _problem(
         {20: 0.5, 28: 1.0},
         {20: 0.4, 24: 0.7, 28: 1.0},
         {24: 0.6, 28: 1.0},
+        {20: 0.3, 28: 1.0},
+        {16: 0.2, 24: 0.4, 28: 1.0},
     ),
     ({16: 0.4, 20: 0.7, 28: 1.0},),
 )
@@ -201,6 +204,8 @@ SCENES = _problem(
         {64: 0.5, 96: 1.0},
         {64: 0.4, 80: 0.7, 96: 1.0},
         {80: 0.6, 96: 1.0},
+        {64: 0.3, 96: 1.0},
+        {48: 0.2, 72: 0.4, 96: 1.0},
     ),
     ({48: 0.4, 64: 0.7, 96: 1.0},),
 )
@@ -236,7 +241,7 @@ QUICK = Plan(
     main=2_560,
     more=(),
     rates=(0.01,),
-    candidates=("16, 20, 28", "16, 20, 28 mixed"),
+    candidates=("16:0.4, 20:0.7, 28:1", "16:0.4, 20:0.7, 28:1 mixed"),
     choosing=1,
     seeds=2,
 )

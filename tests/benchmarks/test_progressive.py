@@ -48,17 +48,20 @@ def test_a_budget_at_which_all_diverge_is_said(script, tmp_path):
 @pytest.mark.parametrize(
     ("accuracies", "chosen"),
     [
-        ({"24, 28": 0.8985, "20, 28": 0.91}, "24, 28"),  # both keep it, the first is cheaper
-        ({"24, 28": 0.8975, "20, 28": 0.8981}, "20, 28"),
-        ({"24, 28": 0.8, "20, 28": 0.7}, "24, 28"),  # none keeps it
+        (
+            {"24:0.6, 28:1": 0.8985, "20:0.5, 28:1": 0.91},
+            "24:0.6, 28:1",
+        ),  # both keep it, the first is cheaper
+        ({"24:0.6, 28:1": 0.8975, "20:0.5, 28:1": 0.8981}, "20:0.5, 28:1"),
+        ({"24:0.6, 28:1": 0.8, "20:0.5, 28:1": 0.7}, "24:0.6, 28:1"),  # none keeps it
     ],
 )
 def test_the_cheapest_schedule_is_chosen_that_keeps_the_accuracy(
     script, tmp_path, accuracies, chosen
 ):
-    plan = script.replace(FULL, candidates=("24, 28", "20, 28"))
+    plan = script.replace(FULL, candidates=("24:0.6, 28:1", "20:0.5, 28:1"))
     log = Log(tmp_path / "log")
-    seconds = {"": 10.0, "24, 28": 5.0, "20, 28": 7.0}
+    seconds = {"": 10.0, "24:0.6, 28:1": 5.0, "20:0.5, 28:1": 7.0}
     jobs = [(name, job) for name, own in plan.candidate_jobs(0.01).items() for job in own]
     kept(
         log,
