@@ -22,7 +22,7 @@ with other work beside. Differences and ratios are paired by seed (Student's t, 
 at equal accuracy has the interval of ``comparison/resampling.py``.
 
 Needs the extra ``train``. Run: ``python benchmarks/progressive.py [--problem NAME] [--quick]
-[--plan] [--log FOLDER]``; one JSON object comes last on stdout. It takes some two hours on two
+[--plan] [--log FOLDER]``; one JSON object comes last on stdout. It takes some four hours on two
 cores. Times are of this x86 computer.
 """
 

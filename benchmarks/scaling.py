@@ -23,7 +23,7 @@ intervals of paired seeds (Student's t): ``above`` or ``below`` where they exclu
 separated``. They are about this baseline and these images, and one search of constants each.
 
 Needs the extra ``train``. Run: ``python benchmarks/scaling.py [--quick] [--log FOLDER]`` on a
-computer with nothing else to do; one JSON object comes last on stdout. It takes two to three hours
+computer with nothing else to do; one JSON object comes last on stdout. It takes some three hours
 on two cores. Times are of this x86 computer: they test the method, no phone's speed.
 """
 

@@ -48,10 +48,8 @@ def test_a_budget_at_which_all_diverge_is_said(script, tmp_path):
 @pytest.mark.parametrize(
     ("accuracies", "chosen"),
     [
-        (
-            {"24:0.6, 28:1": 0.8985, "20:0.5, 28:1": 0.91},
-            "24:0.6, 28:1",
-        ),  # both keep it, the first is cheaper
+        # both keep it, the first is cheaper
+        ({"24:0.6, 28:1": 0.8985, "20:0.5, 28:1": 0.91}, "24:0.6, 28:1"),
         ({"24:0.6, 28:1": 0.8975, "20:0.5, 28:1": 0.8981}, "20:0.5, 28:1"),
         ({"24:0.6, 28:1": 0.8, "20:0.5, 28:1": 0.7}, "24:0.6, 28:1"),  # none keeps it
     ],
