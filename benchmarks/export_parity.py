@@ -19,10 +19,12 @@ that torch in float64 stands beside: ``max_rounding`` is how far torch's own flo
 ``max_exact_error`` how far the file is, ``beyond`` tells all three of every network that is not
 within. One whose file is about as far from float64 as torch's float32 is rounds as float32 does,
 and is counted as not within all the same.
-Batch norms have statistics of at least 256 values a channel. Of fewer, as those of one pixel on 32
-images, another image's signals grow from layer to layer, as in no network that was trained: then
-torch's own two precisions no longer agree on a digit, and neither does a file that is torch's to
-the last operator (of 128 values it was so in one network of 51, which is within with 256).
+Two things keep signals as a trained network's are. Batch norms have statistics of at least 256
+values a channel: of fewer, as those of one pixel on 32 images, another image's signals grow from
+layer to layer. And residual branches, whose last batch norms are told to start at 0 as usual, are
+drawn smaller than what they are added to: at equal size each of some 50 multiplies rounding, until
+torch's own two precisions no longer agree, and neither does a file that is torch's to the last
+operator.
 ``--detectors`` runs these alone; what was found of each is kept in a log, so that the script goes
 on where it was stopped.
 
@@ -67,7 +69,9 @@ from exporters.testing import (
 from exporters.verify import TOLERANCE, channels_last, layout_operators, parity
 from search_space import catalog
 from search_space.architecture import Architecture, Classifier, Detector, Family, Json
+from search_space.blocks import Block
 from search_space.space import create as create_space
+from search_space.spinenet_layers import ShortcutBlock
 from workspace.code import digest_of
 
 if TYPE_CHECKING:
@@ -244,12 +248,21 @@ def compared_detectors(
 
 def _of_detector(architecture: Architecture, index: int, folder: Path, *, onnx: bool) -> Figures:
     network = architecture.build(COCO)
+    for norm in branch_ends(network):
+        nn.init.zeros_(norm.weight)
     inputs = random_inputs((1, *architecture.inputs[0].shape), seed=index)
     randomize(network, _repeated(inputs, REPEATED), seed=index)
     figures = figures_of(network, inputs, folder, exactly=True)
     if onnx:
         figures["onnx_error"] = onnx_error(network, inputs, folder)
     return figures
+
+
+def branch_ends(network: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    """The last batch norm of each residual branch of a detector."""
+    for module in network.modules():
+        if isinstance(module, ShortcutBlock) or (isinstance(module, Block) and module.adds_input):
+            yield [each for each in module.body if isinstance(each, nn.BatchNorm2d)][-1]
 
 
 def figures_of(

@@ -23,43 +23,52 @@ def last_object(text: str) -> dict[str, object]:
         ValueError: If there is none.
     """
     start = text.rfind("\n{")
-    found = json.loads(text[start + 1 :] if start >= 0 else text)
+    msg = f"expected a JSON object last on stdout, got {text[-200:]!r}"
+    try:
+        found = json.loads(text[start + 1 :])
+    except ValueError as error:
+        raise ValueError(msg) from error
     if not isinstance(found, dict):
-        msg = f"expected a JSON object last on stdout, got {text[-200:]!r}"
         raise ValueError(msg)
     return found
 
 
 def run(script: Path, *, quick: bool) -> dict[str, object]:
-    """What one benchmark printed, with its exit code and seconds."""
+    """What one benchmark printed, and its seconds; ``failure`` says why there is nothing."""
     command = [sys.executable, str(script), *(["--quick"] if quick else [])]
     start = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     seconds = round(time.monotonic() - start, 1)
     if done.returncode != 0:
-        return {"exit_code": done.returncode, "seconds": seconds}
-    return {**last_object(done.stdout), "seconds": seconds}
+        return {"failure": f"ended with exit code {done.returncode}", "seconds": seconds}
+    try:
+        return {**last_object(done.stdout), "seconds": seconds}
+    except ValueError as error:
+        return {"failure": str(error), "seconds": seconds}
+
+
+def scripts() -> dict[str, Path]:
+    """All benchmarks by name."""
+    own = Path(__file__).name
+    return {path.stem: path for path in sorted(HERE.glob("*.py")) if path.name != own}
 
 
 def main() -> None:
-    """Run them one after another; exit code 1 if one failed."""
+    """Run them one after another; exit code 1 if one failed, 2 for a name that is none's."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="at most 5 minutes each")
     parser.add_argument("names", nargs="*", help="only these, e.g. loop_overhead")
     arguments = parser.parse_args()
-    scripts = [
-        script
-        for script in sorted(HERE.glob("*.py"))
-        if script.name != Path(__file__).name
-        and (not arguments.names or script.stem in arguments.names)
-    ]
+    known = scripts()
+    if unknown := [name for name in arguments.names if name not in known]:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
     results = {}
-    for script in scripts:
-        sys.stderr.write(f"{script.stem} …\n")
-        results[script.stem] = run(script, quick=arguments.quick)
-        sys.stderr.write(f"{script.stem}: {json.dumps(results[script.stem])}\n")
+    for name in arguments.names or known:
+        sys.stderr.write(f"{name} …\n")
+        results[name] = run(known[name], quick=arguments.quick)
+        sys.stderr.write(f"{name}: {json.dumps(results[name])}\n")
     sys.stdout.write(json.dumps(results, indent=1) + "\n")
-    if any("exit_code" in result for result in results.values()):
+    if any("failure" in result for result in results.values()):
         sys.exit(1)
 
 

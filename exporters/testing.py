@@ -208,13 +208,19 @@ def sensitivity(module: nn.Module, inputs: tuple[NamedInput, ...]) -> float:
     return min(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
 
 
+BRANCH = 0.3
+"""Size of a residual branch whose last batch norm starts at 0, as a share of other signals."""
+
+
 @torch.no_grad()
 def randomize(module: nn.Module, inputs: tuple[NamedInput, ...], seed: int = 0) -> None:
     """Set weights and batch norms so that every one of them matters to the outputs.
 
     Weights are normal with variance 1 / fan-in, biases normal. A batch norm's mean and variance
     are those of what really reaches it, off by a random amount, and its gamma and beta are random:
-    so signals keep their size through any depth, and no fold can be left out unnoticed.
+    so signals keep their size through any depth, and no fold can be left out unnoticed. One whose
+    gamma starts at 0, at the end of a residual branch, gets ``BRANCH`` of that: training leaves
+    branches smaller than what they are added to, and at equal size each multiplies rounding.
 
     Args:
         module: Changed; left in eval mode.
@@ -261,7 +267,8 @@ def _calibrate(
         layer.running_mean.copy_(mean + 0.3 * variance.sqrt() * noise[0])
         layer.running_var.copy_(variance * (0.4 * noise[1]).exp())
         if layer.affine:
-            layer.weight.copy_((0.3 * noise[2]).exp())
+            size = 1.0 if layer.weight.any() else BRANCH
+            layer.weight.copy_(size * (0.3 * noise[2]).exp())
             layer.bias.copy_(0.3 * noise[3])
 
     return layer.register_forward_pre_hook(set_statistics)
