@@ -19,7 +19,7 @@ that torch in float64 stands beside: ``max_rounding`` is how far torch's own flo
 ``max_exact_error`` how far the file is, ``beyond`` tells all three of every network that is not
 within. One whose file is about as far from float64 as torch's float32 is rounds as float32 does,
 and is counted as not within all the same.
-Two things keep signals as a trained network's are. Batch norms have statistics of at least 256
+Two things keep signals as a trained network's are. Batch norms have statistics of at least 128
 values a channel: of fewer, as those of one pixel on 32 images, another image's signals grow from
 layer to layer. And residual branches, whose last batch norms are told to start at 0 as usual, are
 drawn smaller than what they are added to: at equal size each of some 50 multiplies rounding, until
@@ -106,7 +106,7 @@ DETECTOR_SIZES = (192, 224, 256, 320)
 """In pixels, drawn for each random detector; 128 does not divide all of them. P7 has 2 x 2 pixels
 and more: with ``REPEATED`` images as many numbers as statistics need."""
 
-REPEATED = 8
+REPEATED = 4
 """Batches of eight images that detectors' batch norms take their statistics of."""
 
 COCO = Detector(classes=91)

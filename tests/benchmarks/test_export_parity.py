@@ -22,6 +22,7 @@ def test_detectors_of_every_scale_permuted_space_are_exported_right_and_delegate
     script, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(script, "DETECTOR_SIZES", (192,))
+    monkeypatch.setattr(script, "REPEATED", 1)
     log = script.Log(tmp_path / "log.jsonl")
     found = script.compared_detectors(len(script.DETECTORS), tmp_path, onnx=1, log=log)
     assert found["networks"] == found["delegated"] == 1 + len(script.DETECTORS)
