@@ -22,7 +22,7 @@ and is counted as not within all the same.
 Two things keep signals as a trained network's are. Batch norms have statistics of at least 128
 values a channel: of fewer, as those of one pixel on 32 images, another image's signals grow from
 layer to layer. And residual branches, whose last batch norms are told to start at 0 as usual, are
-drawn smaller than what they are added to: at equal size each of some 50 multiplies rounding, until
+drawn smaller than what they are added to: at equal size rounding grows from one to the next, until
 torch's own two precisions no longer agree, and neither does a file that is torch's to the last
 operator.
 ``--detectors`` runs these alone; what was found of each is kept in a log, so that the script goes
