@@ -11,6 +11,7 @@ from torch import nn
 
 from exporters.exporter import create
 from exporters.testing import random_inputs, randomize, sensitivity, tflite_parity
+from exporters.verify import TOLERANCE
 from search_space.architecture import VideoClassifier
 from search_space.assemblenet import (
     Attention,
@@ -259,3 +260,22 @@ def test_random_members_are_exported_as_they_are(space, options, tmp_path):
 )
 def test_published_networks_are_exported_as_they_are(name, settings, tmp_path):
     assert parity_of(replace(create_network(name), frames=9, **settings), tmp_path).passed
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_random_weights_hide_no_fault_at_the_end_of_a_residual_branch():
+    found = create_network("assemblenet-plus-lite")
+    network = replace(found, size=64, frames=9, flow=FlowSource.GIVEN).build(HEAD)
+    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm3d)]
+    ends = [norm for norm in norms if not norm.weight.any()]
+    inputs = random_inputs((1, 3, 9, 64, 64), (1, 2, 9, 64, 64), names=("clip", "flow"))
+    randomize(network, inputs)
+    clips = [given.value for given in inputs]
+    right = network(*clips)
+    assert len(ends) == 55
+    for norm in ends:
+        mean = norm.running_mean.clone()
+        norm.running_mean.zero_()
+        assert (network(*clips) - right).abs().max() > 100 * TOLERANCE * right.abs().max()
+        norm.running_mean.copy_(mean)
