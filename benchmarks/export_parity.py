@@ -247,15 +247,23 @@ def compared_detectors(
 
 
 def _of_detector(architecture: Architecture, index: int, folder: Path, *, onnx: bool) -> Figures:
-    network = architecture.build(COCO)
-    for norm in branch_ends(network):
-        nn.init.zeros_(norm.weight)
-    inputs = random_inputs((1, *architecture.inputs[0].shape), seed=index)
-    randomize(network, _repeated(inputs, REPEATED), seed=index)
+    network, inputs = drawn_detector(architecture, index)
     figures = figures_of(network, inputs, folder, exactly=True)
     if onnx:
         figures["onnx_error"] = onnx_error(network, inputs, folder)
     return figures
+
+
+def drawn_detector(
+    architecture: Architecture, seed: int
+) -> tuple[nn.Module, tuple[NamedInput, ...]]:
+    """A detector with the weights and statistics that it is judged with, and its inputs."""
+    network = architecture.build(COCO)
+    for norm in branch_ends(network):
+        nn.init.zeros_(norm.weight)
+    inputs = random_inputs((1, *architecture.inputs[0].shape), seed=seed)
+    randomize(network, _repeated(inputs, REPEATED), seed=seed)
+    return network, inputs
 
 
 def branch_ends(network: nn.Module) -> Iterator[nn.BatchNorm2d]:

@@ -3,6 +3,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
 
+import torch
+from torch import nn
+
 
 @pytest.mark.slow
 def test_thirty_networks_are_exported_right_in_both_formats(script, tmp_path, monkeypatch):
@@ -34,6 +37,38 @@ def test_detectors_of_every_scale_permuted_space_are_exported_right_and_delegate
     assert found["onnx_max_error"] <= found["tolerance"]
     assert found["layout_operators"] == 0
     assert found["min_sensitivity"] > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "options"),
+    [
+        ("spinenet_mbconv", {"filter_scale": "0.25", "size": "128"}),
+        ("spinenet_v2", {"filter_scale": "0.125", "endpoint_filters": "32", "size": "128"}),
+    ],
+)
+def test_random_weights_hide_no_fault_of_any_batch_norm_of_a_detector(
+    script, monkeypatch, space, options
+):
+    monkeypatch.setattr(script, "COCO", script.Detector(classes=2))
+    made = script.create_space(space, options)
+    network, inputs = script.drawn_detector(
+        made.decode(made.points.sample(script.random.Random(0))), 0
+    )
+    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+    assert len(norms) > 100 > len(list(script.branch_ends(network))) > 10
+    image = inputs[0].value
+    with torch.inference_mode():
+        right = network(image)
+        for norm in norms:
+            mean = norm.running_mean.clone()
+            norm.running_mean.zero_()
+            changes = [
+                (one - other).abs().max() / other.abs().max()
+                for one, other in zip(network(image), right, strict=True)
+            ]
+            assert max(changes) > 100 * script.TOLERANCE
+            norm.running_mean.copy_(mean)
 
 
 def test_what_was_found_of_a_detector_is_known_again_and_those_beyond_are_told(
