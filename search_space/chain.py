@@ -151,10 +151,17 @@ class Stage:
         return (self.expands or channels) * self.expansion
 
     def unrolled(self, channels: int) -> Iterator[Stage]:
+        """Its layers one by one; see ``runs``."""
+        for layer, count in self.runs(channels):
+            yield from repeat(layer, count)
+
+    def runs(self, channels: int) -> Iterator[tuple[Stage, int]]:
         """Its layers as stages of one, each with the skip it really has, for ``channels`` input.
 
-        An op with a single form has expansion 1, ``dwsep`` is written as ``mbconv``, ``fused`` of
-        expansion 1 as ``conv``; what an expansion multiplies is told where it is not the input.
+        Those that are equal come once, with their number, so that a stage of billions takes no
+        time. An op with a single form has expansion 1, ``dwsep`` is written as ``mbconv``,
+        ``fused`` of expansion 1 as ``conv``; what an expansion multiplies is told where it is not
+        the input.
         """
         expansion = self.expansion if self.op.expands else 1
         layer = replace(self, op=self._same_op(), expansion=expansion, repeats=1)
@@ -162,10 +169,10 @@ class Stage:
         first = around
         if not self.keeps_shape(channels):
             first = Skip.POOL if self.skip is Skip.POOL else Skip.NONE
-        yield replace(layer, skip=first, expands=self._expands(channels))
+        yield replace(layer, skip=first, expands=self._expands(channels)), 1
         if self.repeats > 1:
             later = replace(layer, stride=1, skip=around, expands=self._expands(self.filters))
-            yield from repeat(later, self.repeats - 1)
+            yield later, self.repeats - 1
 
     def _same_op(self) -> Op:
         """The one among the ops which compute the same that stands for them."""
@@ -251,17 +258,19 @@ class ChainArchitecture:
         return f"{self.channels}ch_{self.activation}_{stem}_{stages}_{tail}"
 
     def unrolled(self) -> tuple[Stage, ...]:
-        """Every layer between stem and last convolution; see ``Stage.unrolled``.
+        """Every layer between stem and last convolution, one by one; see ``runs``."""
+        return tuple(layer for run in self.runs() for layer in repeat(*run))
+
+    def runs(self) -> Iterator[tuple[Stage, int]]:
+        """Equal layers in a row between stem and last convolution, once; see ``Stage.runs``.
 
         A layer has an activation of its own where it is not the network's.
         """
-        found: list[Stage] = []
         channels = self.stem.filters
         for stage in self.stages:
             known = stage.activation is self.activation
-            found += (replace(stage, activation=None) if known else stage).unrolled(channels)
+            yield from (replace(stage, activation=None) if known else stage).runs(channels)
             channels = stage.filters
-        return tuple(found)
 
     @property
     def drop_rates(self) -> tuple[float, ...]:

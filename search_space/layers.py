@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 
 from search_space.architecture import Classifier
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage
@@ -165,59 +166,63 @@ def layers(architecture: ChainArchitecture, head: Classifier | None = None) -> t
 
     Architectures with equal keys have equal layers.
     """
+    return tuple(layer for run in runs(architecture, head) for layer in repeat(*run))
+
+
+def runs(
+    architecture: ChainArchitecture, head: Classifier | None = None
+) -> tuple[tuple[Layer, int], ...]:
+    """What ``layers`` has, equal ones in a row once, with their number; see ``Stage.runs``."""
     stem, activation = architecture.stem, architecture.activation
-    size = halved(architecture.size, stem.stride)
-    found = [
-        Layer(
-            kind=LayerKind.STEM,
-            in_size=architecture.size,
-            in_channels=architecture.channels,
-            out_size=size,
-            out_channels=stem.filters,
-            kernel=stem.kernel,
-            stride=stem.stride,
-            activation=activation,
-        )
-    ]
-    for stage in architecture.unrolled():
-        found.append(block(stage, found[-1].out_size, found[-1].out_channels, activation))
-    last, filters = found[-1], architecture.head_filters
-    found.append(
-        Layer(
-            kind=LayerKind.HEAD,
-            in_size=last.out_size,
-            in_channels=last.out_channels,
-            out_size=last.out_size,
-            out_channels=filters,
-            activation=activation,
-        )
+    last = Layer(
+        kind=LayerKind.STEM,
+        in_size=architecture.size,
+        in_channels=architecture.channels,
+        out_size=halved(architecture.size, stem.stride),
+        out_channels=stem.filters,
+        kernel=stem.kernel,
+        stride=stem.stride,
+        activation=activation,
     )
+    found = [(last, 1)]
+    for stage, count in architecture.runs():
+        last = block(stage, last.out_size, last.out_channels, activation)
+        found.append((last, count))
+    filters = architecture.head_filters
+    end = Layer(
+        kind=LayerKind.HEAD,
+        in_size=last.out_size,
+        in_channels=last.out_channels,
+        out_size=last.out_size,
+        out_channels=filters,
+        activation=activation,
+    )
+    found.append((end, 1))
     if head is not None:
-        found.append(
-            Layer(
-                kind=LayerKind.CLASSIFIER,
-                in_size=last.out_size,
-                in_channels=filters,
-                out_size=1,
-                out_channels=head.classes,
-            )
+        classifier = Layer(
+            kind=LayerKind.CLASSIFIER,
+            in_size=last.out_size,
+            in_channels=filters,
+            out_size=1,
+            out_channels=head.classes,
         )
+        found.append((classifier, 1))
     return tuple(found)
 
 
 def params(architecture: ChainArchitecture, head: Classifier) -> int:
     """Trainable numbers of the network, exactly."""
-    return sum(layer.params for layer in layers(architecture, head))
+    return sum(count * layer.params for layer, count in runs(architecture, head))
 
 
 def statistics(architecture: ChainArchitecture, head: Classifier) -> int:
     """Running means and variances of the network, exactly."""
-    return sum(layer.statistics for layer in layers(architecture, head))
+    return sum(count * layer.statistics for layer, count in runs(architecture, head))
 
 
 def macs(architecture: ChainArchitecture, head: Classifier) -> int:
     """Multiply-adds of convolutions and dense layers for one image, exactly."""
-    return sum(layer.macs for layer in layers(architecture, head))
+    return sum(count * layer.macs for layer, count in runs(architecture, head))
 
 
 def halved(size: int, stride: int) -> int:

@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import math
+import os
+from typing import TYPE_CHECKING
 
 from search_space.architecture import Architecture, Classifier, Head
 from search_space.assemblenet import ModuleKind, MultiStreamArchitecture
 from search_space.chain import ChainArchitecture, Op
-from search_space.layers import Layer, layers
+from search_space.layers import Layer, runs
 from search_space.permuted_blocks import Block, BlockKind
 from search_space.spinenet import ScalePermutedArchitecture
 from search_space.stream_graph import StreamNode
+from workspace.errors import InputError
+
+if TYPE_CHECKING:
+    from search_space.scaling import Factors
 
 _FLOAT_BYTES = 4
+
+
+class TooLargeError(InputError):
+    """A scaled network that needs more memory than this computer has: take a smaller one."""
+
+
+def require_memory(architecture: Architecture, head: Head, factors: Factors, knob: str) -> None:
+    """Do nothing if this computer's memory can hold a scaled network; by arithmetic, in no time.
+
+    Args:
+        architecture: Of the network.
+        head: What it ends in.
+        factors: By what it was scaled.
+        knob: What is to be smaller if it cannot.
+
+    Raises:
+        TooLargeError: If it cannot.
+    """
+    needed, there = needed_bytes(architecture, head), memory_bytes()
+    if needed > there:
+        msg = (
+            f"a network {factors.depth:.3g} times as deep, {factors.width:.3g} times as wide and "
+            f"{factors.resolution:.3g} times as fine needs at least {needed / 2**30:.1f} GiB for "
+            f"one image, and this computer has {there / 2**30:.1f}: take a smaller {knob}"
+        )
+        raise TooLargeError(msg)
+
+
+def memory_bytes() -> int:
+    """Of this computer."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def needed_bytes(architecture: Architecture, head: Head) -> int:
@@ -24,8 +61,9 @@ def needed_bytes(architecture: Architecture, head: Head) -> int:
     """
     numbers = 0
     if isinstance(architecture, ChainArchitecture):
-        found = layers(architecture, head if isinstance(head, Classifier) else None)
-        numbers = sum(layer.params for layer in found) + max(map(_activations, found))
+        found = runs(architecture, head if isinstance(head, Classifier) else None)
+        numbers = sum(count * layer.params for layer, count in found)
+        numbers += max(_activations(layer) for layer, _ in found)
     elif isinstance(architecture, ScalePermutedArchitecture):
         blocks = architecture.live_blocks
         weights = architecture.repeats * sum(_weights(architecture, block) for block in blocks)

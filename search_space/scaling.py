@@ -27,6 +27,9 @@ from workspace.errors import InputError
 PHI_LIMIT = 64.0
 """Of compound coefficients: 2 to this power is no network's cost."""
 
+FACTOR_LIMIT = 2.0**PHI_LIMIT
+"""Of what a network is multiplied by, likewise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
@@ -44,8 +47,11 @@ class Factors:
 
     def __post_init__(self) -> None:
         for name, value in self.named.items():
-            if not (math.isfinite(value) and value > 0):
-                msg = f"{name} must be multiplied by a finite number above 0, got {value!r}"
+            if not 0 < value <= FACTOR_LIMIT:
+                msg = (
+                    f"{name} must be multiplied by a finite number above 0 and at most "
+                    f"{FACTOR_LIMIT:.2g}, got {value!r}"
+                )
                 raise InputError(msg)
 
     @property
@@ -113,7 +119,9 @@ class CompoundRule:
     def factors(self, phi: float) -> Factors:
         """See ``ScalingRule.factors``."""
         _check_phi(phi)
-        return Factors(depth=self.alpha**phi, width=self.beta**phi, resolution=self.gamma**phi)
+        constants = (self.alpha, self.beta, self.gamma)
+        depth, width, resolution = (_power(constant, phi) for constant in constants)
+        return Factors(depth=depth, width=width, resolution=resolution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +410,14 @@ def _scaled_chain(
         stages=tuple(deeper(place, stage) for place, stage in enumerate(chain.stages)),
         head_filters=head if fixed_ends else width(head),
     )
+
+
+def _power(constant: float, phi: float) -> float:
+    """``constant ** phi``; infinite where that is beyond floats."""
+    try:
+        return math.pow(constant, phi)
+    except OverflowError:
+        return math.inf
 
 
 def _check_phi(phi: float) -> None:

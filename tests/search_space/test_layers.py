@@ -8,7 +8,7 @@ import pytest
 from search_space import catalog
 from search_space.architecture import Classifier
 from search_space.chain import Activation, ChainArchitecture, Op, Skip, Stage, Stem
-from search_space.layers import LayerKind, layers, macs, params
+from search_space.layers import LayerKind, layers, macs, params, runs
 from search_space.mnasnet import MnasNetSpace
 from search_space.proxyless import ProxylessSpace
 
@@ -26,6 +26,16 @@ def test_layers_follow_each_other():
 
 def test_without_a_head_the_last_convolution_is_the_last():
     assert layers(catalog.create("mnasnet-a1"))[-1].kind is LayerKind.HEAD
+
+
+def test_equal_layers_in_a_row_are_told_once_with_their_number():
+    network = catalog.create("efficientnet-b0")
+    told = runs(network, HEAD)
+    assert [layer for layer, count in told for _ in range(count)] == list(layers(network, HEAD))
+    assert len(told) < len(layers(network, HEAD))
+    many = dataclasses.replace(network.stages[1], repeats=10**15)
+    deep = dataclasses.replace(network, stages=(network.stages[0], many))
+    assert macs(deep, HEAD) > 10**15
 
 
 def test_a_layer_says_what_it_is():

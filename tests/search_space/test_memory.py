@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from search_space import catalog
 from search_space.architecture import Classifier, VideoClassifier
 from search_space.layers import params
-from search_space.memory import needed_bytes
+from search_space.memory import TooLargeError, needed_bytes, require_memory
+from search_space.scaling import PHI_LIMIT, Factors, RuleName, rule, scaled
 
 HEAD = Classifier(classes=1000)
 
@@ -13,6 +16,31 @@ def test_weights_and_the_largest_layer_count():
     # block 2 takes 112 x 112 x 16 and widens it six times
     largest = 112 * 112 * 16 * 7
     assert needed_bytes(network, HEAD) == 4 * (params(network, HEAD) + largest)
+
+
+def test_equal_layers_count_as_often_as_they_are_and_take_no_time():
+    network = catalog.create("mobilenet-v2")
+    *first, last = network.stages
+
+    def needed(repeats: int) -> int:
+        deeper = replace(network, stages=(*first, replace(last, repeats=repeats)))
+        return needed_bytes(deeper, HEAD)
+
+    one_more = needed(3) - needed(2)
+    assert needed(10**12) - needed(2) == (10**12 - 2) * one_more > 0
+
+
+@pytest.mark.parametrize("name", ["efficientnet-b0", "spinenet-49", "assemblenet-50"])
+@pytest.mark.parametrize("chosen", [RuleName.DEPTH, RuleName.RESOLUTION])
+def test_the_largest_network_of_every_family_is_refused_before_any_layer_is_made(name, chosen):
+    factors = rule(chosen).factors(PHI_LIMIT)
+    network = scaled(catalog.resolve(name), factors)
+    with pytest.raises(TooLargeError, match=r"GiB for one image, .* take a smaller coefficient"):
+        require_memory(network, HEAD, factors, "coefficient")
+
+
+def test_a_network_that_fits_is_not_refused():
+    require_memory(catalog.create("mobilenet-v2"), HEAD, Factors(), "coefficient")
 
 
 @pytest.mark.parametrize("name", ["mobilenet-v2", "mnasnet-a1", "mnasnet-small"])

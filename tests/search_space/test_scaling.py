@@ -203,3 +203,9 @@ def test_a_size_below_the_strides_is_refused():
 def test_a_factor_of_0_is_refused():
     with pytest.raises(InputError, match="width must be multiplied by a finite number above 0"):
         Factors(width=0)
+
+
+@pytest.mark.parametrize("constant", [1e150, 1e300])
+def test_constants_whose_power_is_no_network_are_refused(constant):
+    with pytest.raises(InputError, match=r"depth must be multiplied .* at most 1.8e\+19, got"):
+        CompoundRule(alpha=constant, beta=1, gamma=1).factors(2)
