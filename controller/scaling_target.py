@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from search_space.architecture import Architecture
+from search_space.memory import TooLargeError
 from search_space.scaling import PHI_LIMIT, Factors, ScalingRule, TableRule
 from workspace.errors import InputError
 
@@ -25,6 +27,19 @@ Cost = Callable[[Network], float]
 Scaled = Callable[[Factors], Network]
 
 
+class Limit(StrEnum):
+    """What kept a network from being larger."""
+
+    TARGET = "target"
+    """A larger one would cost more than it may."""
+    MEMORY = "memory"
+    """A larger one does not fit this computer's memory."""
+    RULE = "rule"
+    """The rule has no larger one."""
+    SOURCE = "source"
+    """Nothing tells what a larger one costs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtTarget(Generic[Network]):
     """The largest network found that keeps a target.
@@ -34,12 +49,14 @@ class AtTarget(Generic[Network]):
         network: It.
         cost: What it costs; at most the target.
         asked: How many networks were asked about.
+        limit: What kept it from being larger.
     """
 
     phi: float
     network: Network
     cost: float
     asked: int
+    limit: Limit
 
 
 def to_target(
@@ -48,8 +65,9 @@ def to_target(
     """The largest coefficient whose network costs no more than ``target``.
 
     It is found between one that does and one that does not, where a line through the logarithms
-    of both costs meets the target; that costs grow with the coefficient is taken for granted. The
-    few percent by which two measurements of one network differ are those of the answer too.
+    of both costs meets the target; that costs grow with the coefficient is taken for granted.
+    Where there is no such network as the line asks for, halves lead up to the last that there is.
+    The few percent by which two measurements of one network differ are those of the answer too.
 
     Args:
         rule: Of how much deeper, wider and finer.
@@ -60,99 +78,186 @@ def to_target(
     Raises:
         InputError: If no network of the rule costs so little; the text has the least.
     """
-    asked: dict[str, float] = {}
-
-    def at(phi: float) -> tuple[Network, float]:
-        network = scaled(rule.factors(phi))
-        if network.key not in asked:
-            asked[network.key] = cost(network)
-        return network, asked[network.key]
-
-    if isinstance(rule, TableRule):
-        phi, network, found = _of_table(rule, at, target)
-    else:
-        phi, network, found = _of_powers(rule, at, target, asked)
-    return AtTarget(phi=phi, network=network, cost=found, asked=len(asked))
+    costs = _Costs(rule, scaled, cost, target)
+    find = _of_table if isinstance(rule, TableRule) else _of_powers
+    place, limit = find(costs)
+    return AtTarget(
+        phi=place.phi,
+        network=place.network,
+        cost=place.cost,
+        asked=costs.asked,
+        limit=Limit.TARGET if place.cost >= NEAR * target else limit,
+    )
 
 
-_At = Callable[[float], tuple[Network, float]]
-_Place = tuple[float, Network, float]
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[Network]):
+    """A network and what it costs."""
+
+    phi: float
+    network: Network
+    cost: float
+
+    @property
+    def limit(self) -> Limit:
+        """Of a smaller one, where this one costs too much."""
+        return Limit.TARGET
 
 
-def _of_table(rule: TableRule, at: _At[Network], target: float) -> _Place[Network]:
+@dataclass(frozen=True, slots=True)
+class _Wall:
+    """A coefficient without a network, or with one whose cost nobody tells."""
+
+    phi: float
+    limit: Limit
+
+    @property
+    def cost(self) -> float:
+        """As if it were too dear."""
+        return math.inf
+
+
+class _Costs(Generic[Network]):
+    """What the networks of a rule cost, each asked for once."""
+
+    def __init__(
+        self, rule: ScalingRule, scaled: Scaled[Network], cost: Cost[Network], target: float
+    ) -> None:
+        self.rule = rule
+        self.target = target
+        self._scaled = scaled
+        self._cost = cost
+        self._known: dict[str, float] = {}
+
+    @property
+    def asked(self) -> int:
+        """How many networks."""
+        return len(self._known)
+
+    def base(self) -> _Place[Network]:
+        """The network at coefficient 0.
+
+        Raises:
+            InputError: If it cannot be, or nobody tells what it costs.
+        """
+        network = self._scaled(self.rule.factors(0.0))
+        return _Place(0.0, network, self._cost_of(network))
+
+    def at(self, phi: float) -> _Place[Network] | _Wall:
+        """The network of a coefficient."""
+        try:
+            network = self._scaled(self.rule.factors(phi))
+        except TooLargeError:
+            return _Wall(phi, Limit.MEMORY)
+        except InputError:
+            return _Wall(phi, Limit.RULE)
+        try:
+            return _Place(phi, network, self._cost_of(network))
+        except InputError:
+            return _Wall(phi, Limit.SOURCE)
+
+    def too_dear(self) -> InputError:
+        """That nothing costs so little."""
+        return InputError(
+            f"no network of this rule costs {self.target:g} or less; the smallest that was tried "
+            f"costs {min(self._known.values()):.4g}"
+        )
+
+    def _cost_of(self, network: Network) -> float:
+        if network.key not in self._known:
+            self._known[network.key] = self._cost(network)
+        return self._known[network.key]
+
+
+_Found = tuple[_Place[Network], Limit]
+"""The largest network that keeps the target, and why it is no larger."""
+
+
+def _of_table(costs: _Costs[Network]) -> _Found[Network]:
     """The last row that keeps the target, by halving."""
-    whole = [0.0, *(float(rule.first + place) for place in range(len(rule.rows)))]
-    low, high = -1, len(whole)
-    best: _Place[Network] | None = None
+    assert isinstance(costs.rule, TableRule)
+    first, rows = costs.rule.first, len(costs.rule.rows)
+    best = costs.base()
+    if best.cost > costs.target:
+        raise costs.too_dear()
+    limit = Limit.RULE
+    low, high = 0, rows + 1
     while high - low > 1:
         middle = (low + high) // 2
-        network, cost = at(whole[middle])
-        if cost <= target:
-            low, best = middle, (whole[middle], network, cost)
+        place = costs.at(float(first + middle - 1))
+        if isinstance(place, _Place) and place.cost <= costs.target:
+            low, best = middle, place
         else:
-            high = middle
-    if best is None:
-        raise _too_dear(at(0.0)[1], target)
-    return best
+            high, limit = middle, place.limit
+    return best, limit
 
 
-def _of_powers(
-    rule: ScalingRule, at: _At[Network], target: float, asked: dict[str, float]
-) -> _Place[Network]:
+def _of_powers(costs: _Costs[Network]) -> _Found[Network]:
     """Between a coefficient that keeps the target and one that does not."""
-    first, first_cost = at(0.0)
-    place: _Place[Network] = (0.0, first, first_cost)
-    below, above = (place, None) if first_cost <= target else (None, place)
-    growth = max(math.log2(rule.factors(1.0).cost), 1e-3)
-    while (below is None or above is None) and len(asked) < STEPS:
-        far = math.log2(target / place[2]) / growth
-        phi = place[0] + far + math.copysign(_FINEST + abs(far) / 10, far)
-        if abs(phi) > PHI_LIMIT:
-            break
-        try:
-            place = (phi, *at(phi))
-        except InputError:
-            if below is None:
-                break
-            above = (phi, first, math.inf)  # there is no such network: as if it were too dear
-            continue
-        if place[2] <= target:
+    first = costs.base()
+    below, above = (_upwards if first.cost <= costs.target else _downwards)(costs, first)
+    while (
+        above.phi - below.phi > _FINEST
+        and below.cost < NEAR * costs.target
+        and costs.asked < STEPS
+    ):
+        place = costs.at(_between(below, above, costs.target))
+        if isinstance(place, _Place) and place.cost <= costs.target:
             below = place
         else:
             above = place
-    if below is None:
-        raise _too_dear(min(asked.values()), target)
-    if above is None:
-        return below
-    return _narrowed(at, target, below, above, asked)
+    return below, above.limit
 
 
-def _narrowed(
-    at: _At[Network],
-    target: float,
-    below: _Place[Network],
-    above: _Place[Network],
-    asked: dict[str, float],
-) -> _Place[Network]:
-    while above[0] - below[0] > _FINEST and below[2] < NEAR * target and len(asked) < STEPS:
-        phi = (below[0] + above[0]) / 2
-        if math.isfinite(above[2]) and above[2] > below[2]:
-            share = math.log(NEAR * target / below[2]) / math.log(above[2] / below[2])
-            phi = below[0] + min(max(share, 0.1), 0.9) * (above[0] - below[0])
-        try:
-            place = (phi, *at(phi))
-        except InputError:
-            above = (phi, above[1], math.inf)
-            continue
-        if place[2] <= target:
-            below = place
+def _upwards(
+    costs: _Costs[Network], first: _Place[Network]
+) -> tuple[_Place[Network], _Place[Network] | _Wall]:
+    """The last network on the way up that keeps the target, and what comes after it."""
+    below, steps = first, 0
+    while below.phi < PHI_LIMIT and below.cost < NEAR * costs.target:
+        place = costs.at(min(_beyond(costs, below, steps), PHI_LIMIT))
+        if not isinstance(place, _Place) or place.cost > costs.target:
+            return below, place
+        below, steps = place, steps + 1
+    return below, _Wall(PHI_LIMIT, Limit.RULE)
+
+
+def _downwards(
+    costs: _Costs[Network], first: _Place[Network]
+) -> tuple[_Place[Network], _Place[Network]]:
+    """The first network on the way down that keeps the target, and the one before it.
+
+    Raises:
+        InputError: If there is none before the smallest that can be.
+    """
+    above, steps, floor = first, 0, -math.inf
+    while above.phi > -PHI_LIMIT and above.phi - floor > _FINEST and costs.asked < STEPS:
+        phi = max(_beyond(costs, above, steps), (above.phi + floor) / 2, -PHI_LIMIT)
+        place = costs.at(phi)
+        steps += 1
+        if not isinstance(place, _Place):
+            floor = phi
+        elif place.cost <= costs.target:
+            return place, above
         else:
             above = place
-    return below
+    raise costs.too_dear()
 
 
-def _too_dear(least: float, target: float) -> InputError:
-    return InputError(
-        f"no network of this rule costs {target:g} or less; the smallest that was tried costs "
-        f"{least:.4g}"
-    )
+def _beyond(costs: _Costs[Network], place: _Place[Network], steps: int) -> float:
+    """A coefficient a little beyond the one where the rule says that the target is.
+
+    Twice as far beyond with each step, so that costs which hardly change are left behind soon.
+    """
+    growth = max(math.log2(costs.rule.factors(1.0).cost), 1e-3)
+    far = math.log2(costs.target / place.cost) / growth
+    return place.phi + far + math.copysign(_FINEST + abs(far) / 10, far) * 2.0**steps
+
+
+def _between(below: _Place[Network], above: _Place[Network] | _Wall, target: float) -> float:
+    """Where a line through both costs comes near the target, or the middle."""
+    share = 0.5
+    if below.cost < above.cost < math.inf:
+        exact = math.log(NEAR * target / below.cost) / math.log(above.cost / below.cost)
+        share = min(max(exact, 0.1), 0.9)
+    return below.phi + share * (above.phi - below.phi)
