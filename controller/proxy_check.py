@@ -151,6 +151,7 @@ class ProxyPlan:
         proxies: The cheaper ones, one or more.
         seeds: Trainings of each network with each task.
         deadline_s: After which a training is killed.
+        program: The command that trains; empty for our own training.
     """
 
     networks: tuple[Architecture, ...]
@@ -161,6 +162,7 @@ class ProxyPlan:
     proxies: tuple[ProxyTask, ...]
     seeds: int
     deadline_s: float
+    program: str = ""
 
     def __post_init__(self) -> None:
         if len(self.networks) < LEAST_NETWORKS or self.seeds < 1 or not self.proxies:
@@ -236,7 +238,7 @@ def check(
         for task in tasks
         for network in range(len(plan.networks))
     }
-    kept = KeptTrainings(log, "a proxy check")
+    kept = KeptTrainings(log, "a proxy check", plan.program)
     found = dict(zip(jobs, kept.train(list(jobs.values()), executor, say), strict=True))
 
     def of(task: ProxyTask) -> list[list[Trained]]:

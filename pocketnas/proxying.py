@@ -71,6 +71,7 @@ def _plan(config: SearchConfig, texts: Sequence[str], *, networks: int, seeds: i
         proxies=tuple(map(ProxyTask.parse, texts)),
         seeds=seeds,
         deadline_s=config.train_deadline_s,
+        program=config.train_command,
     )
     for proxy in plan.proxies:  # found out before hours are spent
         for network in range(networks):

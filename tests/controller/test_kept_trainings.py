@@ -4,7 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from controller.kept_trainings import KeptTrainings, Trained, key_of
+from controller.kept_trainings import FailedTraining, KeptTrainings, Trained, key_of
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from training.executor import TrainingError, TrainingJob, TrainingResult
 from training.schedule import Schedule
@@ -57,7 +57,7 @@ class MadeUpTraining:
     def _run(self, job: TrainingJob) -> TrainingResult:
         self._all_lanes.wait(timeout=10)
         if job.seed == self._failing:
-            msg = "out of memory"
+            msg = "out of memory\n  at layer 3"
             raise TrainingError(msg)
         return TrainingResult(
             accuracy=job.seed / 10, samples=100, seconds=1.0, stand_in="a fake: nothing trained"
@@ -109,6 +109,56 @@ def test_a_failure_ends_it_after_what_was_under_way_is_kept(tmp_path):
     assert {json.loads(line)["id"] for line in lines} == {"job-0", "job-2"}
 
 
+def tried(tmp_path, executor, jobs=JOBS):
+    said: list[str] = []
+    kept = KeptTrainings(tmp_path / "log.jsonl", "a comparison")
+    try:
+        return kept.try_each(jobs, executor, said.append), said
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_failure_is_kept_as_such_and_the_others_are_trained(tmp_path, lanes):
+    found, said = tried(tmp_path, MadeUpTraining(lanes, failing=1))
+    assert found[1] == FailedTraining(text="out of memory at layer 3")
+    assert [one.accuracy for one in found if isinstance(one, Trained)] == [0.0, 0.2, 0.3, 0.4, 0.5]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {one["id"]: one["failed"] for one in lines if "failed" in one} == {
+        "job-1": "out of memory at layer 3"
+    }
+    assert len(said) == 6
+    told = [text.partition(": ")[2] for text in said]
+    assert told.count("job-1, failed: out of memory at layer 3") == 1
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_what_failed_is_tried_again_which_is_said_and_ends_whatever_comes_of_it(tmp_path, still):
+    tried(tmp_path, MadeUpTraining(failing=1))
+    again = MadeUpTraining(failing=1 if still else None)
+    found, said = tried(tmp_path, again)
+    assert [one.seed for one in again.jobs] == [1]
+    assert isinstance(found[1], FailedTraining if still else Trained)
+    assert said[1] == "1 of 6 trainings failed before: tried again"
+    assert said[2].startswith("6 of 6: job-1, ")
+
+
+def test_a_job_that_cannot_begin_is_a_failure_too(tmp_path):
+    class Closed(MadeUpTraining):
+        def submit(self, _):
+            msg = "the executor is closed"
+            raise TrainingError(msg)
+
+    found, _ = tried(tmp_path, Closed(), JOBS[:2])
+    assert found == [FailedTraining(text="the executor is closed")] * 2
+
+
+def test_what_failed_for_one_that_goes_on_is_trained_by_one_that_does_not(tmp_path):
+    tried(tmp_path, MadeUpTraining(failing=1))
+    found, _ = train(tmp_path, MadeUpTraining())
+    assert found[1] == Trained(accuracy=0.1, seconds=1.0)
+
+
 def test_where_nothing_was_trained_no_file_is_left(tmp_path):
     with pytest.raises(OperationError, match="job-0 failed"):
         train(tmp_path, MadeUpTraining(failing=0))
@@ -139,3 +189,17 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
 def test_the_name_of_a_job_is_not_in_its_key():
     assert key_of(job(1)) == key_of(job(1, "another"))
     assert key_of(job(1)) != key_of(job(2))
+
+
+def test_what_another_program_trained_is_trained_again(tmp_path):
+    train(tmp_path, MadeUpTraining(), JOBS[:1])
+    for program, left in (("python a.py", 1), ("python b.py", 1), ("python a.py", 0), ("", 0)):
+        executor = MadeUpTraining()
+        kept = KeptTrainings(tmp_path / "log.jsonl", "a comparison", program)
+        kept.train(JOBS[:1], executor, print)
+        executor.close()
+        assert len(executor.jobs) == left
+
+
+def test_the_key_of_our_own_training_is_as_ever():
+    assert key_of(job(1)) == "ffc2607be0401c7e"

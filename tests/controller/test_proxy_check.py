@@ -135,6 +135,13 @@ def test_a_check_that_was_cut_off_goes_on_where_it_was(tmp_path):
     assert len([json.loads(line) for line in log.read_text().splitlines()]) == 36
 
 
+def test_what_another_program_trained_is_trained_again(tmp_path):
+    checked(tmp_path)
+    other = MadeUpTraining()
+    checked(tmp_path, other, plan=replace(PLAN, program="python train.py {arch} {result}"))
+    assert len(other.jobs) == 36
+
+
 def test_more_seeds_take_what_was_trained_before(tmp_path):
     checked(tmp_path)
     more = MadeUpTraining()
