@@ -184,15 +184,23 @@ QUICK = Plan(
 
 
 def constants(plan: Plan, axis: Axis, folder: Path, cost_ms: Timed, say: Say) -> ScalingFound:
-    """The search of stage 1."""
+    """The search of stage 1.
+
+    Raises:
+        OperationError: If a training fails; the others are kept.
+    """
     say(f"search for constants at {plan.grid.growth:g} times the {axis}")
     executor = LocalExecutor(lanes=LANES)
     try:
-        return search(
+        found = search(
             plan.search_plan(axis), executor, folder / f"search-{axis}.jsonl", say, cost_ms.all_ms
         )
     finally:
         executor.close()
+    if found.failures:
+        msg = f"{found.failures} trainings of the search at equal {axis} failed: start it again"
+        raise OperationError(msg)
+    return found
 
 
 class Timed:

@@ -36,12 +36,19 @@ def require_free(folder: Path) -> None:
     Raises:
         InputError: If it has something in it, or is a file.
     """
-    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= {_LOCK}):
+    if not is_free(folder):
         msg = (
             f"the run folder {str(folder)!r} exists: choose another, or go on with "
             f"'pocketnas resume {folder}'"
         )
         raise InputError(msg)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether ``folder`` is not there, or empty but for a lock."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {_LOCK}
 
 
 @contextmanager

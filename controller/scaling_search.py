@@ -18,14 +18,15 @@ from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 
-from controller.kept_trainings import KeptTrainings, Trained
+from controller.kept_trainings import FailedTraining, KeptTrainings, Trained
 from controller.network_figures import macs_of
 from controller.ranking import noise_of
 from search_space.architecture import Architecture, Head
-from search_space.scaling import CompoundRule, Rounding, scaled
+from search_space.memory import require_memory
+from search_space.scaling import FACTOR_LIMIT, CompoundRule, Rounding, scaled
 from training.executor import Executor, TrainingJob
 from training.schedule import Schedule
-from workspace.errors import InputError
+from workspace.errors import InputError, OperationError
 
 SLACK = 1.6
 """By how much the product may differ from the growth that is asked for, where the cost is another:
@@ -34,8 +35,15 @@ by so much do whole numbers of layers, and devices, depart from it."""
 LIMIT = 20_000
 """Points of the largest grid."""
 
+DEADLINE_S = 3600.0
+"""After which a training is killed, unless another time is given."""
+
 LatenciesMs = Callable[[Sequence[Architecture]], Sequence[float | None]]
 """What networks take; None for one that could not be timed."""
+
+
+class NothingTrainedError(OperationError):
+    """Every training of the grid's points failed; the same search tries them again."""
 
 
 class CostAxis(StrEnum):
@@ -66,10 +74,11 @@ class Grid:
     tolerance: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (0 < self.step <= self.most - 1 < math.inf):
+        if not 0 < self.step <= self.most - 1 < FACTOR_LIMIT:
             msg = (
-                "a grid needs a step above 0 and constants that go at least a step above 1, got a "
-                f"step of {self.step:g} and constants up to {self.most:g}"
+                "a grid needs a step above 0 and constants that go at least a step above 1, and "
+                f"to {FACTOR_LIMIT:.2g} at most, got a step of {self.step:g} and constants up to "
+                f"{self.most:g}"
             )
             raise InputError(msg)
         if not (1 < self.growth < math.inf and 0 < self.tolerance < 1):
@@ -78,18 +87,23 @@ class Grid:
                 f"{self.growth:g} and {self.tolerance:g}"
             )
             raise InputError(msg)
-        if len(self.values) ** 3 > LIMIT:
+        if self.count > LIMIT ** (1 / 3):
             msg = (
-                f"a step of {self.step:g} up to {self.most:g} makes {len(self.values)}^3 points, "
-                f"more than {LIMIT}: take a larger step"
+                f"a step of {self.step:g} up to {self.most:g} makes {self.count:g}^3 points, more "
+                f"than {LIMIT}: take a larger step"
             )
             raise InputError(msg)
 
     @property
+    def count(self) -> float:
+        """Values of a constant; beyond ``LIMIT`` about so many."""
+        steps = round((self.most - 1) / self.step, 9)
+        return steps + 1 if steps > LIMIT else math.floor(steps) + 1
+
+    @property
     def values(self) -> tuple[float, ...]:
         """That a constant can have, 1 the first."""
-        count = math.floor(round((self.most - 1) / self.step, 9)) + 1
-        return tuple(round(1 + place * self.step, 9) for place in range(count))
+        return tuple(round(1 + place * self.step, 9) for place in range(int(self.count)))
 
     def holds(self, growth: float, slack: float = 1.0) -> bool:
         """Whether a cost was multiplied by about what was asked for."""
@@ -121,6 +135,7 @@ class ScalingPlan:
         axis: What all points cost alike in.
         rounding: Of layers, channels and pixels.
         fixed_ends: See ``search_space.scaling.scaled``.
+        program: The command that trains; empty for our own training.
     """
 
     base: Architecture
@@ -128,15 +143,19 @@ class ScalingPlan:
     task: str
     schedule: Schedule
     seeds: int = 1
-    deadline_s: float = 3600.0
+    deadline_s: float = DEADLINE_S
     grid: Grid = field(default_factory=Grid)
     axis: CostAxis = CostAxis.MACS
     rounding: Rounding = Rounding.EFFICIENTNET
     fixed_ends: bool = False
+    program: str = field(default="", repr=False)  # folders know plans without one by their repr
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             msg = f"a search for constants needs at least 1 seed, got {self.seeds}"
+            raise InputError(msg)
+        if not 0 < self.deadline_s < math.inf:
+            msg = f"the deadline of a training is a number above 0 s, got {self.deadline_s:g}"
             raise InputError(msg)
 
     def job(self, network: Architecture, name: str, seed: int) -> TrainingJob:
@@ -181,18 +200,33 @@ class TrainedPoint:
 
     Attributes:
         point: Of the grid.
-        accuracies: One of each seed.
+        accuracies: One of each seed whose training did not fail.
         seconds: That a training took, the mean.
+        failures: Why the others failed.
     """
 
     point: GridPoint
     accuracies: tuple[float, ...]
     seconds: float
+    failures: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float:
         """The mean."""
         return fmean(self.accuracies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPoint:
+    """A point whose trainings all failed.
+
+    Attributes:
+        point: Of the grid.
+        failures: Why, of each seed.
+    """
+
+    point: GridPoint
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,12 +236,24 @@ class ScalingFound:
     Attributes:
         base: The baseline with its own trainings, at growth 1.
         points: The best first.
+        failed: Points that nothing can be said of.
         noise: Standard deviation among trainings of one network; None where too few tell it.
     """
 
-    base: TrainedPoint
+    base: TrainedPoint | FailedPoint
     points: tuple[TrainedPoint, ...]
+    failed: tuple[FailedPoint, ...] = ()
     noise: float | None
+
+    @property
+    def rows(self) -> tuple[TrainedPoint | FailedPoint, ...]:
+        """The baseline, the points from the best on, and those that failed."""
+        return (self.base, *self.points, *self.failed)
+
+    @property
+    def failures(self) -> int:
+        """Trainings that failed."""
+        return sum(len(one.failures) for one in self.rows)
 
     @property
     def best(self) -> TrainedPoint:
@@ -223,8 +269,12 @@ class ScalingFound:
         others = self.points[1:]
         if self.noise is None:
             return others
-        error = 2 * self.noise * math.sqrt(2 / len(self.best.accuracies))
-        return tuple(one for one in others if self.best.accuracy - one.accuracy <= error)
+        best, noise = self.best, self.noise
+
+        def error(one: TrainedPoint) -> float:
+            return noise * math.sqrt(1 / len(best.accuracies) + 1 / len(one.accuracies))
+
+        return tuple(one for one in others if best.accuracy - one.accuracy <= 2 * error(one))
 
 
 def points(
@@ -237,12 +287,15 @@ def points(
         latencies_ms: Times networks; needed where latency is the axis.
 
     Raises:
-        InputError: If no point costs that, or the baseline could not be timed.
+        InputError: If no point costs that, or one needs more memory than this computer has, or
+            the baseline could not be timed.
     """
     is_paper = plan.axis is CostAxis.PRODUCT
     networks: dict[str, tuple[CompoundRule, Architecture]] = {}
     for rule in plan.grid.rules(1.0 if is_paper else SLACK):
-        network = scaled(plan.base, rule.factors(1.0), plan.rounding, fixed_ends=plan.fixed_ends)
+        factors = rule.factors(1.0)
+        network = scaled(plan.base, factors, plan.rounding, fixed_ends=plan.fixed_ends)
+        require_memory(network, plan.head, factors, "growth")
         networks.setdefault(network.key, (rule, network))
     base = GridPoint(
         rule=CompoundRule(alpha=1, beta=1, gamma=1),
@@ -279,6 +332,8 @@ def search(
 ) -> ScalingFound:
     """Train the baseline and every point that costs what is asked for, and compare.
 
+    A training that fails is kept as such; what was trained is compared without it.
+
     Args:
         plan: Of the search.
         executor: Where.
@@ -288,9 +343,9 @@ def search(
 
     Raises:
         InputError: If no point costs that, or the log is none.
-        OperationError: If a training fails; the others are kept.
+        NothingTrainedError: If the trainings of all points fail.
     """
-    kept = KeptTrainings(log, "a search for scaling constants")
+    kept = KeptTrainings(log, "a search for scaling constants", plan.program)
     base, found = points(plan, latencies_ms)
     say(f"{len(found)} networks cost {plan.grid.growth:g} times the baseline's {plan.axis}")
     jobs = [
@@ -298,15 +353,27 @@ def search(
         for point in (base, *found)
         for seed in range(plan.seeds)
     ]
-    results = kept.train(jobs, executor, say)
-    trained = [
-        _trained(point, results[place * plan.seeds : (place + 1) * plan.seeds])
+    results = kept.try_each(jobs, executor, say)
+    first, *others = (
+        _ended(point, results[place * plan.seeds : (place + 1) * plan.seeds])
         for place, point in enumerate((base, *found))
-    ]
-    told = noise_of(point.accuracies for point in trained)
-    ordered = sorted(trained[1:], key=lambda one: (-one.accuracy, one.point.name))
+    )
+    trained = [one for one in others if isinstance(one, TrainedPoint)]
+    failed = tuple(one for one in others if isinstance(one, FailedPoint))
+    if not trained:
+        msg = (
+            f"all trainings of the {len(found)} points of the grid failed, as {log} tells; the "
+            f"first: {failed[0].failures[0]}"
+        )
+        raise NothingTrainedError(msg)
+    known = [first, *trained] if isinstance(first, TrainedPoint) else trained
+    told = noise_of(point.accuracies for point in known)
+    ordered = sorted(trained, key=lambda one: (-one.accuracy, one.point.name))
     return ScalingFound(
-        base=trained[0], points=tuple(ordered), noise=None if told is None else told[0]
+        base=first,
+        points=tuple(ordered),
+        failed=failed,
+        noise=None if told is None else told[0],
     )
 
 
@@ -351,9 +418,16 @@ def _none(plan: ScalingPlan, found: Sequence[GridPoint]) -> InputError:
     )
 
 
-def _trained(point: GridPoint, results: Sequence[Trained]) -> TrainedPoint:
+def _ended(
+    point: GridPoint, results: Sequence[Trained | FailedTraining]
+) -> TrainedPoint | FailedPoint:
+    trained = [one for one in results if isinstance(one, Trained)]
+    failures = tuple(one.text for one in results if isinstance(one, FailedTraining))
+    if not trained:
+        return FailedPoint(point=point, failures=failures)
     return TrainedPoint(
         point=point,
-        accuracies=tuple(one.accuracy for one in results),
-        seconds=fmean(one.seconds for one in results),
+        accuracies=tuple(one.accuracy for one in trained),
+        seconds=fmean(one.seconds for one in trained),
+        failures=failures,
     )

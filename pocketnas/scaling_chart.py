@@ -6,7 +6,13 @@ import html
 import math
 from pathlib import Path
 
-from controller.scaling_search import CostAxis, ScalingFound, ScalingPlan, TrainedPoint
+from controller.scaling_search import (
+    CostAxis,
+    FailedPoint,
+    ScalingFound,
+    ScalingPlan,
+    TrainedPoint,
+)
 from pocketnas.examples import examples_of
 from pocketnas.report_page import GREEN, GREY, RED, layout, section, table, write_page
 
@@ -32,7 +38,7 @@ def write_chart(path: Path, plan: ScalingPlan, found: ScalingFound, on: str) -> 
     figure = graph_objects.Figure(layout=chart)
     tied = found.tied
     groups = (
-        ("baseline", RED, (found.base,)),
+        ("baseline", RED, (found.base,) if isinstance(found.base, TrainedPoint) else ()),
         ("best", GREEN, (found.best,)),
         ("not separated from the best", GREY, tied),
         ("other points", "#d5dde5", tuple(p for p in found.points[1:] if p not in tied)),
@@ -56,7 +62,7 @@ def write_chart(path: Path, plan: ScalingPlan, found: ScalingFound, on: str) -> 
     write_page(path, f"Scaling constants for {plan.task}", parts)
 
 
-def _cost(one: TrainedPoint, is_timed: bool) -> float:  # noqa: FBT001 - one of two axes
+def _cost(one: TrainedPoint | FailedPoint, is_timed: bool) -> float:  # noqa: FBT001 - one of two axes
     if is_timed and one.point.latency_ms is not None:
         return one.point.latency_ms
     return one.point.macs / 1e6
@@ -70,10 +76,11 @@ def _error(one: TrainedPoint, noise: float | None) -> float:
 def _told(plan: ScalingPlan, found: ScalingFound) -> str:
     many = examples_of(plan.base).many
     noise = "" if found.noise is None else f"; trainings differ by {100 * found.noise:.2g} points"
+    failed = f"; {found.failures} trainings failed" if found.failures else ""
     return (
-        f"{len(found.points)} networks of {plan.grid.growth:g} times the baseline's "
+        f"{len(found.rows) - 1} networks of {plan.grid.growth:g} times the baseline's "
         f"{plan.axis}, each trained {plan.seeds} times on {plan.schedule.samples:,} {many} of "
-        f"{plan.task}{noise}."
+        f"{plan.task}{noise}{failed}."
     )
 
 
@@ -87,10 +94,16 @@ def _table(plan: ScalingPlan, found: ScalingFound, axis: str) -> str:
             str(one.point.network.inputs[0].shape[-1]),
             f"{one.point.growth:.2f}",
             f"{_cost(one, is_timed):.4g}",
-            f"{one.accuracy:.2%}",
-            str(len(one.accuracies)),
+            *_trained(one),
         )
-        for one in (found.base, *found.points)
+        for one in found.rows
     )
     header = ("alpha", "beta", "gamma", "pixels", "growth", axis, "accuracy", "trainings")
     return table(header, rows, best=1)
+
+
+def _trained(one: TrainedPoint | FailedPoint) -> tuple[str, str]:
+    """Its accuracy, and how many trainings that is the mean of."""
+    if isinstance(one, FailedPoint):
+        return "failed", "0"
+    return f"{one.accuracy:.2%}", str(len(one.accuracies))

@@ -138,10 +138,19 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     parts = plan.schedule.parts(plan.size)
     require_fitting(task, plan.schedule, parts)
     require_shares(parts, processes)
-    _require_channels(plan.architecture, task)
+    require_channels(plan.architecture, task)
 
 
-def _require_channels(architecture: Architecture, task: Task) -> None:
+def require_channels(architecture: Architecture, task: Task) -> None:
+    """Do nothing if a network takes as many channels as the examples of a task have, or can have.
+
+    Args:
+        architecture: Of the network.
+        task: As the network sees it.
+
+    Raises:
+        InputError: If not.
+    """
     takes, many = architecture.inputs[0].shape[0], examples_of(architecture).many
     if task.channels not in (1, takes):
         msg = (

@@ -1,18 +1,27 @@
 import math
 import random
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 
 from controller.network_figures import macs_of
-from controller.scaling_search import CostAxis, Grid, ScalingPlan, points, search
+from controller.scaling_search import (
+    CostAxis,
+    FailedPoint,
+    Grid,
+    NothingTrainedError,
+    ScalingPlan,
+    points,
+    search,
+)
 from search_space.architecture import Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
 from search_space.scaling import CompoundRule, scaled
 from training.executor import TrainingError, TrainingJob, TrainingResult
 from training.schedule import Schedule
-from workspace.errors import InputError, OperationError
+from workspace.errors import InputError
 
 HEAD = Classifier(classes=10)
 STAGES = tuple(
@@ -31,15 +40,20 @@ class MadeUpTraining:
     deterministic = True
     stops_early = False
 
-    def __init__(self, fail_after: int | None = None) -> None:
+    def __init__(
+        self, cut_after: int | None = None, fails: Callable[[TrainingJob], bool] | None = None
+    ) -> None:
         self.jobs: list[TrainingJob] = []
-        self._fail_after = fail_after
+        self._cut_after = cut_after
+        self._fails = fails
 
     def submit(self, job: TrainingJob) -> Future[TrainingResult]:
-        if len(self.jobs) == self._fail_after:
+        if len(self.jobs) == self._cut_after:
+            raise KeyboardInterrupt
+        self.jobs.append(job)
+        if self._fails is not None and self._fails(job):
             msg = "out of memory"
             raise TrainingError(msg)
-        self.jobs.append(job)
         network = job.architecture
         assert isinstance(network, ChainArchitecture)
         layers = sum(stage.repeats for stage in network.stages)
@@ -79,6 +93,9 @@ def test_values_reach_the_largest_in_spite_of_floats():
         ({"growth": 1.0}, "got 1 and"),
         ({"tolerance": 1.0}, "and 1"),
         ({"step": 0.01}, r"101\^3 points, more than 20000"),
+        ({"step": 1e-9}, r"1e\+09\^3 points, more than 20000"),
+        ({"step": 5e-324}, r"inf\^3 points, more than 20000"),
+        ({"most": 1e200, "step": 1e199}, r"to 1.8e\+19 at most, .* up to 1e\+200"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused(wrong, said):
@@ -172,9 +189,63 @@ def test_from_one_seed_no_point_is_called_better(tmp_path):
 
 def test_a_search_that_was_cut_off_gives_the_table_of_one_that_was_not(tmp_path):
     whole, _ = searched(tmp_path / "whole")
-    with pytest.raises(OperationError, match="kept in"):
-        searched(tmp_path / "cut", MadeUpTraining(fail_after=4))
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "cut", MadeUpTraining(cut_after=4))
+    kept = len((tmp_path / "cut" / "log.jsonl").read_text().splitlines())
     rest = MadeUpTraining()
     found, _ = searched(tmp_path / "cut", rest)
     assert found == whole
-    assert len(rest.jobs) == len(whole.points) + 1 - 4
+    assert kept >= 2
+    assert len(rest.jobs) == len(whole.points) + 1 - kept
+
+
+def test_a_point_whose_trainings_fail_is_told_and_the_others_are_ranked(tmp_path):
+    whole, _ = searched(tmp_path / "whole")
+    name = whole.best.point.name
+    failing = MadeUpTraining(fails=lambda job: name in job.id)
+    found, said = searched(tmp_path / "failed", failing)
+    assert found.points == whole.points[1:]
+    (failed,) = found.failed
+    assert failed == FailedPoint(point=whole.best.point, failures=("out of memory",))
+    assert found.failures == 1
+    assert found.rows == (found.base, *found.points, failed)
+    assert sum(text.endswith(f"scale-{name}-seed0, failed: out of memory") for text in said) == 1
+    mended, _ = searched(tmp_path / "failed")
+    assert mended == whole
+
+
+def test_a_point_is_ranked_by_the_seeds_that_did_not_fail(tmp_path):
+    plan = replace(PLAN, seeds=3)
+    whole, _ = searched(tmp_path / "whole", plan=plan)
+    failing = MadeUpTraining(fails=lambda job: job.seed == 1)
+    found, _ = searched(tmp_path / "failed", failing, plan)
+    assert not found.failed
+    assert len(found.points) == len(whole.points)
+    by_name = {one.point.name: one for one in whole.points}
+    for one in found.points:
+        first, _, third = by_name[one.point.name].accuracies
+        assert one.accuracies == (first, third)
+        assert one.failures == ("out of memory",)
+
+
+def test_a_baseline_that_fails_is_told_as_such(tmp_path):
+    found, _ = searched(tmp_path, MadeUpTraining(fails=lambda job: job.architecture == BASE))
+    assert isinstance(found.base, FailedPoint)
+    assert found.points
+
+
+def test_where_every_point_fails_that_is_one_sentence(tmp_path):
+    failing = MadeUpTraining(fails=lambda job: job.architecture != BASE)
+    with pytest.raises(NothingTrainedError, match=r"all trainings of the .* the first: out of"):
+        searched(tmp_path, failing)
+
+
+def test_points_that_no_memory_holds_are_refused_before_they_are_made():
+    grid = Grid(step=5e8, most=1e10, growth=1e9)
+    with pytest.raises(InputError, match=r"GiB for one image, .* take a smaller growth"):
+        points(replace(PLAN, grid=grid))
+
+
+def test_a_deadline_that_is_none_is_refused():
+    with pytest.raises(InputError, match="a number above 0 s, got 0"):
+        replace(PLAN, deadline_s=0.0)
