@@ -95,6 +95,7 @@ class Found:
         index: Of its proposal in that run; None if it comes from elsewhere.
         device: Of the run's fleet, whose own best it was named as; else empty.
         training: Folder of the training that it comes from; None if it comes from elsewhere.
+        name: In the catalog; empty if it comes from elsewhere.
     """
 
     architecture: Architecture
@@ -103,6 +104,7 @@ class Found:
     index: int | None = None
     device: str = field(default="", compare=False)
     training: Path | None = None
+    name: str = field(default="", compare=False)
 
 
 def resolve(
@@ -137,7 +139,8 @@ def _from_catalog(text: str) -> Found:
     from search_space import catalog
 
     architecture = catalog.resolve(text)
-    return Found(architecture=architecture, head=usual_head(architecture).made(None))
+    head = usual_head(architecture).made(None)
+    return Found(architecture=architecture, head=head, name="" if Path(text).is_file() else text)
 
 
 def _from_run(text: str) -> Found | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from controller.network_figures import Figure, figures_of, macs_of
-from controller.scaling_target import to_target
+from controller.scaling_target import Limit, to_target
 from exporters.artifact import Precision
 from latency.measurement import Verdict
 from latency.presets import preset
@@ -26,7 +26,9 @@ from pocketnas.latency_text import require_estimate, tell_what_goes_on
 from pocketnas.networks import Found
 from search_space.architecture import Architecture, Head
 from search_space.document import Fields
-from search_space.memory import needed_bytes
+from search_space.efficientnet import COEFFICIENTS, keeps_ends
+from search_space.efficientnet_v2 import ROUNDING, VARIANTS
+from search_space.memory import require_memory
 from search_space.scaling import (
     CompoundRule,
     Factors,
@@ -57,6 +59,19 @@ class HowToScale:
     rounding: Rounding = Rounding.EFFICIENTNET
     fixed_ends: bool = False
 
+    @classmethod
+    def of_family(cls, base: Found) -> Self:
+        """As the published code of a catalog network's family does; of others as EfficientNet's.
+
+        What is named by a run, a training or a file is of no family that is known.
+        """
+        if base.name in VARIANTS:
+            return cls(rounding=ROUNDING)
+        return cls(fixed_ends=base.name in COEFFICIENTS and keeps_ends(base.name))
+
+    def __str__(self) -> str:
+        return f"{self.rounding}, fixed ends" if self.fixed_ends else self.rounding
+
     def network(self, base: Found, factors: Factors) -> Architecture:
         """A network made deeper, wider and finer, which this computer's memory can hold.
 
@@ -64,15 +79,7 @@ class HowToScale:
             InputError: If there is none, or it needs more memory than there is.
         """
         made = scaled(base.architecture, factors, self.rounding, fixed_ends=self.fixed_ends)
-        needed, there = needed_bytes(made, base.head), memory_bytes()
-        if needed > there:
-            msg = (
-                f"a network {factors.depth:.3g} times as deep, {factors.width:.3g} times as wide "
-                f"and {factors.resolution:.3g} times as fine needs at least {needed / 2**30:.1f} "
-                f"GiB for one image, and this computer has {there / 2**30:.1f}: take a smaller "
-                "coefficient"
-            )
-            raise InputError(msg)
+        require_memory(made, base.head, factors, "coefficient")
         return made
 
 
@@ -86,6 +93,8 @@ class Grown:
         head: What both end in.
         factors: By what.
         phi: The compound coefficient.
+        how: To whole numbers.
+        limit: What kept it from being larger; None where nobody asked for a target.
         estimate: What it takes; None where nobody asked.
     """
 
@@ -94,6 +103,8 @@ class Grown:
     head: Head
     factors: Factors
     phi: float
+    how: HowToScale
+    limit: Limit | None = None
     estimate: LatencyEstimate | None = None
 
     @property
@@ -150,6 +161,7 @@ def by_coefficient(base: Found, rule: ScalingRule, how: HowToScale, phi: float) 
         head=base.head,
         factors=factors,
         phi=phi,
+        how=how,
     )
 
 
@@ -181,6 +193,8 @@ def to_ms(base: Found, rule: ScalingRule, how: HowToScale, target_ms: float, on:
         head=base.head,
         factors=rule.factors(found.phi),
         phi=found.phi,
+        how=how,
+        limit=found.limit,
         estimate=known[found.network.key],
     )
 
@@ -204,6 +218,8 @@ def to_macs(base: Found, rule: ScalingRule, how: HowToScale, target: float) -> G
         head=head,
         factors=rule.factors(found.phi),
         phi=found.phi,
+        how=how,
+        limit=found.limit,
     )
 
 
@@ -276,11 +292,6 @@ class Timing:
     def _request(self, place: int, network: Architecture) -> LatencyRequest:
         subject = NetworkSubject(architecture=network, head=self._head)
         return LatencyRequest(id=str(place), subject=subject, preset=self._preset)
-
-
-def memory_bytes() -> int:
-    """Of this computer."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _rule_of(path: Path) -> CompoundRule:

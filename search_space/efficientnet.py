@@ -147,11 +147,16 @@ def create(name: str) -> ChainArchitecture:
     """The published network called ``name``, one of ``COEFFICIENTS``."""
     chosen = COEFFICIENTS[name]
     factors = Factors(depth=chosen.depth, width=chosen.width)
-    made = scaled(_baseline(name), factors, fixed_ends="-lite" in name)
+    made = scaled(_baseline(name), factors, fixed_ends=keeps_ends(name))
     return replace(made, size=chosen.size, dropout=chosen.dropout)
 
 
+def keeps_ends(name: str) -> bool:
+    """Whether the published code scales that network between its ends alone: -Lite."""
+    return "-lite" in name
+
+
 def _baseline(name: str) -> ChainArchitecture:
-    if "-lite" in name:
+    if keeps_ends(name):
         return LITE0
     return EDGETPU_S if "-edgetpu" in name else B0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OF_A_SEARCH = (
     "dataset", "samples", "batch", "learning_rate", "seeds", "cost", "growth", "step", "most",
-    "tolerance", "lanes", "train_command", "run",
+    "tolerance", "lanes", "train_command", "train_deadline_s", "run",
 )  # fmt: skip
 _OF_A_NETWORK = ("rule", "alpha", "beta", "gamma", "out")
 
@@ -57,15 +57,20 @@ def scale(
     beta: Annotated[float | None, typer.Option(help="Of width, at least 1.")] = None,
     gamma: Annotated[float | None, typer.Option(help="Of resolution, at least 1.")] = None,
     rounding: Annotated[
-        str, typer.Option(help="To whole numbers: efficientnet, efficientnetv2 or pycls.")
-    ] = "efficientnet",
-    fixed_ends: Annotated[
-        bool,
+        str | None,
         typer.Option(
-            "--fixed-ends",
-            help="Keep stem, last convolution, and layers of the first and last stage (Lite).",
+            help="To whole numbers: efficientnet, efficientnetv2 or pycls.",
+            show_default="the family's where ARCH is of the catalog, else efficientnet",
         ),
-    ] = False,
+    ] = None,
+    fixed_ends: Annotated[
+        bool | None,
+        typer.Option(
+            "--fixed-ends/--no-fixed-ends",
+            help="Keep stem, last convolution, and layers of the first and last stage.",
+            show_default="of efficientnet-lite alone",
+        ),
+    ] = None,
     on: Annotated[
         str | None,
         typer.Option(help="What times: host, adb:SERIAL, adb:any, table:NAME, predictor:NAME."),
@@ -112,6 +117,9 @@ def scale(
     train_command: Annotated[
         str, typer.Option(help="Your own training, as of search.", show_default="ours")
     ] = "",
+    train_deadline_s: Annotated[
+        float, typer.Option(help="Seconds after which a training is killed.")
+    ] = 3600.0,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -138,21 +146,24 @@ def scale(
     from pocketnas.scaling import Asked
 
     _require_one(phi=phi, to_ms=to_ms, to_macs=to_macs, search=search)
-    how = _how(rounding, fixed_ends=fixed_ends)
     if on is None:
         refuse_given(context, ("preset",), "nothing is timed")
     asked = None if on is None else Asked(source=on, preset=preset, tell=teller())
     found = resolve(architecture, size=size, classes=classes, head=head)
+    how = _how(found, rounding, fixed_ends=fixed_ends)
     if search:
         refuse_given(context, _OF_A_NETWORK, "--search looks for constants")
         if (cost == "latency") != (on is not None):
             _fail("--cost latency needs --on SOURCE, and no other cost does")
+        if train_command:
+            why = "a training command is not told of it"
+            refuse_given(context, ("batch", "learning_rate"), why)
         plan = _plan(
             found, how, dataset, samples, batch, learning_rate, seeds, cost,
             {"growth": growth, "step": step, "most": most, "tolerance": tolerance},
+            train_command, train_deadline_s,
         )  # fmt: skip
-        folder = run or Path("scaling")
-        _search(folder, plan, asked, lanes, train_command, as_json=as_json)
+        _search(run or Path("scaling"), plan, asked, lanes, as_json=as_json)
         return
     refuse_given(context, _OF_A_SEARCH, "--search is not given")
     if (to_ms is None) != (on is None):
@@ -178,13 +189,18 @@ def _fail(text: str) -> None:
     raise InputError(text)
 
 
-def _how(rounding: str, *, fixed_ends: bool) -> HowToScale:
+def _how(base: Found, rounding: str | None, *, fixed_ends: bool | None) -> HowToScale:
+    """As its family is scaled, but for what was given."""
     from pocketnas.scaling import HowToScale
     from search_space.scaling import Rounding
 
-    if rounding not in set(Rounding):
+    if rounding is not None and rounding not in set(Rounding):
         _fail(f"unknown rounding {rounding!r}; there are {', '.join(Rounding)}")
-    return HowToScale(rounding=Rounding(rounding), fixed_ends=fixed_ends)
+    usual = HowToScale.of_family(base)
+    return HowToScale(
+        rounding=usual.rounding if rounding is None else Rounding(rounding),
+        fixed_ends=usual.fixed_ends if fixed_ends is None else fixed_ends,
+    )
 
 
 def _rule(
@@ -235,6 +251,9 @@ def _facts(grown: Grown) -> dict[str, object]:
     return {
         "phi": grown.phi,
         "factors": grown.factors.named,
+        "rounding": grown.how.rounding.value,
+        "fixed_ends": grown.how.fixed_ends,
+        "limit": None if grown.limit is None else grown.limit.value,
         "key": grown.network.key,
         "input_shape": [1, *grown.network.inputs[0].shape],
         **{name: new for name, (_, new) in grown.costs.items()},
@@ -250,11 +269,31 @@ def _print(grown: Grown) -> None:
     factors = ", ".join(f"{name} x{value:.4g}" for name, value in grown.factors.named.items())
     typer.echo(f"{'phi':22} {grown.phi:.4g}")
     typer.echo(f"{'factors':22} {factors}")
+    typer.echo(f"{'rounding':22} {grown.how}")
     typer.echo(f"{'key':22} {grown.network.key}")
     for name, (old, new) in grown.costs.items():
         typer.echo(f"{name:22} {new:,} ({new / old:.2f} times {old:,})")
+    limit = _limit(grown)
+    if limit:
+        typer.echo(f"{'limit':22} {limit}")
     if grown.estimate is not None:
         typer.echo(sentence(grown.estimate))
+
+
+def _limit(grown: Grown) -> str:
+    """What kept the network below its target; empty where nothing did."""
+    from controller.scaling_target import Limit
+
+    match grown.limit:
+        case None | Limit.TARGET:
+            return ""
+        case Limit.MEMORY:
+            return "memory: a larger one would keep the target, and not fit this computer's memory"
+        case Limit.RULE:
+            return "rule: it has no larger one, which would keep the target"
+        case Limit.SOURCE:
+            return "source: it cannot tell what a larger one takes"
+    assert_never(grown.limit)
 
 
 def _write(path: Path, grown: Grown) -> None:
@@ -276,17 +315,23 @@ def _plan(
     seeds: int,
     cost: str,
     grid: dict[str, float],
+    train_command: str,
+    train_deadline_s: float,
 ) -> ScalingPlan:
     from dataclasses import replace
 
     from controller.scaling_search import CostAxis, Grid, ScalingPlan
     from pocketnas.heads import require_head
+    from pocketnas.training_runs import require_channels
     from training.task import create as create_task
+    from training.task import seen_by
 
     if cost not in set(CostAxis):
         _fail(f"unknown cost {cost!r}; there are {', '.join(CostAxis)}")
     task = create_task(dataset)
     require_head(base.architecture, task.head, dataset)
+    if not train_command:
+        require_channels(base.architecture, seen_by(task, base.architecture.inputs))
     given = {"samples": samples, "batch": batch, "learning_rate": learning_rate}
     chosen = {name: value for name, value in given.items() if value is not None}
     return ScalingPlan(
@@ -295,10 +340,12 @@ def _plan(
         task=dataset,
         schedule=replace(task.proxy.schedule, **chosen),  # type: ignore[arg-type] # by name
         seeds=seeds,
+        deadline_s=train_deadline_s,
         grid=Grid(**grid),
         axis=CostAxis(cost),
         rounding=how.rounding,
         fixed_ends=how.fixed_ends,
+        program=train_command,
     )
 
 
@@ -307,20 +354,23 @@ def _search(
     plan: ScalingPlan,
     on: Asked | None,
     lanes: int,
-    train_command: str,
     *,
     as_json: bool,
 ) -> None:
+    from controller.scaling_search import NothingTrainedError, TrainedPoint
+    from pocketnas.scaling import HowToScale
     from pocketnas.scaling_run import REPORT, facts, search_constants
     from training import executor as executors
     from training.executor import ExecutorSettings
     from workspace.errors import OperationError
 
-    executor = executors.create(ExecutorSettings(command=train_command, lanes=lanes))
+    executor = executors.create(ExecutorSettings(command=plan.program, lanes=lanes))
     try:
         found = search_constants(
             folder, plan, executor, on, lambda text: typer.echo(text, err=True)
         )
+    except NothingTrainedError:
+        raise
     except (KeyboardInterrupt, OperationError):
         typer.echo(f"cut off; the same command goes on from {folder}", err=True)
         raise
@@ -336,9 +386,9 @@ def _search(
             f"{one.point.macs:,}",
             "-" if one.point.latency_ms is None else f"{one.point.latency_ms:.4g}",
             str(one.point.network.inputs[0].shape[-1]),
-            f"{one.accuracy:.2%}",
+            f"{one.accuracy:.2%}" if isinstance(one, TrainedPoint) else "failed",
         )
-        for one in (found.base, *found.points)
+        for one in found.rows
     ]
     print_table(("alpha/beta/gamma", "growth", "MACs", "ms", "pixels", "accuracy"), rows)
     best = found.best.point.name
@@ -346,4 +396,8 @@ def _search(
         typer.echo(f"best: {best}, not separated from {len(found.tied)} others")
     else:
         typer.echo(f"best: {best}")
+    if found.failures:
+        typer.echo(f"{found.failures} trainings failed; the same command tries them again")
+    how = HowToScale(rounding=plan.rounding, fixed_ends=plan.fixed_ends)
+    typer.echo(f"rounding: {how}")
     typer.echo(f"report: {folder / REPORT}; scale by it: pocketnas scale ARCH --rule {folder}")

@@ -6,9 +6,20 @@ import sys
 
 import pytest
 
+from controller import run_folder
 from pocketnas.cli import output
 from search_space import catalog
-from search_space.scaling import EFFICIENTNET, Rounding, scaled
+from search_space.scaling import EFFICIENTNET, Rounding, RuleName, rule, scaled
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+network = json.loads(Path(sys.argv[1]).read_text())
+if network["size"] in json.loads(Path("failing.json").read_text()):
+    sys.exit(f"no memory\\nat {network['size']} pixels")
+Path(sys.argv[2]).write_text(json.dumps({"accuracy": network["size"] / 100}))
+"""
+"""A training program that fails for networks of some sizes; it trains nothing."""
 
 SEARCH = (
     "scale", "base.json", "--search", "--dataset=digits", "--samples=64", "--batch=32",
@@ -25,7 +36,19 @@ def small(tmp_path):
     chain = ChainArchitecture(
         size=16, channels=1, stem=Stem(filters=16), stages=(stage,), head_filters=64
     )
-    (tmp_path / "base.json").write_text(json.dumps(chain.to_json()))
+    path = tmp_path / "base.json"
+    path.write_text(json.dumps(chain.to_json()))
+    return path
+
+
+@pytest.fixture
+def own_training(small):
+    """The flags of a search that trains by ``TRAIN``; sizes that fail are in ``failing.json``."""
+    pytest.importorskip("torch")
+    small.with_name("train.py").write_text(TRAIN)
+    small.with_name("failing.json").write_text("[]")
+    flags = [one for one in SEARCH if one != "--batch=32"]
+    return [*flags, f"--train-command={sys.executable} train.py {{arch}} {{result}}"]
 
 
 def test_a_network_is_scaled_by_a_coefficient_and_written_as_arch_takes_it(pocketnas):
@@ -56,6 +79,53 @@ def test_rounding_and_fixed_ends_are_chosen(pocketnas):
     assert facts["key"] == scaled(base, factors, Rounding.PYCLS, fixed_ends=True).key
 
 
+@pytest.mark.parametrize(
+    ("name", "rounding", "ends"),
+    [
+        ("efficientnetv2-b0", Rounding.EFFICIENTNETV2, False),
+        ("efficientnet-lite0", Rounding.EFFICIENTNET, True),
+        ("efficientnet-b0", Rounding.EFFICIENTNET, False),
+        ("mobilenet-v2", Rounding.EFFICIENTNET, False),
+    ],
+)
+def test_a_network_of_the_catalog_is_scaled_as_its_family_is(pocketnas, name, rounding, ends):
+    done = pocketnas("scale", name, "--phi=3", "--rule=released", "--json")
+    facts = json.loads(done.out)
+    factors = rule(RuleName.RELEASED).factors(3)
+    assert facts["key"] == scaled(catalog.create(name), factors, rounding, fixed_ends=ends).key
+    assert (facts["rounding"], facts["fixed_ends"]) == (rounding, ends)
+    said = pocketnas("scale", name, "--phi=1").out
+    line = f"{'rounding':22} {rounding}{', fixed ends' if ends else ''}\n"
+    assert line in said
+
+
+def test_lite1_is_lite0_by_the_released_factors_of_b1(pocketnas):
+    done = pocketnas("scale", "efficientnet-lite0", "--phi=1", "--rule=released", "-o", "1.json")
+    assert done.code == 0, done.err
+    shown = json.loads(pocketnas("arch", "1.json", "--json").out)
+    published = json.loads(pocketnas("arch", "efficientnet-lite1", "--json").out)
+    assert shown["key"] == published["key"]
+
+
+def test_what_is_given_wins_over_the_family(pocketnas):
+    flags = ("--phi=2", "--rounding=efficientnet", "--json")
+    facts = json.loads(pocketnas("scale", "efficientnetv2-b0", *flags).out)
+    network = scaled(catalog.create("efficientnetv2-b0"), EFFICIENTNET.factors(2))
+    assert (facts["key"], facts["rounding"]) == (network.key, "efficientnet")
+    flags = ("--phi=2", "--no-fixed-ends", "--json")
+    facts = json.loads(pocketnas("scale", "efficientnet-lite0", *flags).out)
+    network = scaled(catalog.create("efficientnet-lite0"), EFFICIENTNET.factors(2))
+    assert (facts["key"], facts["fixed_ends"]) == (network.key, False)
+
+
+def test_a_file_is_of_no_family_whatever_it_is_called(pocketnas):
+    made = pocketnas("scale", "efficientnetv2-b0", "--phi=0", "-o", "efficientnet-lite0")
+    assert made.code == 0, made.err
+    facts = json.loads(pocketnas("scale", "efficientnet-lite0", "--phi=1", "--json").out)
+    assert (facts["rounding"], facts["fixed_ends"]) == ("efficientnet", False)
+    assert "fused" in facts["key"]
+
+
 def test_own_constants_are_a_rule(pocketnas):
     done = pocketnas("scale", "mobilenet-v2", "--phi=1", "--beta=1.4", "--json")
     assert json.loads(done.out)["factors"] == {"depth": 1.0, "width": 1.4, "resolution": 1.0}
@@ -69,6 +139,37 @@ def test_a_network_is_scaled_to_multiply_adds(pocketnas):
     facts = json.loads(done.out)
     assert 0.8 * 6e8 < facts["macs"] <= 6e8
     assert facts["phi"] > 0.5
+    assert facts["limit"] == "target"
+
+
+def test_a_small_network_is_scaled_down_to_the_smallest_that_can_be(pocketnas):
+    flags = ("--size=64", "--rule=resolution", "--json")
+    smallest = json.loads(pocketnas("scale", "efficientnet-b0", *flags, "--phi=-2").out)
+    for target in (smallest["macs"], 1.05 * smallest["macs"], 1.9e7):
+        done = pocketnas("scale", "efficientnet-b0", *flags, f"--to-macs={target}")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["key"] == smallest["key"]
+    done = pocketnas("scale", "efficientnet-b0", *flags, f"--to-macs={0.9 * smallest['macs']}")
+    assert done.code == 2
+    assert "the smallest that was tried costs 9.742e+06" in done.err
+
+
+def test_where_memory_ends_the_growth_that_is_said(pocketnas, monkeypatch):
+    monkeypatch.setattr("search_space.memory.memory_bytes", lambda: 2**27)
+    flags = ("scale", "mobilenet-v2", "--to-macs=1e16")
+    facts = json.loads(pocketnas(*flags, "--json").out)
+    assert facts["limit"] == "memory"
+    assert 1e9 < facts["macs"] < 1e12
+    assert "memory: a larger one would keep the target, and not fit" in pocketnas(*flags).out
+    ended = pocketnas(*flags, "--rule=released")
+    assert "memory: a larger one" in ended.out
+    assert "limit" not in pocketnas("scale", "mobilenet-v2", "--to-macs=6e8").out
+
+
+def test_where_a_table_ends_that_is_said(pocketnas):
+    flags = ("scale", "mobilenet-v2", "--size=32", "--rule=tpu", "--to-macs=1e16")
+    assert json.loads(pocketnas(*flags, "--json").out)["limit"] == "rule"
+    assert "rule: it has no larger one" in pocketnas(*flags).out
 
 
 @pytest.mark.usefixtures("made_up_device")
@@ -139,6 +240,86 @@ def test_a_network_without_the_head_of_the_data_set_is_refused_before_a_search(p
     done = pocketnas("scale", "mobilenet-v2", *flags)
     assert done.code == 2
     assert "'generated-fashion-scenes' needs networks that end in" in done.err
+
+
+def test_a_point_that_always_fails_does_not_keep_a_search_from_its_end(
+    pocketnas, own_training, tmp_path
+):
+    (tmp_path / "failing.json").write_text("[24]")
+    done = pocketnas(*own_training, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert {row["size"] for row in facts["failed"]} == {24}
+    assert all(row["accuracy"] is None for row in facts["failed"])
+    assert all("no memory at 24 pixels" in row["failures"][0] for row in facts["failed"])
+    assert {row["size"] for row in facts["points"]}.isdisjoint({24})
+    assert ", failed: the training command" in done.err
+    again = pocketnas(*own_training)
+    assert again.code == 0
+    assert "trainings failed before: tried again" in again.err
+    failed = len(facts["failed"])
+    assert f"{failed} trainings failed; the same command tries them again" in again.out
+    assert sum(line.endswith("failed") for line in again.out.splitlines()) == failed
+    assert "<td>failed</td><td>0</td>" in (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "failing.json").write_text("[]")
+    mended = json.loads(pocketnas(*own_training, "--json").out)
+    assert mended["failed"] == []
+    assert len(mended["points"]) == len(facts["points"]) + failed
+
+
+def test_where_all_points_fail_that_is_one_sentence(pocketnas, own_training, tmp_path):
+    (tmp_path / "failing.json").write_text(json.dumps(list(range(200))))
+    done = pocketnas(*own_training)
+    assert (done.code, done.out) == (1, "")
+    last = done.err.splitlines()[-1]
+    assert last.startswith("pocketnas: all trainings of the ")
+    assert "no memory at 16 pixels" in last
+    assert "cut off" not in done.err
+
+
+def test_what_another_program_trained_is_another_search(pocketnas, own_training):
+    assert pocketnas(*own_training).code == 0
+    command = own_training.pop()
+    for other in ((), (f"{command} {{seed}}",)):
+        done = pocketnas(*own_training, *other)
+        assert done.code == 2
+        assert "other settings: name another folder with --run" in done.err
+    longer = pocketnas(*own_training, command, "--train-deadline-s=7200")
+    assert longer.code == 0, longer.err
+
+
+def test_a_training_past_its_deadline_is_killed(pocketnas, own_training, tmp_path):
+    (tmp_path / "train.py").write_text("import time; time.sleep(60)")
+    done = pocketnas(*own_training, "--train-deadline-s=0.2")
+    assert done.code == 1
+    assert "was killed at its deadline of 0.2 s" in done.err
+
+
+def test_a_training_command_takes_no_settings_of_ours(pocketnas, own_training, tmp_path):
+    done = pocketnas(*own_training, "--batch=32", "--learning-rate=0.1")
+    assert done.code == 2
+    assert "--batch, --learning-rate would be without effect, since a training command" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_that_is_at_work_is_not_joined(pocketnas, own_training, tmp_path):
+    (tmp_path / "run").mkdir()
+    with run_folder.held(tmp_path / "run"):
+        done = pocketnas(*own_training)
+    assert done.code == 2
+    assert f"the run 'run' is at work in process {os.getpid()}" in done.err
+    assert not (tmp_path / "run" / "plan.json").exists()
+    assert pocketnas(*own_training).code == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_network_of_other_channels_than_the_data_is_refused_before_a_search(pocketnas, tmp_path):
+    pytest.importorskip("torch")
+    done = pocketnas("scale", "base.json", "--search", "--dataset=cifar10", "--run=run")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "the network takes 1 channels, and the images of" in done.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -212,10 +393,16 @@ def test_a_search_that_was_killed_gives_the_table_of_one_that_was_not(pocketnas,
         (["--phi=1", "--rule=other.json"], "it has no 'best'"),
         (["--phi=1", "--rounding=up"], "unknown rounding 'up'"),
         (["--phi=30"], "GiB for one image, and this computer has"),
+        (["--phi=24", "--rule=depth"], "1.68e+07 times as deep"),
+        (["--phi=64", "--rule=depth"], "GiB for one image, and this computer has"),
+        (["--phi=64", "--rule=width"], "GiB for one image, and this computer has"),
+        (["--phi=64", "--rule=resolution"], "GiB for one image, and this computer has"),
+        (["--phi=2", "--alpha=1e300"], "a finite number above 0 and at most 1.8e+19, got inf"),
         (["--phi=-20"], "input size must be"),
         (["--phi=-35", "--rule=width"], "a width of 0"),
         (["--phi=1e9"], "from -64 to 64"),
         (["--phi=1", "--seeds=2"], "--seeds would be without effect"),
+        (["--phi=1", "--train-deadline-s=9"], "--train-deadline-s would be without effect"),
         (["--phi=1", "--preset=final"], "--preset would be without effect"),
         (["--phi=1", "--on=host"], "--to-ms needs --on SOURCE"),
         (["--to-ms=3"], "--to-ms needs --on SOURCE"),
@@ -229,6 +416,10 @@ def test_a_search_that_was_killed_gives_the_table_of_one_that_was_not(pocketnas,
         (["--search", "--rule=fast"], "--rule would be without effect"),
         (["--search", "--dataset=none"], "unknown dataset 'none'"),
         (["--search", "--step=0.001"], "take a larger step"),
+        (["--search", "--step=1e-9"], "makes 1e+09^3 points, more than 20000"),
+        (["--search", "--growth=1e9", "--most=1e10", "--step=5e8"], "take a smaller growth"),
+        (["--search", "--step=1", "--tolerance=0.0001"], "the nearest is 2.02 times"),
+        (["--search", "--train-deadline-s=0"], "the deadline of a training is a number above 0 s"),
         (["--search", "--growth=0.5"], "growth above 1"),
         (["--search", "--run=full"], "'full' has other files: name another folder"),
     ],
