@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from search_space.architecture import Classifier, Head
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+WHOLE_BYTES = 1 << 30
+"""Of a split's resized images at most: as floats, Fashion-MNIST's at 224 pixels are 10 GB."""
+
+
 class LabelledImages:
-    """Images in memory, resized once; an ``Examples``.
+    """Images in memory; an ``Examples``.
+
+    Each batch is resized by itself, to the same bits as all of them at once (``prepare``).
 
     Args:
         images: `[N, H, W]` uint8 grey, or `[N, H, W, C]`.
@@ -34,15 +41,9 @@ class LabelledImages:
         flip: bool = False,
     ) -> None:
         import torch
-        from torch.nn import functional
 
-        pixels = torch.tensor(images).float().div_(255)
-        pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
-        if pixels.shape[-1] != size:
-            pixels = functional.interpolate(
-                pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True
-            )
-        self._images = pixels.sub_(0.5).div_(0.5).contiguous()
+        self._images, self._size = images, size
+        self._resized: Tensor | None = None
         self._labels = torch.tensor(labels).long()
         self._shift = round(shift * size)
         self._flip = flip
@@ -55,10 +56,20 @@ class LabelledImages:
         self, indices: Tensor, generator: Generator | None
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Images `[N, C, size, size]` in `[-1, 1]`, and labels `[N]`; see ``Examples.batch``."""
-        images, labels = self._images[indices], self._labels[indices]
+        if self._resized is None:
+            images = _resized(self._images[indices.numpy()], self._size)
+        else:
+            images = self._resized[indices]
         if generator is not None:
             images = self._augmented(images, generator)
-        return (images,), labels
+        return (images,), self._labels[indices]
+
+    def prepare(self) -> None:
+        """Resize all of them, unless that takes too much memory or none has to be."""
+        count, _, side, *channels = self._images.shape
+        needed = 4 * count * prod(channels) * self._size**2
+        if self._resized is None and side != self._size and needed <= WHOLE_BYTES:
+            self._resized = _resized(self._images, self._size)
 
     def _augmented(self, images: Tensor, generator: Generator) -> Tensor:
         """Shifted by whole pixels, the same for the batch, and mirrored one by one."""
@@ -75,6 +86,20 @@ class LabelledImages:
             mirrored = torch.rand(len(images), generator=generator) < 0.5
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return images
+
+
+def _resized(images: NDArray[np.uint8], size: int) -> Tensor:
+    """`[N, C, size, size]` in `[-1, 1]` of `[N, H, W]` or `[N, H, W, C]`."""
+    import torch
+    from torch.nn import functional
+
+    pixels = torch.tensor(images).float().div_(255)
+    pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+    if pixels.shape[-1] != size:
+        pixels = functional.interpolate(
+            pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+        )
+    return pixels.sub_(0.5).div_(0.5).contiguous()
 
 
 SMALL_IMAGES = {

@@ -30,6 +30,12 @@ class Feed:
         moved = tuple(value.to(self.device, non_blocking=True) for value in inputs)
         return moved, targets.to(self.device, non_blocking=True)
 
+    def prepare(self, examples: Examples) -> None:
+        """Let examples that will be trained on make their batches faster; see ``Examples``."""
+        prepare = getattr(examples, "prepare", None)
+        if prepare is not None:
+            prepare()
+
     def expect(self, examples: Examples, indices: Tensor) -> None:
         """Let examples that can read ahead begin with what comes next; see ``Examples``."""
         expect = getattr(examples, "expect", None)

@@ -72,6 +72,7 @@ class Loop:
         require_fitting(task, schedule, self._parts)
         require_shares(self._parts, world.size)
         self._stage, self._examples = -1, self._made_examples(self._parts[0].size)
+        feed.prepare(self._examples)
         self._size, self._others = self._parts[0].size, dict[int, Examples]()
         self._stepper = Stepper(module, task, schedule, world)
         self._generator = torch.Generator().manual_seed(seed)
@@ -225,6 +226,7 @@ class Loop:
             return
         self._examples, self._stage = self.examples_at(part.size), stage
         self._size = part.size
+        self.feed.prepare(self._examples)
         for dropout, own in self._dropout.items():
             chosen = part.regularization.dropout
             dropout.p = own if chosen is None else chosen

@@ -79,6 +79,8 @@ class Examples(Protocol):
     augmentation scales images it may have ``jittered(low, high)``: the same examples, scaled by
     other factors, for schedules that name some. Where they are clips it has ``frames``, how many
     images one example is, so that a batch of a hundred images need not be one of a hundred clips.
+    What makes its batches faster it may do in ``prepare()``, which is for a split that will be
+    gone through again and again; that changes no batch.
     """
 
     def __len__(self) -> int:
