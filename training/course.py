@@ -115,6 +115,8 @@ class Course:
             module,
             self._loop.examples_at(self._size),
             self._loop.feed,
+            size=self._size,
             batch=self._loop.schedule.batch,
             seed=self._seed + 1,
+            world=self._loop.world,
         )

@@ -11,11 +11,14 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from workspace.errors import InputError
 
@@ -117,6 +120,28 @@ class World:
 
 ALONE = World()
 
+_SHARING: ContextVar[World] = ContextVar("_SHARING", default=ALONE)
+"""The processes that have a part each of the batch whose loss is taken."""
+
+
+@contextmanager
+def sharing(world: World) -> Iterator[None]:
+    """Have a part of a batch in each process while the block runs; see ``of_whole_batch``."""
+    token = _SHARING.set(world)
+    try:
+        yield
+    finally:
+        _SHARING.reset(token)
+
+
+def of_whole_batch(value: Tensor) -> Tensor:
+    """The sum of what the parts of a batch have; ``value`` where one process has all of it.
+
+    A loss that is divided by what is found in a batch, not by its examples, has to know this of
+    the whole batch.
+    """
+    return _SHARING.get().summed(value)
+
 
 def require_devices(processes: int) -> None:
     """Do nothing if each process of this machine can have a GPU, or none is there.
@@ -140,7 +165,7 @@ def synchronised(module: nn.Module, world: World) -> Iterator[None]:
         (parent, name, child)
         for parent in module.modules()
         for name, child in parent.named_children()
-        if isinstance(child, nn.BatchNorm2d)
+        if isinstance(child, _NORMS)
     ]
     for parent, name, norm in norms:
         setattr(parent, name, _synchronised(norm))
@@ -156,43 +181,63 @@ def alone(module: nn.Module) -> nn.Module:
     """``module`` itself, its batch norms of this process again: a copy, to evaluate it."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, GlobalBatchNorm2d | nn.SyncBatchNorm):
-                norm = nn.BatchNorm2d(child.num_features, eps=child.eps, momentum=child.momentum)
+            if isinstance(child, GlobalBatchNorm | SynchronisedBatchNorm):
+                norm = child.kind(child.num_features, eps=child.eps, momentum=child.momentum)
                 setattr(parent, name, _with_tensors_of(child, norm))
     return module
 
 
-class GlobalBatchNorm2d(nn.BatchNorm2d):
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+
+
+class SynchronisedBatchNorm(nn.SyncBatchNorm):
+    """Torch's own for several GPUs, which knows what it stands for."""
+
+    kind: type[Norm]
+
+
+class GlobalBatchNorm(_BatchNorm):
     """A batch norm whose statistics are those of the batches of all processes, on the CPU.
 
-    Torch's own ``SyncBatchNorm`` is for GPUs alone.
+    Torch's own ``SyncBatchNorm`` is for GPUs alone. It stands for one of any ``kind``.
     """
 
+    kind: type[Norm]
+
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
-        """`[N, C, H, W]` to the same shape."""
+        """`[N, C, …]` to the same shape."""
         if not self.training:
             return super().forward(input)
         values = input.float()
+        others = (0, *range(2, values.ndim))
+        along = (-1, *[1] * (values.ndim - 2))  # channels
         count = values.new_tensor([values.numel() // values.shape[1]])
-        total: Tensor = _Summed.apply(torch.cat((values.sum((0, 2, 3)), count)))
+        total: Tensor = _Summed.apply(torch.cat((values.sum(others), count)))
         size = total[-1].detach()
         mean = total[:-1] / size
-        centred = values - mean[:, None, None]
-        variance: Tensor = _Summed.apply(centred.square().sum((0, 2, 3))) / size
+        centred = values - mean.view(along)
+        variance: Tensor = _Summed.apply(centred.square().sum(others)) / size
         self._remember(mean.detach(), variance.detach() * size / (size - 1))
         scale = (variance + self.eps).rsqrt() * self.weight
-        out = centred * scale[:, None, None] + self.bias[:, None, None]
+        out = centred * scale.view(along) + self.bias.view(along)
         return out.to(input.dtype)
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
+        """Any will do."""
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
-        assert self.momentum is not None
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        share = self.momentum
+        if share is None:  # a cumulative average
+            share = 1 / int(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
 
 
 class _Summed(torch.autograd.Function):
@@ -213,11 +258,12 @@ class _Summed(torch.autograd.Function):
         return gradient
 
 
-def _synchronised(norm: nn.BatchNorm2d) -> nn.Module:
-    kind = nn.SyncBatchNorm if norm.weight.is_cuda else GlobalBatchNorm2d
-    made: nn.BatchNorm2d | nn.SyncBatchNorm = kind(
+def _synchronised(norm: Norm) -> nn.Module:
+    kind = SynchronisedBatchNorm if norm.weight.is_cuda else GlobalBatchNorm
+    made: SynchronisedBatchNorm | GlobalBatchNorm = kind(
         norm.num_features, eps=norm.eps, momentum=norm.momentum
     )
+    made.kind = next(each for each in _NORMS if isinstance(norm, each))
     return _with_tensors_of(norm, made)
 
 

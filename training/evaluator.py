@@ -8,12 +8,14 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
+from training.batch_bound import bounded
 from training.evaluation import Evaluation, judged, judged_predictions
 from training.executor import TrainingError
 from training.feed import Feed
-from training.task import Examples, Outputs, Predicting, Split, Task, frames_of
+from training.task import Examples, Outputs, Predicting, Split, Task
 
 BATCH = 250
+"""Images at once, as far as ``batch_bound.MOST_PIXELS`` goes."""
 
 BATCH_PIXELS = 64 * 128**2
 """Of a batch of images whose outputs are maps, or of clips."""
@@ -65,7 +67,8 @@ class Evaluator:
         if isinstance(task, Predicting):
             return self._predicted(module, examples, chosen[:some], split, task)
         outputs, targets = list[Tensor](), list[Tensor]()
-        for output, target in self._batches(module, examples, chosen[:some], BATCH):
+        batch = bounded(BATCH, examples, self._size)
+        for output, target in self._batches(module, examples, chosen[:some], batch):
             outputs.append(output.float())
             targets.append(target)
         scores = torch.cat(outputs).cpu()
@@ -82,8 +85,7 @@ class Evaluator:
     ) -> Evaluation:
         """By predictions that are made of each batch, and the mean of the batches' losses."""
         found, targets, loss = list[Tensor](), list[Tensor](), 0.0
-        pixels = frames_of(examples) * self._size**2
-        batch = max(1, min(BATCH, BATCH_PIXELS // pixels))
+        batch = bounded(BATCH, examples, self._size, pixels=BATCH_PIXELS)
         for output, target in self._batches(module, examples, chosen, batch):
             _require_finite(output if isinstance(output, tuple) else (output,), split)
             found.append(task.predictions(output, self._size).cpu())

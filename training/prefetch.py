@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -35,10 +36,12 @@ class Budget:
 
     @classmethod
     def of_free_memory(cls) -> Budget:
-        """A quarter of what is free now."""
+        """A quarter of what is free now, shared by the processes of a training on this machine."""
         import psutil
 
-        return cls(min(psutil.virtual_memory().available // 4, LARGEST_BYTES))
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # as torchrun says it
+        share = psutil.virtual_memory().available // (4 * processes)
+        return cls(min(share, LARGEST_BYTES))
 
     def take(self, count: int) -> bool:
         """Whether there were as many bytes left; they are taken then."""

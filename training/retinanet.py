@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from training.anchors import LEVELS, PER_PLACE, anchors_of
 from training.box_coding import decoded, encoded
+from training.distributed import of_whole_batch
 from training.matching import BACKGROUND, IGNORED, matched
 from workspace.errors import InputError
 
@@ -79,6 +80,7 @@ def detection_loss(
     """Focal loss plus fifty times the Huber loss of boxes, each by the anchors with a thing.
 
     One is added to their number, as in the code, so that there is always something to divide by.
+    Where processes share a batch, their number is the whole batch's, as is the loss on average.
     A thing that counts less than 1 does so in its anchors' share of both, and in their number.
 
     Args:
@@ -97,7 +99,9 @@ def detection_loss(
     boxes, is_thing = rows[..., :4], labels > BACKGROUND
     weights = rows[..., 4] if rows.shape[-1] > 4 else torch.ones_like(rows[..., 0])
     counted = is_thing * weights
-    count = counted.sum() + 1.0
+    images = counted.new_full((), len(targets))
+    of_all = of_whole_batch(torch.stack((counted.sum(), images)))
+    count = (of_all[0] + 1.0) * (images / of_all[1])
     wanted = (labels[..., None] == torch.arange(classes, device=labels.device)).to(scores.dtype)
     shares = torch.where(is_thing, weights, (labels != IGNORED).to(weights))
     costs = focal_loss(scores, wanted) * shares[..., None]

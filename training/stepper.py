@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from search_space.architecture import Json
 from training.averages import WeightAverage
-from training.distributed import World
+from training.distributed import World, sharing
 from training.optimizers import clip, optimizer_of, set_rate
 from training.saved import Saved, load_module, load_optimizer, module_tensors, optimizer_tensors
 from training.schedule import Arithmetic, Schedule
@@ -56,9 +56,11 @@ class Stepper:
             dtype=_DTYPES.get(self._schedule.arithmetic, torch.bfloat16),
             enabled=self._schedule.arithmetic is not Arithmetic.FP32,
         ):
-            loss = self._task.loss(
-                self._forward(*inputs), targets, label_smoothing=self._schedule.label_smoothing
-            )
+            outputs = self._forward(*inputs)
+            with sharing(self._world):
+                loss = self._task.loss(
+                    outputs, targets, label_smoothing=self._schedule.label_smoothing
+                )
         self._optimizer.zero_grad(set_to_none=True)
         # What the processes have is averaged, and they may have shares of different sizes.
         self._scaler.scale(loss * (share * self._world.size)).backward()

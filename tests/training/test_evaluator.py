@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import torch
 
+from training import batch_bound
 from training.batch_statistics import take_statistics
 from training.digits import Digits
 from training.evaluation import judged
@@ -84,18 +85,44 @@ def test_batches_of_clips_are_counted_in_images(monkeypatch):
     assert task.batches == [100, 100, 100]
 
 
+class Watched(torch.nn.Module):
+    """Notes how many images it is given at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+        self.norm = torch.nn.BatchNorm2d(1)
+        self.scores = torch.nn.Conv2d(1, 10, 1)
+
+    def forward(self, image):
+        self.seen.append(len(image))
+        return self.scores(self.norm(image)).mean((2, 3))
+
+
+def taken(task, batch):
+    """The batches of its statistics."""
+    module = Watched()
+    examples = task.examples(Split.TRAIN, 8)
+    take_statistics(module, examples, FEED, size=8, batch=batch, seed=0)
+    return module.seen
+
+
 def test_statistics_of_clips_are_taken_of_as_many_images():
-    seen = []
+    assert taken(Digits(), 16) == [64] * 8
+    assert taken(Clips(), 2) == [4] * 8
+    assert taken(Clips(), 16) == [16] * 8
 
-    class Watched(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm = torch.nn.BatchNorm2d(1)
 
-        def forward(self, image):
-            seen.append(len(image))
-            return self.norm(image)
+def test_small_images_are_evaluated_many_at_once_and_large_ones_as_far_as_pixels_go(monkeypatch):
+    small, large = Watched(), Watched()
+    Evaluator(Digits(), FEED, 16).whole(small, Split.VALIDATION)
+    assert small.seen == [250, 50]
+    monkeypatch.setattr(batch_bound, "MOST_PIXELS", 120 * 16**2)
+    Evaluator(Digits(), FEED, 16).whole(large, Split.VALIDATION)
+    assert large.seen == [120, 120, 60]
 
-    for task, batch in ((Digits(), 16), (Clips(), 2), (Clips(), 16)):
-        take_statistics(Watched(), task.examples(Split.TRAIN, 8), FEED, batch=batch, seed=0)
-    assert seen == [64] * 8 + [4] * 8 + [16] * 8
+
+def test_statistics_of_large_images_are_of_as_many_in_smaller_batches(monkeypatch):
+    monkeypatch.setattr(batch_bound, "MOST_PIXELS", 50 * 8**2)
+    assert taken(Digits(), 100) == [50] * 16
+    assert taken(Digits(), 30) == [50] * 11  # of 512 images in all

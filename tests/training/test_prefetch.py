@@ -2,6 +2,7 @@ import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,3 +103,15 @@ def test_what_cannot_be_made_is_said_to_whoever_asks(pool):
     found.expect([3])
     with pytest.raises(ValueError, match="no 3"):
         found.take([3])
+
+
+def test_processes_of_a_machine_share_a_quarter_of_its_free_memory(monkeypatch):
+    free = SimpleNamespace(available=4000)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    alone = Budget.of_free_memory()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    shared = Budget.of_free_memory()
+    for budget, expected in ((alone, 1000), (shared, 250)):
+        assert budget.take(expected)
+        assert not budget.take(1)
