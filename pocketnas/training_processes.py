@@ -15,7 +15,13 @@ import typer
 
 from pocketnas.training_plan import read_plan
 from pocketnas.training_progress import show_training
-from pocketnas.training_runs import go_on, make, require_possible, require_same
+from pocketnas.training_runs import (
+    go_on,
+    make,
+    require_possible,
+    require_same,
+    require_same_data,
+)
 from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
@@ -53,7 +59,9 @@ def share(
             require_same(plan, there, folder)
         plan = there
     require_possible(plan, processes=processes)
-    if not resume:
+    if resume:
+        require_same_data(folder, plan)
+    else:
         make(folder, plan)
     arguments = ["-m", "pocketnas.training_processes", str(folder)]
     _launch(processes, [*arguments, *(["--quiet"] if quiet else [])])

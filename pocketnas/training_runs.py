@@ -117,6 +117,18 @@ def require_same(asked: TrainingPlan, there: TrainingPlan, folder: Path) -> None
     _identity(asked).require(_identity(there), folder)
 
 
+def require_same_data(folder: Path, plan: TrainingPlan) -> None:
+    """Do nothing if the data is what the training in ``folder`` began with, as far as it says.
+
+    Raises:
+        InputError: If not.
+    """
+    from training.checkpoint import Checkpoints
+    from training.task import create
+
+    Checkpoints(folder / CHECKPOINTS, _identity(plan, create(plan.dataset))).require_same()
+
+
 def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     """Do nothing if the network of a plan fits its data, its stages and this machine.
 
@@ -160,7 +172,8 @@ def require_channels(architecture: Architecture, task: Task) -> None:
         raise InputError(msg)
 
 
-def _identity(plan: TrainingPlan) -> Identity:
+def _identity(plan: TrainingPlan, task: Task | None = None) -> Identity:
+    """What a training is; of its data what ``task`` says, where it is at hand."""
     from training.checkpoint import Identity
 
     return Identity(
@@ -168,6 +181,8 @@ def _identity(plan: TrainingPlan) -> Identity:
         task=plan.dataset,
         schedule=plan.schedule,
         seed=plan.seed,
+        classes=tuple(map(str, getattr(task, "labels", ()))),
+        digest=str(getattr(task, "digest", "")),
     )
 
 
@@ -186,7 +201,10 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
     module = plan.architecture.build(task.head)
     log = TrainingLog(folder / LOG, folder / BOARD if plan.board else None)
     checkpoints = Checkpoints(
-        folder / CHECKPOINTS, _identity(plan), every_s=plan.checkpoint_s, writes=world.is_first
+        folder / CHECKPOINTS,
+        _identity(plan, task),
+        every_s=plan.checkpoint_s,
+        writes=world.is_first,
     )
     trained = trainer.fit(
         module,

@@ -38,12 +38,16 @@ class Identity:
         task: Name of its data.
         schedule: How much and how.
         seed: Of order and augmentation.
+        classes: Names of the data's; empty where nobody says.
+        digest: Of the data, where it may change (see ``Task``); empty where nobody says.
     """
 
     architecture: str
     task: str
     schedule: Schedule
     seed: int
+    classes: tuple[str, ...] = ()
+    digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A document from which ``from_json`` makes an equal value."""
@@ -52,6 +56,8 @@ class Identity:
             "task": self.task,
             "schedule": schedule_to_json(self.schedule),
             "seed": self.seed,
+            **({"classes": [*self.classes]} if self.classes else {}),
+            **({"digest": self.digest} if self.digest else {}),
         }
 
     @classmethod
@@ -66,10 +72,14 @@ class Identity:
             task=document["task"],
             schedule=schedule_from_json(document["schedule"]),
             seed=document["seed"],
+            classes=tuple(document.get("classes", ())),
+            digest=document.get("digest", ""),
         )
 
     def require(self, other: Identity, where: Path) -> None:
         """Do nothing if ``other``, which ``where`` holds, is the same.
+
+        Classes and digest are compared where both have them: they were not always kept.
 
         Raises:
             InputError: If not; the text names the first difference.
@@ -77,7 +87,7 @@ class Identity:
         for mine, theirs in ((self, other), (self.schedule, other.schedule)):
             for item in fields(mine):
                 wanted, there = getattr(mine, item.name), getattr(theirs, item.name)
-                if item.name == "schedule" or wanted == there:
+                if item.name in ("schedule", "classes", "digest") or wanted == there:
                     continue
                 what = item.name.replace("_", " ")
                 msg = (
@@ -85,6 +95,22 @@ class Identity:
                     f"{_shown(wanted)} was asked for"
                 )
                 raise InputError(msg)
+        self._require_data(other, where)
+
+    def _require_data(self, other: Identity, where: Path) -> None:
+        """Do nothing if the data of ``other`` is the same, as far as it is known."""
+        if self.classes and other.classes and self.classes != other.classes:
+            was, now = (", ".join(each.classes) for each in (other, self))
+            what = f"classes: {_shown(was)}, and it has {_shown(now)} now"
+        elif self.digest and other.digest and self.digest != other.digest:
+            what = "files or labels than it has now"
+        else:
+            return
+        msg = (
+            f"{str(where)!r} has a training on {self.task!r} with other {what}; go on with the "
+            "data as it was, or train anew"
+        )
+        raise InputError(msg)
 
 
 class Checkpoints:
@@ -120,6 +146,15 @@ class Checkpoints:
             msg = f"none of the {len(found)} checkpoints in {str(self._folder)!r} can be read"
             raise OperationError(msg)
         return None
+
+    def require_same(self) -> None:
+        """Do nothing if those that are there are of this training.
+
+        Raises:
+            InputError: If not.
+        """
+        for path in self._folder.glob("step-*.json"):
+            self._document(path)
 
     @property
     def is_due(self) -> bool:
@@ -163,20 +198,30 @@ class Checkpoints:
 
     def _read(self, path: Path) -> Saved | None:
         """One checkpoint; None if it is damaged."""
+        document = self._document(path)
+        if document is None:
+            return None
         try:
-            document = json.loads(path.read_bytes())
-            if document["version"] > VERSION:
-                msg = f"{str(path)!r} is of a newer version: {document['version']}"
-                raise InputError(msg)
-            self._identity.require(Identity.from_json(document), path)
             content = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(content).hexdigest() != document["sha256"]:
                 return None
             return Saved(tensors=load(content), facts=document["facts"])
-        except InputError:
-            raise
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
+
+    def _document(self, path: Path) -> dict[str, Any] | None:
+        """What is said of a checkpoint of this training; None if it is damaged."""
+        try:
+            document: dict[str, Any] = json.loads(path.read_bytes())
+            if document["version"] > VERSION:
+                msg = f"{str(path)!r} is of a newer version: {document['version']}"
+                raise InputError(msg)
+            self._identity.require(Identity.from_json(document), path)
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return document
 
 
 def _shown(value: object) -> str:

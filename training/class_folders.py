@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.listing_digest import bytes_of, digest_of
 from training.task import Split
 from workspace.errors import InputError
 
@@ -82,6 +83,12 @@ class Listing:
     splits: Mapping[Split, tuple[LabelledFile, ...]]
     faults: Mapping[str, str]
 
+    @property
+    def digest(self) -> str:
+        """Of paths, labels and lengths in bytes, as they are now."""
+        root = self.root
+        return digest_of(self.splits, lambda one: (one.path, one.label, bytes_of(root / one.path)))
+
 
 def list_classes(root: Path, medium: Medium) -> Listing:
     """What the folder has; a warning names and counts files that cannot be read.
@@ -131,15 +138,31 @@ def _places(root: Path, medium: Medium) -> dict[Split, Path]:
             "val/ that do"
         )
         raise InputError(msg)
-    train = root / "train"
-    if not (train.is_dir() and _class_folders(train)):
+    if not _is_divided(root):
         return {Split.TRAIN: root}
     places = {}
     for split, names in _FOLDERS.items():
         there = [root / name for name in names if (root / name).is_dir()]
         if there:
             places[split] = there[0]
+    for place in places.values():
+        if not _class_folders(place):
+            msg = (
+                f"{_named(root, medium)} has no class folders in {place.name}/: each of train/, "
+                "val/ and test/ that is there is to hold a folder a class"
+            )
+            raise InputError(msg)
     return places
+
+
+def _is_divided(root: Path) -> bool:
+    """Whether ``train/`` is a split, not a class of that name among others."""
+    train = root / "train"
+    if not train.is_dir():
+        return False
+    splits = {name for names in _FOLDERS.values() for name in names}
+    beside = set(_class_folders(root)) - {"train"}
+    return bool(_class_folders(train)) or bool(beside & splits) or not beside
 
 
 def _class_folders(place: Path) -> dict[str, Path]:
@@ -209,10 +232,10 @@ def _splits(
             splits[split] += [LabelledFile(path=path, label=label) for path in chosen]
     for split in Split:
         if not splits[split]:
-            msg = (
-                f"{_named(root, medium)} has no {medium.all} for {split}: a class needs {FEWEST} "
-                "before one is held out"
-            )
+            why = f"a class needs {FEWEST} before one is held out"
+            if split not in lacking:
+                why = f"it takes {', '.join(sorted(medium.endings))} in class folders"
+            msg = f"{_named(root, medium)} has no {medium.all} for {split}: {why}"
             raise InputError(msg)
     return {split: tuple(splits[split]) for split in Split}
 

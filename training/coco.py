@@ -59,6 +59,11 @@ class CocoDetection(ObjectDetection):
             space_options={"channels": "3"},
         )
 
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task``."""
+        return self._listing.digest
+
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
         require_pycocotools()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from training.coco_document import CocoFile, CocoImage, read_file
 from training.image_faults import faults_of
+from training.listing_digest import digest_of
 from training.task import Split
 from workspace.errors import InputError
 
@@ -54,6 +55,16 @@ class BoxedListing:
     root: Path
     classes: tuple[str, ...]
     splits: Mapping[Split, tuple[CocoImage, ...]]
+
+    @property
+    def digest(self) -> str:
+        """Of paths and boxes."""
+        return digest_of(self.splits, _words)
+
+
+def _words(image: CocoImage) -> tuple[object, ...]:
+    boxes = [(box.label, box.corners, box.is_crowd) for box in image.boxes]
+    return image.path, image.width, image.height, boxes
 
 
 def list_boxed(root: Path) -> BoxedListing:

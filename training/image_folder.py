@@ -66,6 +66,11 @@ class ImageFolder(ImageClassification):
             space_options={**SMALL_IMAGES, "channels": "3"},
         )
 
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task``."""
+        return self._listing.digest
+
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
         key = split, size

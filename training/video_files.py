@@ -83,6 +83,11 @@ class VideoFiles(VideoClassification):
         """The same for each time that networks of as many frames ask, with what it keeps."""
         return VideoFiles(self._listing, self.name, frames)
 
+    @cached_property
+    def digest(self) -> str:
+        """See ``Task``."""
+        return self._listing.digest
+
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``.
 

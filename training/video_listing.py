@@ -9,6 +9,7 @@ from pathlib import Path
 
 from training.class_folders import Medium, list_classes
 from training.known_files import Looking, facts_of
+from training.listing_digest import bytes_of, digest_of
 from training.task import Split
 from training.video_frames import LONGEST, length_of
 from workspace.errors import InputError
@@ -72,6 +73,14 @@ class VideoListing:
     is_multi_label: bool
     splits: Mapping[Split, tuple[Video, ...]]
     faults: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Of paths, labels and lengths in bytes, as they are now."""
+        root = self.root
+        return digest_of(
+            self.splits, lambda one: (one.path, one.labels, bytes_of(root / one.path))
+        )
 
     def require_length(self, frames: int) -> None:
         """Do nothing if every video is as long.

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from pocketnas.config import SearchConfig
 from pocketnas.training_plan import read_plan
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
+from training import image_folder
 
 pytest.importorskip("torch")
 pillow = pytest.importorskip("PIL.Image")
@@ -63,3 +65,48 @@ def test_a_run_knows_its_images_from_any_folder(tmp_path, monkeypatch):
     made = SearchConfig.load(None, {"dataset": "folder:photos", "target_ms": 1.0})
     assert made.dataset == f"folder:{tmp_path}/photos"
     assert SearchConfig.load(None, {"target_ms": 1.0}).dataset == "digits"
+
+
+@pytest.fixture
+def cut_off(pocketnas, tmp_path):
+    """A training of two classes that lacks only its result."""
+    done = pocketnas(*TRAIN, "--dataset=folder:photos", "--samples=64", "--checkpoint-s=0")
+    assert done.code == 0, done.err
+    (tmp_path / "run" / "result.json").unlink()
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_training_goes_on_with_the_images_that_it_began_with(pocketnas, tmp_path):
+    assert pocketnas("resume", "run").code == 0
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def swapped(photos):
+    for old, new in (("dark", "new"), ("light", "dark"), ("new", "light")):
+        (photos / old).rename(photos / new)
+
+
+@pytest.mark.usefixtures("cut_off")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda photos: shutil.copytree(photos / "dark", photos / "grey"),
+            "with other classes: dark, light, and it has dark, grey, light now",
+        ),
+        (
+            lambda photos: (photos / "dark").rename(photos / "black"),
+            "with other classes: dark, light, and it has black, light now",
+        ),
+        (swapped, "with other files or labels than it has now; go on with the data as it was"),
+    ],
+)
+def test_a_training_does_not_go_on_with_other_images(pocketnas, tmp_path, change, said):
+    change(tmp_path / "photos")
+    image_folder.open_image_folder.cache_clear()  # as in another process
+    words = (*TRAIN, "--dataset=folder:photos", "--samples=64", "--resume")
+    for command in (("resume", "run"), words, (*words, "--processes=2")):
+        done = pocketnas(*command)
+        assert done.code == 2
+        assert len(done.err.strip().splitlines()) == 1, done.err
+        assert said in done.err

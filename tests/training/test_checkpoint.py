@@ -146,6 +146,43 @@ def test_a_checkpoint_of_another_training_is_refused(job, tmp_path, other, words
         Checkpoints(tmp_path, replace(identity(job), **other)).latest()
 
 
+KNOWN = {"classes": ("cat", "dog"), "digest": "0a"}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"classes": ("cat", "cow", "dog")}, "classes: cat, dog, and it has cat, cow, dog now;"),
+        (
+            {"classes": ("cow", "dog")},
+            "classes: cat, dog, and it has cow, dog now; go on with the",
+        ),
+        ({"digest": "0b"}, "a training on 'digits' with other files or labels than it has now;"),
+    ],
+)
+def test_a_checkpoint_on_data_that_has_changed_is_refused_with_what_has(
+    job, tmp_path, other, words
+):
+    known = replace(identity(job), **KNOWN)
+    Checkpoints(tmp_path, known).save(Saved(tensors={}, facts={"step": 1}))
+    assert Checkpoints(tmp_path, known).latest() is not None
+    Checkpoints(tmp_path, known).require_same()
+    changed = Checkpoints(tmp_path, replace(known, **other))
+    for ask in (changed.latest, changed.require_same):
+        with pytest.raises(InputError, match=words) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def test_data_that_one_of_two_trainings_does_not_know_is_not_compared(job, tmp_path):
+    known = replace(identity(job), **KNOWN)
+    for place, written, asked in (("old", identity(job), known), ("new", known, identity(job))):
+        Checkpoints(tmp_path / place, written).save(Saved(tensors={}, facts={"step": 1}))
+        assert Checkpoints(tmp_path / place, asked).latest() is not None
+    (document,) = (tmp_path / "old").glob("*.json")
+    assert not {"classes", "digest"} & set(json.loads(document.read_text()))
+
+
 def test_a_checkpoint_of_another_schedule_is_refused_with_the_field(job, tmp_path):
     with pytest.raises(CutOffError):
         fit(job, tmp_path, cut_after=2)

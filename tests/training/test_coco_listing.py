@@ -116,3 +116,14 @@ def test_too_few_images_to_hold_any_out_are_refused(tmp_path):
     put(tmp_path, "train.json", "train", count=9)
     with pytest.raises(InputError, match="has no images for validation"):
         list_boxed(tmp_path)
+
+
+def test_its_digest_is_another_one_with_other_labels_or_images(tmp_path):
+    def listed(folder, **options):
+        for part in ("train", "val", "test"):
+            put(tmp_path / folder, f"{part}.json", part, **options)
+        return list_boxed(tmp_path / folder).digest
+
+    first = listed("first")
+    assert listed("same") == first
+    assert len({first, listed("labels", labels=(1, 0)), listed("images", count=5)}) == 3

@@ -175,6 +175,60 @@ def test_a_class_without_images_is_refused(root):
         list_images(root)
 
 
+@pytest.mark.parametrize("parts", [("train", "val"), ("train", "test"), ("train",)])
+def test_images_of_splits_without_class_folders_are_refused(root, parts):
+    for part in parts:
+        fill(root / part)
+    with pytest.raises(InputError, match=r"has no class folders in train/: each of train/") as why:
+        list_images(root)
+    assert "\n" not in str(why.value)
+
+
+@pytest.mark.parametrize("part", ["val", "validation", "test"])
+def test_a_split_without_class_folders_beside_one_that_has_them_is_refused(root, part):
+    for name in ("ant", "bee"):
+        fill(root / "train" / name)
+    fill(root / part)
+    with pytest.raises(InputError, match=rf"has no class folders in {part}/: each of train/"):
+        list_images(root)
+
+
+def test_a_split_whose_class_folders_are_empty_is_refused(root):
+    for name in ("ant", "bee"):
+        fill(root / "train" / name)
+        (root / "val" / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"no images for validation: it takes .*in class folders"):
+        list_images(root)
+
+
+def test_its_digest_is_another_one_with_other_images_classes_or_splits(root):
+    fill(root / "ant", 10)
+    fill(root / "bee", 12)
+    digests = [list_images(root).digest]
+    assert list_images(root).digest == digests[0]
+
+    def swap():
+        (root / "ant").rename(root / "new")
+        (root / "bee").rename(root / "ant")
+        (root / "new").rename(root / "bee")
+
+    def divide():
+        (root / "train").mkdir()
+        for name in ("ant", "cat"):
+            (root / name).rename(root / "train" / name)
+
+    for change in (
+        lambda: (root / "ant" / "003.png").rename(root / "ant" / "new.png"),
+        lambda: (root / "ant" / "004.png").unlink(),
+        swap,
+        lambda: (root / "bee").rename(root / "cat"),
+        divide,
+    ):
+        change()
+        digests.append(list_images(root).digest)
+    assert len(set(digests)) == len(digests)
+
+
 def test_too_few_images_to_hold_one_out_are_refused(root):
     fill(root / "ant", 2)
     fill(root / "bee", 2)

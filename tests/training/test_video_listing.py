@@ -109,3 +109,11 @@ def test_folders_that_are_no_data_set_are_refused(folder, tmp_path):
     (folder / "walk/a.mp4").write_bytes(b"corrupt")
     with pytest.raises(InputError, match=r"the class 'walk' .* has no video that can be read"):
         list_video_classes(folder)
+
+
+def test_its_digest_is_another_one_with_other_videos(folder):
+    first = list_video_classes(folder)
+    assert list_video_classes(folder).digest == first.digest
+    path = folder / first.splits[Split.TRAIN][0].path
+    path.rename(path.with_name(f"new{path.suffix}"))
+    assert list_video_classes(folder).digest != first.digest
