@@ -71,6 +71,14 @@ class Told:
         return [line for line in self.lines if line["kind"] == kind]
 
     @property
+    def stages(self) -> list[Line]:
+        """The first line of each, as it began: logs of before tell one again that was resumed."""
+        first: dict[int, Line] = {}
+        for line in self.of("stage"):
+            first.setdefault(line["stage"], line)
+        return [*first.values()]
+
+    @property
     def validations(self) -> list[Line]:
         """Evaluations on the validation split, on the way and at the end."""
         return [line for line in self.of("evaluation") if line["split"] == "validation"]
@@ -143,7 +151,7 @@ def _accuracy_chart(trainings: Sequence[Told], x: str, name: str) -> Figure:
             name=one.name,
         )
     if len(trainings) == 1 and x == "seen":
-        for line in trainings[0].of("stage"):
+        for line in trainings[0].stages:
             figure.add_vline(
                 x=line["seen"],
                 line={"dash": "dot", "color": GREY},
@@ -199,7 +207,6 @@ def _result(one: Told) -> list[str]:
 
 def _stages(one: Told) -> str:
     """Sizes, batches and strengths; how long each took, and what it had reached at its end."""
-    begun = one.of("stage")
     header = (
         "stage",
         "from image",
@@ -210,11 +217,10 @@ def _stages(one: Told) -> str:
         metric_of(one.plan.dataset),
     )
     rows = []
-    for place, line in enumerate(begun):
+    for line in one.stages:
         steps = [step for step in one.of("step") if step["stage"] == line["stage"]]
         own = [each for each in one.validations if each.get("stage") == line["stage"]]
-        before = begun[place - 1]["stage"] if place else None
-        earlier = [step["seconds"] for step in one.of("step") if step["stage"] == before]
+        earlier = [step["seconds"] for step in one.of("step") if step["stage"] < line["stage"]]
         taken = steps[-1]["seconds"] - (earlier[-1] if earlier else 0.0) if steps else None
         rows.append(
             [

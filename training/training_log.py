@@ -28,6 +28,7 @@ class TrainingLog:
     """A ``TrainingObserver`` that keeps what it is told.
 
     A training that goes on from a checkpoint does some steps again: lines beyond it are dropped.
+    A stage in whose middle it goes on is not told again.
 
     Args:
         path: Of the lines.
@@ -44,7 +45,10 @@ class TrainingLog:
     def on_stage(self, stage: int, part: TrainingStage, seen: int) -> None:
         """See ``TrainingObserver.on_stage``."""
         if not self._has_begun:
-            self._begin([line for line in self._lines() if line["seen"] <= seen], seen)
+            kept = [line for line in self._lines() if line["seen"] <= seen]
+            self._begin(kept, seen)
+            if any(line["kind"] == "stage" and line["stage"] == stage for line in kept):
+                return  # it had begun before
         self._add({"kind": "stage", "seen": seen, "stage": stage, **stage_to_json(part)})
 
     def on_step(self, step: Step) -> None:
@@ -99,7 +103,7 @@ class TrainingLog:
             self._board.add(name, value, seen)
 
     def _begin(self, kept: list[dict[str, Any]], seen: int) -> None:
-        """Have the lines that are kept of before, without a stage that is about to be said again.
+        """Have the lines that are kept of before.
 
         Args:
             kept: Lines.
@@ -108,8 +112,6 @@ class TrainingLog:
         self._has_begun = True
         if self._board_folder is not None:
             self._board = _Board(self._board_folder, seen)
-        if kept and kept[-1]["kind"] == "stage" and kept[-1]["seen"] == seen:
-            kept = kept[:-1]
         if self._path.is_file():
             write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 

@@ -1,6 +1,7 @@
 """The report of trainings as one page."""
 
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,40 @@ def test_a_training_has_its_curves_by_stage_and_what_it_reached(pocketnas, train
     result = json.loads((tmp_path / "grown" / "result.json").read_text())
     assert f"<td>{result['evaluations']['test']['accuracy']:.2%}</td>" in page
     assert "Not done yet" not in page
+
+
+def stages_of(page):
+    """Rows of the table of stages, and the lines of the chart where one begins."""
+    begin = page.index("<h2>Stages of")
+    rows = re.findall(r"<tr>(<td>.*?)</tr>", page[begin : page.index("<h3>Settings", begin)])
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    return cells, re.findall(r'"text":"(\d+ px)"', page)
+
+
+def test_a_training_that_was_resumed_has_each_stage_once_and_its_times_add_up(
+    pocketnas, trained, tmp_path
+):
+    trained("grown", "--progressive=stages.toml")
+    assert pocketnas("report", "grown").code == 0
+    report, log = tmp_path / "grown" / "report.html", tmp_path / "grown" / "log.jsonl"
+    rows, drawn = stages_of(report.read_text())
+    assert [row[2] for row in rows] == ["8", "16"]
+    assert drawn == ["8 px", "16 px"]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    steps = [line for line in lines if line["kind"] == "step"]
+    total = sum(float(row[5]) for row in rows)
+    assert total == pytest.approx(steps[-1]["seconds"], rel=1e-3)
+    again = []  # as earlier versions told a stage when it was gone on with
+    for line in lines:
+        again.append(line)
+        if line["kind"] == "stage":
+            begun = line
+        elif line["kind"] == "step" and line["step"] in (20, 60, 100):
+            again.append({**begun, "seen": line["seen"]})
+    assert len(again) == len(lines) + 3
+    log.write_text("".join(json.dumps(line) + "\n" for line in again))
+    assert pocketnas("report", "grown").code == 0
+    assert stages_of(report.read_text()) == (rows, drawn)
 
 
 def test_trainings_stand_side_by_side(pocketnas, trained, tmp_path):

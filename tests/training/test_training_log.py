@@ -106,11 +106,13 @@ def test_what_a_checkpoint_does_not_have_is_told_once(tmp_path):
         ("stage", 0),
         ("step", 4),
         ("step", 8),
-        ("stage", 8),
         ("step", 12),
     ]
     third = TrainingLog(path)
-    third.on_stage(0, PART, 8)
+    third.on_stage(1, PART, 8)
+    assert told(read_log(path))[-2:] == [("step", 8), ("stage", 8)]
+    fourth = TrainingLog(path)
+    fourth.on_stage(1, PART, 8)
     assert told(read_log(path))[-2:] == [("step", 8), ("stage", 8)]
 
 
