@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from search_space.architecture import Architecture
+from search_space.catalog import create
 from training.stages import Regularization, TrainingStage, check_covered
 from workspace.errors import InputError
 
@@ -158,25 +159,36 @@ def growth_of(
 ) -> Growth:
     """From where to where a network grows by a rule.
 
-    A network that the rule was published for has the published numbers; at another size its
-    sizes are in proportion. Any other one ends at its own size. By the paper's rule it begins in
-    proportion to EfficientNetV2-S, at 128 of 300 pixels, by the code's at half, as that code has
-    it where no size is given; strengths are those of S, without the dropout of the code's, which
-    is the network's own. No size in proportion is smaller than the network can run at.
+    A network that the rule was published for has the published numbers; where it is evaluated at
+    another size than as published, or is to end at another, its sizes are in proportion. Any other
+    one ends at its own size. By the paper's rule it begins in proportion to EfficientNetV2-S, at
+    128 of 300 pixels, by the code's at half, as that code has it where no size is given; strengths
+    are those of S, without the dropout of the code's, which is the network's own. No size in
+    proportion is smaller than the network can run at.
 
     Args:
         rule: Which of the two.
-        network: That is to be trained.
+        network: That is to be trained, at the size that it is evaluated at.
         name: Of it in the catalog; empty for any other.
-        size: Side of the images in the end; None for the published one, or the network's own.
+        size: Side of the images in the end; None for the published share of the network's size, or
+            that size.
     """
     known = PUBLISHED[rule].get(name)
-    if known is not None and size in (None, known.end):
+    end = _end_of(network, known, name) if size is None else size
+    if known is not None and end == known.end:
         return known
     like = known or _like_s(rule)
-    end = _size_of(network) if size is None else size
     start = int(end * like.start / like.end + 0.5)
     return replace(like, start=_least(network, max(1, start), end), end=end)
+
+
+def _end_of(network: Architecture, known: Growth | None, name: str) -> int:
+    """Where a network's growth ends by itself: at its size, or in proportion as published."""
+    size = _size_of(network)
+    if known is None:
+        return size
+    end = int(known.end * size / _size_of(create(name)) + 0.5)
+    return _least(network, end, size)
 
 
 def _like_s(rule: Rule) -> Growth:

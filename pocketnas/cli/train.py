@@ -44,7 +44,10 @@ def train(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Input size of evaluation and export, in pixels.", min=1, show_default="its own"
+            help="Input size of evaluation and export, in pixels; published stages are in "
+            "proportion to it.",
+            min=1,
+            show_default="its own",
         ),
     ] = None,
     train_size: Annotated[
@@ -52,7 +55,7 @@ def train(
         typer.Option(
             help="Input size of the training, in the end, in pixels.",
             min=1,
-            show_default="--size, or the published one",
+            show_default="--size, or the published share of it",
         ),
     ] = None,
     samples: Annotated[

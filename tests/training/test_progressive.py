@@ -78,14 +78,31 @@ def test_one_stage_is_the_end():
         assert (stage.until, stage.size, stage.regularization) == (1, 380, growth.strongest)
 
 
-def test_a_published_network_has_its_numbers_whatever_size_it_is_evaluated_at():
+def test_a_published_network_has_its_numbers():
     for rule, growths in PUBLISHED.items():
         for name, growth in growths.items():
-            assert growth_of(rule, NETWORK, name=name) == growth
+            assert growth_of(rule, create(name), name=name) == growth
             assert growth_of(rule, NETWORK, name=name, size=growth.end) == growth
 
 
-def test_at_another_size_a_published_network_grows_in_proportion():
+@pytest.mark.parametrize(
+    ("rule", "size", "ends"),
+    [
+        (Rule.CODE, 192, (64, 150)),  # half of 384, and so of 128 and 300
+        (Rule.PAPER, 192, (64, 150)),
+        (Rule.CODE, 64, (32, 50)),
+        (Rule.CODE, 32, (32, 32)),
+        (Rule.PAPER, 480, (160, 375)),
+    ],
+)
+def test_evaluated_at_another_size_a_published_network_grows_in_proportion(rule, size, ends):
+    network = create("efficientnetv2-s").at(size)
+    growth = growth_of(rule, network, name="efficientnetv2-s")
+    assert (growth.start, growth.end) == ends
+    assert growth.strongest == PUBLISHED[rule]["efficientnetv2-s"].strongest
+
+
+def test_ending_at_another_size_a_published_network_grows_in_proportion():
     smaller = growth_of(Rule.PAPER, NETWORK, name="efficientnetv2-m", size=190)
     assert (smaller.start, smaller.end) == (64, 190)
     assert smaller.strongest == Regularization(dropout=0.4, randaugment=20, mixup=0.2)
