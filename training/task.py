@@ -143,6 +143,9 @@ class Task(Protocol):
     def loss(self, outputs: Outputs, targets: Tensor, *, label_smoothing: float) -> Tensor:
         """A number to minimise, the mean over the batch, or over what is to be found in it.
 
+        Where processes share a batch each takes it of its part, and how much is to be found is
+        asked of the whole (``training.distributed.of_whole_batch``).
+
         Args:
             outputs: Of the network.
             targets: As ``Examples.batch`` gives them; where images were mixed, for a classifier
