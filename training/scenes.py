@@ -23,8 +23,11 @@ _FRAGMENT_PIXELS = (8, 15)
 _THRESHOLD = 24
 """Grey above which a pixel of an image belongs to its thing: clothes lie on black."""
 
+_HIDDEN = 0.25
+"""Share of a thing that all those which are placed after it may hide together, at most."""
+
 _OVERLAP = 0.25
-"""Share of a thing that the ones placed before it may cover at most."""
+"""Share of a thing that may lie on those placed before it, at most."""
 
 _TRIES = 20
 
@@ -79,8 +82,9 @@ def compose(
     canvas = _ground(rng, size)
     for _ in range(rng.integers(CLUTTER[0], CLUTTER[1] + 1)):
         _paste_fragment(rng, canvas, images)
-    placed: list[Placed] = []
-    taken = np.zeros((size, size), dtype=bool)
+    found: list[int] = []
+    spare: list[float] = []
+    seen = np.zeros((size, size), dtype=np.uint8)
     low, high = np.log(sides[0]), np.log(sides[1])
     for _ in range(things):
         index = int(rng.integers(len(images)))
@@ -89,11 +93,16 @@ def compose(
         if rng.random() < 0.5:
             thing = thing[:, ::-1]
         thing = (thing * rng.uniform(0.7, 1.0)).astype(np.uint8)
-        box = _place(rng, canvas, taken, thing)
-        if box is not None:
-            placed.append(Placed(label=int(labels[index]), box=box))
+        if _place(rng, canvas, seen, spare, thing):
+            found.append(int(labels[index]))
     noisy = canvas.astype(np.float32) + rng.normal(0.0, 6.0, canvas.shape).astype(np.float32)
-    return Scene(image=noisy.clip(0, 255).round().astype(np.uint8), things=tuple(placed))
+    return Scene(
+        image=noisy.clip(0, 255).round().astype(np.uint8),
+        things=tuple(
+            Placed(label=label, box=_box_around(seen == number))
+            for number, label in enumerate(found, start=1)
+        ),
+    )
 
 
 def _ground(rng: Generator, size: int) -> NDArray[np.uint8]:
@@ -122,28 +131,49 @@ def _paste_fragment(rng: Generator, canvas: NDArray[np.uint8], images: NDArray[n
 def _place(
     rng: Generator,
     canvas: NDArray[np.uint8],
-    taken: NDArray[np.bool_],
+    seen: NDArray[np.uint8],
+    spare: list[float],
     thing: NDArray[np.uint8],
-) -> tuple[int, int, int, int] | None:
-    """Put a thing where little of it meets others; its box, or None where there is no room."""
+) -> bool:
+    """Put a thing where it hides little of others; whether there is room.
+
+    Args:
+        rng: Draws places.
+        canvas: `[H, W]`, gets its pixels.
+        seen: `[H, W]`, number of the thing that is seen at each pixel, from 1 on; 0 for none.
+        spare: Pixels of each thing before it that may yet be hidden; gets its own.
+        thing: `[side, side]`, on black.
+    """
     import numpy as np
 
     mask = thing > _THRESHOLD
-    if not mask.any():
-        return None
-    size, side = len(canvas), len(thing)
+    area = np.count_nonzero(mask)
+    if not area:
+        return False
+    size, side, count = len(canvas), len(thing), len(spare) + 1
     for _ in range(_TRIES):
         y, x = (int(one) for one in rng.integers(0, size - side + 1, 2))
         window = (slice(y, y + side), slice(x, x + side))
-        if (taken[window] & mask).sum() > _OVERLAP * mask.sum():
+        under = seen[window][mask]
+        if np.count_nonzero(under) > _OVERLAP * area:
+            continue
+        left = spare - np.bincount(under, minlength=count)[1:]
+        if (left < 0).any():
             continue
         canvas[window][mask] = thing[mask]
-        taken[window] |= mask
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        top, left = int(rows[0]), int(columns[0])
-        height, width = int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
-        return x + left, y + top, width, height
-    return None
+        seen[window][mask] = count
+        spare[:] = [*left, _HIDDEN * area]
+        return True
+    return False
+
+
+def _box_around(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of what is set in it."""
+    import numpy as np
+
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(columns[0])
+    return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
 
 
 def resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

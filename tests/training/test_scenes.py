@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,32 @@ def test_several_things_hardly_hide_each_other_and_stay_out_where_there_is_no_ro
             left, top, width, height = thing.box
             seen[top : top + height, left : left + width] += 1
         assert (seen >= 3).mean() < 0.02
+
+
+def test_of_each_thing_three_quarters_can_be_seen_and_its_box_is_around_those():
+    whole = np.full((1, 28, 28), 250, dtype=np.uint8)
+    cut = 0
+    for seed in range(60):
+        scene = compose(rng(seed), whole, np.array([0]), size=96, things=6, sides=(14, 80))
+        above = np.zeros((96, 96), dtype=bool)
+        for thing in reversed(scene.things):
+            left, top, width, height = thing.box
+            window = (slice(top, top + height), slice(left, left + width))
+            seen = ~above[window]
+            assert seen.sum() >= 0.75 * max(width, height) ** 2
+            assert seen[[0, -1]].any(1).all()
+            assert seen[:, [0, -1]].any(0).all()
+            above[window] = True
+            cut += width != height
+    assert cut > 5
+
+
+def test_scenes_of_one_thing_are_those_of_before_things_were_kept_from_being_hidden(images):
+    digest = hashlib.sha256()
+    for seed in range(50):
+        scene = compose(rng(seed), *images, size=96, things=1, sides=(14, 90))
+        digest.update(scene.image.tobytes() + repr(scene.things).encode())
+    assert digest.hexdigest()[:16] == "b675ad22eb8d164a"
 
 
 def test_clutter_is_pieces_never_a_whole_thing(images):
