@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from training.coco_document import CocoImage
 
 KEPT = 4
-"""Splits at a size whose decoded images are kept for when they are asked for again."""
+"""Splits at a size and a jitter of which decoded images are kept for when they are asked for."""
 
 
 class CocoDetection(ObjectDetection):
     """Images of a folder with their boxes; a ``Task``.
 
     The longer side of an image becomes the network's, the rest is padded; training sees it scaled,
-    somewhere in the square, mirrored. Threads decode, as many as torch has, and what is decoded is
-    kept as far as a quarter of the memory that is free goes.
+    somewhere in the square, mirrored. Threads decode, as many as torch has, to no more pixels than
+    the largest scale shows, and what is decoded is kept as far as a quarter of the memory that is
+    free goes.
 
     Args:
         listing: What the folder has.
@@ -67,11 +68,11 @@ class CocoDetection(ObjectDetection):
     def examples(self, split: Split, size: int) -> Examples:
         """See ``Task.examples``."""
         require_pycocotools()
-        return self._kept(split, size)
+        return self._kept(split, size, JITTER)
 
-    def _made(self, split: Split, size: int) -> BoxedImages:
+    def _made(self, split: Split, size: int, jitter: tuple[float, float]) -> BoxedImages:
         images = self._listing.splits[split]
-        longest = size if split is not Split.TRAIN else round(JITTER[1] * size)
+        longest = size if split is not Split.TRAIN else round(max(1.0, jitter[1]) * size)
 
         def make(number: int) -> NDArray[np.uint8]:
             image = images[number]
@@ -82,8 +83,10 @@ class CocoDetection(ObjectDetection):
             ahead.take,
             _boxes(images, self._most_boxes),
             size,
+            jitter=jitter,
             each=self._framing.map,
             expect=ahead.expect,
+            scaled=lambda low, high: self._kept(split, size, (low, high)),
         )
 
     @cached_property

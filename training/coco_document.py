@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,16 +76,20 @@ def read_file(path: Path) -> CocoFile:
     """
     try:
         document = json.loads(path.read_bytes())
-        names = {int(each["id"]): str(each["name"]) for each in document["categories"]}
-        images = {int(each["id"]): _image(each) for each in document["images"]}
+        categories = [(_whole(each, "id"), str(each["name"])) for each in document["categories"]]
+        found = [(_whole(each, "id"), _image(each)) for each in document["images"]]
         annotations = [_Annotation.read(each) for each in document["annotations"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         msg = f"{str(path)!r} has no annotations in COCO's format: {said}"
         raise InputError(msg) from error
-    if not names:
+    if not categories:
         msg = f"{str(path)!r} has no categories"
         raise InputError(msg)
+    _require_once(path, [number for number, _ in found], "images of number")
+    _require_once(path, [number for number, _ in categories], "categories of number")
+    _require_once(path, [name for _, name in categories], "categories of name")
+    names, images = dict(categories), dict(found)
     numbers = sorted(names)
     for each in annotations:
         if each.image not in images or each.category not in names:
@@ -150,21 +154,38 @@ class _Annotation:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> _Annotation:
         left, top, width, height = map(float, document["bbox"])
-        number = int(document["id"])
+        number = _whole(document, "id")
         if not all(map(math.isfinite, (left, top, width, height))) or min(width, height) < 0:
             msg = f"the box of annotation {number} is {document['bbox']}"
             raise ValueError(msg)
         return cls(
             number=number,
-            image=int(document["image_id"]),
-            category=int(document["category_id"]),
+            image=_whole(document, "image_id"),
+            category=_whole(document, "category_id"),
             box=(left, top, left + width, top + height),
             is_crowd=bool(document.get("iscrowd", 0)),
         )
 
 
+def _whole(document: Mapping[str, Any], key: str) -> int:
+    try:
+        return int(document[key])
+    except (ValueError, OverflowError) as error:
+        msg = f"{key} is {document[key]!r}, which is no whole number"
+        raise ValueError(msg) from error
+
+
+def _require_once(path: Path, values: Sequence[int | str], what: str) -> None:
+    """Do nothing if no two parts of a file have the same number or name."""
+    several = [value for value, count in Counter(values).items() if count > 1]
+    if several:
+        named = f"{several[0]!r}{f' and {len(several) - 1} others' if several[1:] else ''}"
+        msg = f"{str(path)!r} has several {what} {named}: give each its own"
+        raise InputError(msg)
+
+
 def _image(document: Mapping[str, Any]) -> CocoImage:
-    width, height = int(document["width"]), int(document["height"])
+    width, height = _whole(document, "width"), _whole(document, "height")
     if min(width, height) < 1:
         msg = f"image {document['id']} is of {width} x {height} pixels"
         raise ValueError(msg)

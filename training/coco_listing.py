@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.coco_document import CocoFile, CocoImage, read_file
-from training.image_faults import faults_of
+from training.image_faults import Sizes, sizes_of
 from training.listing_digest import digest_of
 from training.task import Split
 from workspace.errors import InputError
@@ -71,8 +71,9 @@ def list_boxed(root: Path) -> BoxedListing:
     """What the folder has; warnings tell of boxes beyond their images and of classes without any.
 
     Raises:
-        InputError: If it cannot be read, has no training images, or images that cannot be read, or
-            splits of other classes.
+        InputError: If it cannot be read, has no training images, images that cannot be read or
+            are of another size than is stated, splits of other classes, or no box to train on or
+            to validate with.
         OperationError: If Pillow is not installed.
     """
     found = {split: place for split in Split if (place := _file_of(root, split)) is not None}
@@ -85,7 +86,7 @@ def list_boxed(root: Path) -> BoxedListing:
     files = {split: read_file(path) for split, path in found.items()}
     _require_same_classes(files, found)
     placed = {split: _placed(root, found[split], file) for split, file in files.items()}
-    _require_readable(root, placed)
+    _require_as_stated(root, placed)
     lacking = [split for split in Split if split not in placed]
     splits = _divided(placed, lacking)
     classes = files[Split.TRAIN].classes
@@ -93,7 +94,7 @@ def list_boxed(root: Path) -> BoxedListing:
         if not images:
             msg = f"the folder {str(root)!r} has no images for {split}"
             raise InputError(msg)
-        _tell_empty(split, images, classes, root)
+        _check_boxes(split, images, classes, root)
     return BoxedListing(root=root, classes=classes, splits=splits)
 
 
@@ -145,24 +146,54 @@ def _has_any(folder: Path, file: CocoFile) -> bool:
     return any((folder / image.path).is_file() for image in file.images)
 
 
-def _require_readable(root: Path, placed: Mapping[Split, Sequence[CocoImage]]) -> None:
-    """Do nothing if every image is there and can be decoded: AP of some is another figure."""
-    named = sorted({image.path for images in placed.values() for image in images})
-    faults = faults_of(root, named)
-    if not faults:
-        return
+def _require_as_stated(root: Path, placed: Mapping[Split, Sequence[CocoImage]]) -> None:
+    """Do nothing if every image is there, can be decoded, and is as large as is stated of it.
+
+    AP of some is another figure, and boxes that are for another size lie elsewhere.
+    """
+    images = [image for of_split in placed.values() for image in of_split]
+    named = sorted({image.path for image in images})
+    sizes = sizes_of(root, named)
+    faults = [path for path, found in sizes.items() if isinstance(found, str)]
+    if faults:
+        raise _unreadable(root, faults, len(named))
+    others = {
+        image.path: _in_words(image, found)
+        for image in images
+        if not isinstance(found := sizes[image.path], str)
+        and (image.width, image.height) not in found
+    }
+    if others:
+        msg = (
+            f"of the {len(named)} images that the annotations in {str(root)!r} name, "
+            f"{len(others)} are of another size than is stated ({_some([*others.values()])}): "
+            "put the images there that were annotated"
+        )
+        raise InputError(msg)
+
+
+def _in_words(image: CocoImage, sizes: Sizes) -> str:
+    width, height = sizes[0]
+    return f"{image.path}: {width} x {height} pixels, not {image.width} x {image.height}"
+
+
+def _unreadable(root: Path, faults: Sequence[str], count: int) -> InputError:
+    """Of so many images, some are not there or cannot be decoded."""
     missing = [path for path in faults if not (root / path).is_file()]
     broken = [path for path in faults if path not in missing]
     parts = [
-        f"{len(paths)} {what} ({', '.join(paths[:NAMED])}{', …' if len(paths) > NAMED else ''})"
+        f"{len(paths)} {what} ({_some(paths)})"
         for paths, what in ((missing, "not there"), (broken, "not to be read"))
         if paths
     ]
-    msg = (
-        f"of the {len(named)} images that the annotations in {str(root)!r} name, "
+    return InputError(
+        f"of the {count} images that the annotations in {str(root)!r} name, "
         f"{' and '.join(parts)}: put them there, or take them out of the annotations"
     )
-    raise InputError(msg)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}"
 
 
 def _divided(
@@ -181,10 +212,21 @@ def _divided(
     return {split: parts[split] if split in parts else placed[split] for split in Split}
 
 
-def _tell_empty(
+def _check_boxes(
     split: Split, images: Sequence[CocoImage], classes: Sequence[str], root: Path
 ) -> None:
+    """Tell of classes without a box.
+
+    Raises:
+        InputError: If no class has one, of what is trained on or chosen by.
+    """
     there = {label for image in images for label in _labels(image)}
+    if not there and split is not Split.TEST:
+        msg = (
+            f"the annotations in {str(root)!r} have no box for {split} that is no crowd: "
+            "there is nothing to be found"
+        )
+        raise InputError(msg)
     empty = [name for label, name in enumerate(classes) if label not in there]
     if empty:
         _LOG.warning(

@@ -44,6 +44,7 @@ class BoxedImages:
         jitter: Least and largest scale of the augmentation.
         each: ``map``, or a pool's.
         expect: Is told which images will be asked for next.
+        scaled: Gives the same examples for another jitter; None where the images serve any.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class BoxedImages:
         jitter: tuple[float, float] = JITTER,
         each: Callable[..., Iterable[NDArray[np.uint8]]] = map,
         expect: Callable[[Sequence[int]], None] | None = None,
+        scaled: Callable[[float, float], BoxedImages] | None = None,
     ) -> None:
         self._arrays, self._boxes, self._size = arrays, boxes, size
-        self._jitter, self._each, self._expect = jitter, each, expect
+        self._jitter, self._each, self._expect, self._scaled = jitter, each, expect, scaled
 
     def __len__(self) -> int:
         """How many there are."""
@@ -70,6 +72,8 @@ class BoxedImages:
 
     def jittered(self, low: float, high: float) -> BoxedImages:
         """The same with another augmentation."""
+        if self._scaled is not None:
+            return self._scaled(low, high)
         return BoxedImages(
             self._arrays,
             self._boxes,

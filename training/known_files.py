@@ -17,11 +17,8 @@ from workspace.home import home
 
 _LOG = logging.getLogger(__name__)
 
-VERSION = 1
-"""Of the file with what was found."""
-
-Fact = str | int
-"""Of a file: what is wrong with it, or a number that takes long to find out."""
+Fact = str | int | tuple[int, ...]
+"""Of a file: what is wrong with it, or a number or several that take long to find out."""
 
 Known = Mapping[str, tuple[int, int, Fact]]
 """By path: length in bytes, time of the last change in nanoseconds, what was found."""
@@ -36,12 +33,14 @@ class Looking:
         folder: Among the data sets of ``POCKETNAS_HOME``, where what was found is kept.
         many: Files of which one is told that they are looked through: some seconds.
         look: What is found of one; run by several threads.
+        version: Raised when other facts are found than before; older ones are found anew.
     """
 
     what: str
     folder: str
     many: int
     look: Callable[[Path], Fact]
+    version: int = 1
 
 
 def facts_of(root: Path, paths: Sequence[str], looking: Looking) -> dict[str, Fact]:
@@ -51,7 +50,7 @@ def facts_of(root: Path, paths: Sequence[str], looking: Looking) -> dict[str, Fa
         Exception: What looking at one raises.
     """
     file = home() / "datasets" / looking.folder / f"{_digest(root)}.json"
-    known = _read(file, looking.what)
+    known = _read(file, looking)
     now = {path: _stamp(root / path) for path in paths}
     new = [path for path in paths if known.get(path, ())[:2] != now[path]]
     found = dict(zip(new, _looked_at([root / path for path in new], looking), strict=True))
@@ -60,7 +59,7 @@ def facts_of(root: Path, paths: Sequence[str], looking: Looking) -> dict[str, Fa
         for path, stamp in now.items()
     }
     if new or len(facts) != len(known):
-        _write(file, root, looking.what, facts)
+        _write(file, root, looking, facts)
     return {path: fact for path, (_, _, fact) in facts.items()}
 
 
@@ -95,22 +94,28 @@ def _digest(root: Path) -> str:
     return hashlib.sha256(str(root).encode()).hexdigest()[:16]
 
 
-def _read(file: Path, what: str) -> Known:
+def _read(file: Path, looking: Looking) -> Known:
     """What was found before; nothing where that cannot be read or is of another version."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        if document["version"] != VERSION:
+        if document["version"] != looking.version:
             return {}
         return {
-            str(path): (int(length), int(changed), fact if type(fact) is int else str(fact))
-            for path, (length, changed, fact) in document[what].items()
+            str(path): (int(length), int(changed), _fact(found))
+            for path, (length, changed, found) in document[looking.what].items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
-def _write(file: Path, root: Path, what: str, found: Known) -> None:
-    document = {"version": VERSION, "folder": str(root), what: found}
+def _fact(found: object) -> Fact:
+    if isinstance(found, list):
+        return tuple(int(number) for number in found)
+    return found if type(found) is int else str(found)
+
+
+def _write(file: Path, root: Path, looking: Looking, found: Known) -> None:
+    document = {"version": looking.version, "folder": str(root), looking.what: found}
     with suppress(OSError):  # where it cannot be kept, it is found out again
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(document).encode(), flush=False)

@@ -111,7 +111,8 @@ def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
         OperationError: If PyAV is not installed.
     """
     looking = Looking(what="videos", folder="videos", many=MANY, look=length_of)
-    lengths = facts_of(root, paths, looking)
+    facts = facts_of(root, paths, looking)
+    lengths = {path: fact if isinstance(fact, int) else str(fact) for path, fact in facts.items()}
     long = sum(length == LONGEST for length in lengths.values())
     if long:
         _LOG.warning(

@@ -75,6 +75,47 @@ class TestCoco(DetectionTaskContract):
         assert labels == [-3, -1, 0]  # a crowd of dogs, padding, cats
 
 
+def striped(root, side):
+    """Twenty images of black and white columns, each a pixel wide, with one box."""
+    pixels = np.zeros((side, side, 3), dtype=np.uint8)
+    pixels[:, ::2] = 255
+    (root / "train").mkdir(parents=True)
+    box = CocoBox(label=0, corners=(0, 0, side, side))
+    images = [
+        CocoImage(path=f"{number}.png", width=side, height=side, boxes=(box,))
+        for number in range(20)
+    ]
+    for image in images:
+        Image.fromarray(pixels).save(root / "train" / image.path)
+    (root / "train.json").write_text(json.dumps(document_of(images, ("stripes",), "")))
+    return create(f"coco:{root}")
+
+
+@pytest.mark.parametrize(("size", "factor"), [(64, 2.0), (32, 4.0), (160, 0.8)])
+def test_images_are_decoded_to_what_the_largest_scale_shows(tmp_path, size, factor):
+    task = striped(tmp_path / "set", 128)
+    examples = task.examples(Split.TRAIN, size).jittered(factor, factor)
+    (images,), _ = examples.batch(torch.arange(4), torch.Generator().manual_seed(0))
+    shown = images.abs().amax(1) > 0.1  # without padding
+    assert images.abs().amax(1)[shown].min() == 1  # every column is as it was
+
+
+def test_what_is_decoded_for_a_jitter_is_kept(tmp_path):
+    task = striped(tmp_path / "set", 64)
+    once, again, other = (
+        task.examples(Split.TRAIN, 32).jittered(0.5, most) for most in (2.0, 2.0, 1.5)
+    )
+    assert once is again
+    assert once is not other
+
+
+def test_smaller_scales_leave_what_is_looked_at_without_them_as_it_is(tmp_path):
+    task = striped(tmp_path / "set", 64)
+    examples = task.examples(Split.TRAIN, 64).jittered(0.1, 0.5)
+    (images,), _ = examples.batch(torch.arange(2), None)
+    assert (images.abs() == 1).all()
+
+
 def test_an_image_of_another_size_than_is_stated_is_refused(root):
     task = create(f"coco:{root}")
     for path in (root / "train").iterdir():

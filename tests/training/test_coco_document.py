@@ -84,7 +84,22 @@ def damaged(key, value):
         (damaged("bbox", [1, 2, 3]), "not enough values"),
         (damaged("bbox", [1, 2, -3, 4]), r"the box of annotation 1 is \[1, 2, -3, 4\]"),
         (damaged("bbox", [1, 2, float("nan"), 4]), "the box of annotation 1 is"),
+        (damaged("bbox", [1, 2, 10**400, 4]), "int too large to convert to float"),
+        (damaged("image_id", float("inf")), "image_id is inf, which is no whole number"),
         (lambda document: document["images"][0].update(width=0), "image 1 is of 0 x 30 pixels"),
+        (
+            lambda document: document["images"][0].update(width=float("inf")),
+            "in COCO's format: width is inf, which is no whole number",
+        ),
+        (lambda document: document["images"][1].update(id=1), "several images of number 1"),
+        (
+            lambda document: document["categories"][1].update(id=1),
+            "several categories of number 1",
+        ),
+        (
+            lambda document: document["categories"][1].update(name="cat"),
+            "several categories of name 'cat'",
+        ),
     ],
 )
 def test_what_is_no_such_document_is_refused(written, change, said):

@@ -4,6 +4,7 @@ import logging
 import pytest
 from PIL import Image
 
+from training import image_faults
 from training.coco_document import CocoBox, CocoImage, document_of
 from training.coco_listing import list_boxed
 from training.task import Split
@@ -78,6 +79,67 @@ def test_images_that_are_missing_or_broken_are_named_and_counted(tmp_path):
     )
     with pytest.raises(InputError, match=said):
         list_boxed(tmp_path)
+
+
+def test_images_of_another_size_than_is_stated_are_named_and_counted(tmp_path):
+    put(tmp_path, "train.json", "train", count=20)
+    for number in range(7):
+        Image.new("RGB", (30, 40)).save(tmp_path / f"train/{number:03d}.png")
+    said = (
+        r"of the 20 images that the annotations in '.*' name, 7 are of another size than is "
+        r"stated \(train/000.png: 30 x 40 pixels, not 40 x 30, .*, …\): put the images there"
+    )
+    for _ in range(2):  # found out, and known
+        with pytest.raises(InputError, match=said):
+            list_boxed(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "turned"), [((40, 30), 6), ((30, 40), 6), ((40, 30), 3)])
+def test_an_image_may_be_annotated_as_it_lies_or_upright(tmp_path, size, turned):
+    put(tmp_path, "train.json", "train", count=20)
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    Image.new("RGB", size).save(tmp_path / "train/003.png", exif=exif)
+    assert len(list_boxed(tmp_path).splits[Split.TRAIN]) == 16
+
+
+def test_what_was_known_of_images_before_their_sizes_were_is_found_out_again(
+    tmp_path, monkeypatch
+):
+    put(tmp_path, "train.json", "train", count=20)
+    list_boxed(tmp_path)
+    (kept,) = (tmp_path / "home/datasets/folders").iterdir()
+    document = json.loads(kept.read_text())
+    facts = {path: (*stamp, "") for path, (*stamp, _) in document["images"].items()}
+    kept.write_text(json.dumps({**document, "version": 1, "images": facts}))
+    decoded, own = [], image_faults.look_at
+    monkeypatch.setattr(image_faults, "look_at", lambda path: decoded.append(path) or own(path))
+    list_boxed(tmp_path)
+    list_boxed(tmp_path)
+    assert len(decoded) == 20
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_split_without_a_box_to_be_found_is_refused(tmp_path, split):
+    put(tmp_path, "train.json", "train", count=20)
+    put(tmp_path, "val.json", "val")
+    file = tmp_path / ("train.json" if split == "train" else "val.json")
+    document = json.loads(file.read_text())
+    for each in document["annotations"]:
+        each["iscrowd"] = 1
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=f"have no box for {split} that is no crowd"):
+        list_boxed(tmp_path)
+
+
+def test_a_test_split_may_have_no_boxes(tmp_path, caplog):
+    put(tmp_path, "train.json", "train", count=20)
+    put(tmp_path, "test.json", "test")
+    document = json.loads((tmp_path / "test.json").read_text())
+    (tmp_path / "test.json").write_text(json.dumps({**document, "annotations": []}))
+    with caplog.at_level(logging.WARNING):
+        assert len(list_boxed(tmp_path).splits[Split.TEST]) == 4
+    assert "have no box for test: cat, dog" in caplog.text
 
 
 def test_classes_without_a_box_are_told(tmp_path, caplog):

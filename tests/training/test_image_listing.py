@@ -124,13 +124,13 @@ def test_an_image_is_decoded_again_only_when_it_has_changed(root, monkeypatch):
     fill(root / "bee")
     list_images(root)
     decoded = []
-    own = image_faults.fault_of
+    own = image_faults.look_at
 
-    def fault_of(path):
+    def look_at(path):
         decoded.append(path.name)
         return own(path)
 
-    monkeypatch.setattr(image_faults, "fault_of", fault_of)
+    monkeypatch.setattr(image_faults, "look_at", look_at)
     list_images(root)
     assert decoded == []
     (root / "ant" / "004.png").write_bytes(b"no image")
@@ -143,7 +143,7 @@ def test_what_was_found_before_and_cannot_be_understood_is_found_again(root, tmp
     fill(root / "bee")
     expected = list_images(root)
     (kept,) = (tmp_path / "home" / "datasets" / "folders").iterdir()
-    for content in ("no JSON", "[]", json.dumps({"version": 1, "images": {"ant/000.png": 3}})):
+    for content in ("no JSON", "[]", json.dumps({"version": 2, "images": {"ant/000.png": 3}})):
         kept.write_text(content)
         assert list_images(root) == expected
 
