@@ -320,12 +320,18 @@ def _manifest(delivery: Delivery, made: str) -> dict[str, Json]:
         },
         "found": dict(network.found),
         "dataset": None if network.task is None else network.task.name,
+        "anchor": _anchor_of(network),
         "torch_accuracy": delivery.accuracy_of_torch,
         "models": models,
         "examples": {"file": EXAMPLES, "count": KEPT, "what": compared(network).what},
         "gates": [each.to_json() for each in delivery.gates],
         "not_run": [each.to_json() for each in delivery.not_run],
     }
+
+
+def _anchor_of(network: Network) -> float | None:
+    """That a detector's boxes start from; see ``ObjectDetection.anchor``."""
+    return detection.task_of(network).anchor if isinstance(network.head, Detector) else None
 
 
 def _write_lists(manifest: Mapping[str, Json], root: Path) -> None:

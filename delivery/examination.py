@@ -216,6 +216,7 @@ def _structure(manifest: Mapping[str, Any], models: Sequence[Artifact]) -> Itera
 def _accuracies(
     bundle: Path, manifest: Mapping[str, Any], models: Sequence[Artifact], dataset: str
 ) -> Iterator[Checked]:
+    from training.possible import anchored
     from training.task import Split, create
 
     task = create(dataset)
@@ -225,6 +226,7 @@ def _accuracies(
     if task.name != manifest["dataset"]:
         msg = f"the bundle's accuracies are on {manifest['dataset']!r}, got --dataset {dataset!r}"
         raise InputError(msg)
+    task = anchored(task, manifest.get("anchor") or 0.0)
     next(batches(architecture.inputs, task, Split.TEST, count=1))  # the data is there, or we end
     for model in models:
         try:

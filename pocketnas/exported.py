@@ -135,12 +135,7 @@ def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> N
     """
     module, weights = _with_weights(found)
     facts, searched, own = _of_run(found)
-    if dataset is None:
-        task = own
-    else:
-        from training.task import create
-
-        task = create(dataset)
+    task = own if dataset is None else _task_for(dataset, own)
     return Network(
         architecture=found.architecture,
         head=found.head,
@@ -151,6 +146,17 @@ def network_of(found: Found, *, dataset: str | None = None, name: str = "") -> N
         found=facts,
         searched=searched,
     )
+
+
+def _task_for(dataset: str, own: Task | None) -> Task:
+    """Another data set; boxes start from the anchors that the network was trained with."""
+    from training.detection import ObjectDetection
+    from training.task import create
+
+    task = create(dataset)
+    if isinstance(task, ObjectDetection) and isinstance(own, ObjectDetection):
+        return task.anchored(own.anchor)
+    return task
 
 
 def own_source(found: Found) -> str | None:

@@ -50,7 +50,8 @@ def load_trained(module: nn.Module, found: Found, folder: Path) -> str:
 
 
 def facts_of(found: Found, folder: Path) -> tuple[dict[str, Json], None, Task | None]:
-    """How a network was trained, and on what."""
+    """How a network was trained, and on what: with the anchors that its boxes start from."""
+    from training.possible import anchored
     from training.task import create
 
     plan, result = read_plan(folder), read_result(folder) or {}
@@ -63,5 +64,5 @@ def facts_of(found: Found, folder: Path) -> tuple[dict[str, Json], None, Task | 
     }
     for split, evaluation in result.get("evaluations", {}).items():
         facts[f"{split}_accuracy"] = evaluation["accuracy"]
-    task = create(plan.dataset)
+    task = anchored(create(plan.dataset), plan.schedule.anchor)
     return facts, None, task if task.head == found.head else None

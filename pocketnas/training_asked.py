@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pocketnas.heads import require_head
 from pocketnas.networks import resolve
 from pocketnas.training_plan import TrainingPlan
+from pocketnas.variants import variant_of
+from search_space.chain import Activation
 from training.possible import without_impossible
 from training.progressive import Rule
 from training.recipes import Length, RecipeName, schedule_of
@@ -43,6 +45,8 @@ class Asked:
         processes: That share each batch.
         checkpoint_s: Seconds between checkpoints.
         board: Whether to write for TensorBoard.
+        activation: Of the network; empty for its own.
+        stochastic_depth: Likewise; None for its own.
     """
 
     architecture: str
@@ -59,6 +63,8 @@ class Asked:
     processes: int = 1
     checkpoint_s: float = 60.0
     board: bool = False
+    activation: str = ""
+    stochastic_depth: float | None = None
 
 
 def plan_of(asked: Asked) -> TrainingPlan:
@@ -75,7 +81,7 @@ def plan_of(asked: Asked) -> TrainingPlan:
             words = name.replace("_", " ")
             msg = f"{words} must be a finite number of at least 0, got {getattr(asked, name)!r}"
             raise InputError(msg)
-    architecture = resolve(asked.architecture, size=asked.size).architecture
+    architecture = _network(asked)
     stages = _stages(asked, architecture)
     import torch
 
@@ -101,6 +107,15 @@ def plan_of(asked: Asked) -> TrainingPlan:
         checkpoint_s=asked.checkpoint_s,
         board=asked.board,
         notes=tuple(f"--progressive {asked.progressive} {note}" for note in notes),
+    )
+
+
+def _network(asked: Asked) -> Architecture:
+    activation = asked.activation and one_of(Activation, asked.activation, "activation")
+    return variant_of(
+        resolve(asked.architecture, size=asked.size).architecture,
+        activation=activation or None,
+        stochastic_depth=asked.stochastic_depth,
     )
 
 
@@ -135,7 +150,7 @@ def _chosen(asked: Asked) -> dict[str, float | bool | str]:
     for name, kind in _KINDS.items():
         if name in chosen:
             one_of(kind, str(chosen[name]), name.replace("_", " "))
-    _changed(Schedule(samples=1), chosen)  # found out before any data is read
+    _changed(Schedule(samples=1, drops=(0.5,)), chosen)  # found out before any data is read
     return chosen
 
 

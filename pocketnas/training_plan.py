@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search_space.architecture import Architecture, from_json
 from training.schedule import Schedule
 from training.schedule_document import schedule_from_json, schedule_to_json
 from workspace.errors import InputError
 from workspace.files import write_whole
+
+if TYPE_CHECKING:
+    from training.task import Task
 
 VERSION = 1
 
@@ -53,6 +56,19 @@ class TrainingPlan:
     def size(self) -> int:
         """Pixels a side at which it is evaluated."""
         return self.architecture.inputs[0].shape[-1]
+
+    def task(self) -> Task:
+        """The data as the network sees it, its boxes from the schedule's anchors.
+
+        Raises:
+            InputError: If there is none such.
+            OperationError: If what it needs is not installed.
+        """
+        from training.possible import anchored
+        from training.task import create, seen_by
+
+        task = seen_by(create(self.dataset), self.architecture.inputs)
+        return anchored(task, self.schedule.anchor)
 
     def to_json(self) -> dict[str, Any]:
         """A document from which ``from_json`` makes an equal plan."""

@@ -141,10 +141,9 @@ def require_possible(plan: TrainingPlan, *, processes: int = 1) -> None:
     """
     from training.possible import require_fitting, require_shares
     from training.progressive import check_sizes
-    from training.task import create, seen_by
     from training.trainer import Trainer
 
-    task = seen_by(create(plan.dataset), plan.architecture.inputs)
+    task = plan.task()
     check_sizes(plan.schedule.stages, plan.architecture)
     Trainer().require_possible(plan.schedule)
     parts = plan.schedule.parts(plan.size)
@@ -191,12 +190,12 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
     import torch
 
     from training.checkpoint import Checkpoints
-    from training.task import Split, create, seen_by
+    from training.task import Split
     from training.trainer import Trainer
 
     torch.set_num_threads(plan.threads)
     shown.on_plan(plan)
-    task = seen_by(create(plan.dataset), plan.architecture.inputs)
+    task = plan.task()
     trainer = Trainer(world=world, exact=False)
     module = plan.architecture.build(task.head)
     log = TrainingLog(folder / LOG, folder / BOARD if plan.board else None)

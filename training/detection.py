@@ -1,14 +1,17 @@
 """Images with boxes of things in them: what detection tasks share.
 
 Targets are `[N, M, 5]` float32: class, left, top, right, bottom in pixels of the network's input;
-M is the same for all batches of a split. A class of -1 pads. ``-2 - k`` is a crowd of class k:
-nothing is learnt from it, and AP counts what is found in it neither for nor against (pycocotools).
+M is the same for all batches of a split. A class of -1 pads. ``-2 - k`` is a crowd of class k: a
+training takes it for background, as SpineNet's code does (tensorflow/tpu, ``retinanet_parser.py``,
+``skip_crowd_during_training``), and AP counts what is found in it neither for nor against
+(pycocotools).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from search_space.architecture import Detector, Head
 from training.framing import drawn, framed, moved, whole
@@ -135,6 +138,12 @@ class ObjectDetection:
     def head(self) -> Head:
         """Boxes with scores of each class, on five levels."""
         return Detector(classes=self.classes)
+
+    def anchored(self, base: float) -> Self:
+        """The same task, its boxes from other anchors; it shares the images."""
+        made = copy.copy(self)
+        made.anchor = base
+        return made
 
     def loss(
         self, outputs: tuple[Tensor, ...], targets: Tensor, *, label_smoothing: float

@@ -36,9 +36,9 @@ def require_fitting(task: Task, schedule: Schedule, parts: Sequence[TrainingStag
             f"{several}: set it to 0"
         )
         raise InputError(msg)
-
     if schedule.jitter and not isinstance(task.head, Detector):
         raise _nothing_to_scale(task.name)
+    anchored(task, schedule.anchor)
 
 
 class Kind(StrEnum):
@@ -120,6 +120,28 @@ def jittered(examples: Examples, factors: tuple[float, ...], name: str) -> Examp
     if scaled is None:
         raise _nothing_to_scale(name)
     return scaled(*factors)
+
+
+def anchored(task: Task, base: float) -> Task:
+    """A task whose boxes start from other anchors.
+
+    Args:
+        task: As it is.
+        base: See ``Schedule.anchor``; 0 for the task's own.
+
+    Raises:
+        InputError: If it has none that are known here.
+    """
+    if not base:
+        return task
+    other: Callable[[float], Task] | None = getattr(task, "anchored", None)
+    if other is None:
+        msg = (
+            f"anchors are where a detector's boxes start from, and the data set {task.name!r} has "
+            "no boxes, or anchors that only it knows: leave them out"
+        )
+        raise InputError(msg)
+    return other(base)
 
 
 def _nothing_to_scale(name: str) -> InputError:

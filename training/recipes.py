@@ -102,7 +102,8 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         RecipeName.EFFICIENTNETV2: Recipe(
             epochs=350, batch=4096, rate_per_256=0.016, warmup_epochs=5, base=_TENSORFLOW
         ),
-        # For detection. Protocol C is B, longer, for networks with stochastic depth and swish.
+        # For detection. Networks have ReLU in A and B, swish in C, which is B, longer, with
+        # stochastic depth of 0.2, and in mobile ones; those above SpineNet-96 have anchors of 4.
         RecipeName.SPINENET_A: _spinenet(250, (0.8, 1.2)),
         RecipeName.SPINENET_B: _spinenet(350, (0.5, 2.0)),
         RecipeName.SPINENET_C: _spinenet(500, (0.5, 2.0)),

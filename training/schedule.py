@@ -85,6 +85,8 @@ class Schedule:
         stage_batch: Of stages that name no batch.
         jitter: Least and largest factor by which images with boxes are scaled; none for the data
             set's own.
+        anchor: Side of a level's smallest square anchor of boxes, in cells of the level; 0 for the
+            data set's own.
     """
 
     FIRST_FIELDS: ClassVar[frozenset[str]] = frozenset(
@@ -109,6 +111,7 @@ class Schedule:
     stages: tuple[TrainingStage, ...] = ()
     stage_batch: StageBatch = StageBatch.CONSTANT
     jitter: tuple[float, ...] = ()
+    anchor: float = 0.0
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch < 1:
@@ -116,13 +119,18 @@ class Schedule:
             raise InputError(msg)
         for name in ("learning_rate", "decay_epochs"):
             _check(0 < getattr(self, name) < math.inf, self, name, "positive and finite")
-        for name in ("weight_decay", "clip"):
+        for name in ("weight_decay", "clip", "anchor"):
             _check(0 <= getattr(self, name) < math.inf, self, name, "finite and at least 0")
         for name in ("label_smoothing", "ema", "warmup"):
             _check(0 <= getattr(self, name) < 1, self, name, "in [0, 1)")
         rises = all(before < after for before, after in pairwise((0, *self.drops, 1)))
         _check(rises, self, "drops", "shares between 0 and 1, each larger than the one before")
-        _check(self.decay is not Decay.DROPS or bool(self.drops), self, "drops", "at least one")
+        _check(
+            self.decay is not Decay.DROPS or bool(self.drops),
+            self,
+            "drops",
+            "at least one, as SpineNet's recipes have",
+        )
         fits = not self.jitter or (len(self.jitter) == 2 and 0 < self.jitter[0] <= self.jitter[1])
         _check(fits, self, "jitter", "two positive factors, the smaller first")
         if self.stages:

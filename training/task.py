@@ -105,7 +105,9 @@ class Task(Protocol):
     A task of images may also have ``labels``, the names of its classes, and ``preprocessing``:
     they go into bundles. One out of files, which may change, may have ``digest``, a text that is
     another one where its examples or their labels are others. One whose metric is neither a
-    classifier's accuracy nor a detector's AP has ``metric_name``, e.g. ``"mAP"``.
+    classifier's accuracy nor a detector's AP has ``metric_name``, e.g. ``"mAP"``. One of images
+    with boxes may have ``anchored(base)``, the same with boxes from other anchors, for schedules
+    that name some.
 
     Laws, held by ``training.testing.TaskContract``: the splits share no example and are the same
     in every process; nothing but ``indices`` and ``generator`` decides a batch; the loss of a

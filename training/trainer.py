@@ -23,6 +23,7 @@ from training.executor import Rung, TrainingResult
 from training.feed import Feed
 from training.gates import learned_gates
 from training.loop import Loop
+from training.possible import anchored
 from training.progress import TrainingObserver, Unwatched
 from training.schedule import Arithmetic, Schedule
 from training.task import Split, Task
@@ -79,7 +80,8 @@ class Trainer:
         Args:
             module: With its untrained weights.
             task: Gives batches, loss and metric.
-            schedule: How much, and how; the network can take the sizes of its stages.
+            schedule: How much, and how; the network can take the sizes of its stages. Its anchors
+                hold; who examines the network afterwards gives a task that has them.
             size: Input size in pixels, at which it is evaluated.
             seed: Fixes the order of examples, their augmentation, and dropout.
             channels: That the network takes; grey images are repeated to as many.
@@ -101,6 +103,7 @@ class Trainer:
         """
         started, is_cpu = time.monotonic(), self._device.type == "cpu"
         self.require_possible(schedule)
+        task = anchored(task, schedule.anchor)
         self._channels = channels
         feed = Feed(self._device, channels)
         with _seeded(seed, self._device, exact=self._exact or is_cpu):

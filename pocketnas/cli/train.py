@@ -95,7 +95,9 @@ def train(
     decay: Annotated[
         str | None,
         typer.Option(
-            help="Of the learning rate: cosine or staircase.", show_default="the recipe's"
+            help="Of the learning rate: cosine, staircase, or drops (to a tenth, at the shares of "
+            "the training that the recipe names).",
+            show_default="the recipe's",
         ),
     ] = None,
     decay_epochs: Annotated[
@@ -111,7 +113,32 @@ def train(
         float | None, typer.Option(help="Share of all classes.", show_default="the recipe's")
     ] = None,
     clip: Annotated[
-        float | None, typer.Option(help="Largest norm of gradients.", show_default="any")
+        float | None,
+        typer.Option(help="Largest norm of gradients; 0 for any.", show_default="the recipe's"),
+    ] = None,
+    anchor: Annotated[
+        float | None,
+        typer.Option(
+            help="Side of a detector's smallest square anchor on each level, in cells of it; as "
+            "published 3, above SpineNet-96 4.",
+            show_default="the data set's",
+        ),
+    ] = None,
+    stochastic_depth: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the network while it is trained: the chance that its last layer is left out, "
+            "as published 0.2 for spinenet-c.",
+            show_default="its own",
+        ),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the network: relu, relu6 or swish; as published relu for spinenet-a and "
+            "spinenet-b.",
+            show_default="its own",
+        ),
     ] = None,
     arithmetic: Annotated[
         str | None,
@@ -159,6 +186,8 @@ def train(
       pocketnas train runs/first:best --dataset fashion-mnist --epochs 30 -o trainings/first
       pocketnas train efficientnetv2-b0 --dataset cifar10 --recipe efficientnetv2 --epochs 90 \
         --batch 256 --progressive code
+      pocketnas train spinenet-143 --dataset coco:coco2017 --recipe spinenet-c --anchor 4 \
+        --stochastic-depth 0.2
     """
     from pocketnas.runs import new_folder
     from pocketnas.training_asked import Asked, plan_of
@@ -185,6 +214,7 @@ def train(
                 "warmup": warmup,
                 "label_smoothing": label_smoothing,
                 "clip": clip,
+                "anchor": anchor,
                 "compiled": compiled or None,
                 "optimizer": optimizer,
                 "decay": decay,
@@ -197,6 +227,8 @@ def train(
             processes=processes,
             checkpoint_s=checkpoint_s,
             board=tensorboard,
+            activation=activation or "",
+            stochastic_depth=stochastic_depth,
         )
     )
     for note in plan.notes:

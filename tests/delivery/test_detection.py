@@ -3,13 +3,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from delivery import bundle as bundles
-from delivery import kotlin
+from delivery import examination, kotlin
 from delivery.bundle import make, verify
 from delivery.carried import detect, pictures
 from delivery.carried.verify import unlike
@@ -96,6 +97,7 @@ def test_a_bundle_of_a_detector_has_what_an_app_needs_and_verifies(bundle):
     settings = json.loads((bundle / "detection.json").read_text())
     assert [len(level["anchors"]) for level in settings["levels"]] == [9] * 5
     assert settings["levels"][0]["scores"] == "class_logits_p3"
+    assert json.loads((bundle / "manifest.json").read_text())["anchor"] == 1.5
     card = (bundle / "README.md").read_text()
     for said in ("| test AP |", "snippets/detect.py PICTURE", "`box_codes_p7`", "detection.json"):
         assert said in card
@@ -104,6 +106,21 @@ def test_a_bundle_of_a_detector_has_what_an_app_needs_and_verifies(bundle):
     (told,) = (line for line in lines if "snippets/detect.py" in line)
     assert "0 are found otherwise" in told
     assert not told.startswith("ok       snippets/detect.py: 0 boxes")
+
+
+@pytest.mark.parametrize(("told", "anchor"), [({"anchor": 4.0}, 4.0), ({}, 1.5)])
+def test_accuracy_is_found_again_with_the_anchors_of_the_bundle(
+    detector, digit_scenes, tmp_path, monkeypatch, told, anchor
+):
+    """A bundle of an older version tells none: they were the data set's."""
+    document = detector().architecture.to_json()
+    (tmp_path / "architecture.json").write_text(json.dumps(document))
+    monkeypatch.setattr("training.task.create", lambda _: digit_scenes)
+    monkeypatch.setattr(examination, "check_accuracy", lambda _, task, *__: task)
+    manifest = {"dataset": "digit-scenes", "torch_accuracy": 0.5, **told}
+    models: list[Any] = ["a file"]
+    (task,) = examination._accuracies(tmp_path, manifest, models, "digit-scenes")
+    assert task.anchor == anchor
 
 
 def test_the_snippet_prints_things_with_labels_and_places(bundle, tmp_path):

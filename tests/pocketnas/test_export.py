@@ -145,7 +145,7 @@ def test_a_detector_that_was_trained_becomes_a_bundle_with_an_int8_file_that_ver
     network = space.decode(space.points.sample(random.Random(0)))
     (tmp_path / "detector.json").write_text(json.dumps(network.to_json()))
     data = "--dataset=own_squares:SQUARES"
-    words = ("train", "detector.json", data, "--samples=640", "--batch=16")
+    words = ("train", "detector.json", data, "--samples=640", "--batch=16", "--anchor=2")
     done = pocketnas(*words, "--threads=1", "--evaluate-epochs=0", "--run=trained")
     assert done.code == 0, done.err
     done = pocketnas(
@@ -154,7 +154,7 @@ def test_a_detector_that_was_trained_becomes_a_bundle_with_an_int8_file_that_ver
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "of their standard deviation" in done.out
-    verified = pocketnas("verify", "bundle", "--json")
+    verified = pocketnas("verify", "bundle", data, "--json")
     assert verified.code == 0, verified.err
     checks = {each["file"]: each["passed"] for each in json.loads(verified.out)["checks"]}
     assert checks["models/network-int8.tflite"] is True

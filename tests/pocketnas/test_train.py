@@ -117,6 +117,26 @@ def test_options_and_recipes_make_the_plan(pocketnas, tmp_path):
     assert "test " in done.out
 
 
+def test_a_network_is_trained_with_another_activation_and_stochastic_depth(pocketnas, tmp_path):
+    first = (*TRAIN, "--samples=64")
+    done = pocketnas(*first, "--activation=swish", "--stochastic-depth=0.2")
+    assert done.code == 0, done.err
+    document = read_plan(tmp_path / "run").architecture.to_json()
+    assert (document["activation"], document["stochastic_depth"]) == ("swish", 0.2)
+    key = read_plan(tmp_path / "run").architecture.key
+    assert "1ch_swish" in key
+    assert json.loads(pocketnas("show", "run", "--json").out)["key"] == key
+    other = pocketnas(*first, "--activation=relu", "--resume")
+    assert other.code == 2
+    assert "another architecture" in other.err
+
+
+def test_help_says_where_settings_come_from_and_names_all_decays(pocketnas):
+    text = " ".join(pocketnas("train", "--help").out.split())
+    assert "cosine, staircase, or drops" in text
+    assert "0 for any. [default: (the recipe's)]" in text
+
+
 def test_the_size_of_the_training_may_differ_from_that_of_the_network(pocketnas, tmp_path):
     done = pocketnas(*TRAIN, "--samples=320", "--size=20", "--train-size=12")
     assert done.code == 0, done.err
@@ -133,6 +153,11 @@ def test_the_size_of_the_training_may_differ_from_that_of_the_network(pocketnas,
         (("--decay=linear",), ("unknown decay 'linear'", "cosine, staircase")),
         (("--arithmetic=int8",), ("unknown arithmetic 'int8'", "fp32")),
         (("--arithmetic=fp16",), ("fp16 needs a GPU",)),
+        (("--activation=gelu",), ("unknown activation 'gelu'", "relu, relu6, swish")),
+        (("--stochastic-depth=1",), ("stochastic depth", "[0, 1)")),
+        (("--anchor=4",), ("anchors are where a detector's boxes start", "'digits'")),
+        (("--anchor=-1",), ("anchor of a training must be finite and at least 0, got -1.0",)),
+        (("--decay=drops",), ("drops of a training must be at least one, as SpineNet's recipes",)),
         (("--ema=1",), ("ema of a training must be in [0, 1), got 1.0",)),
         (("--learning-rate=0",), ("learning rate of a training must be positive",)),
         (("--samples=5", "--epochs=1"), ("either of so many samples or epochs",)),
@@ -294,6 +319,48 @@ def test_trained_weights_are_those_of_the_network(pocketnas, tmp_path, network):
     other = replace(network, head_filters=24).build(Classifier(classes=10))
     with pytest.raises(RuntimeError):
         other.load_state_dict(safetensors.load_file(tmp_path / "run" / "weights.safetensors"))
+
+
+def test_a_detector_is_trained_evaluated_and_delivered_with_the_same_anchors(
+    pocketnas, tmp_path, boxes
+):
+    for needed in ("pycocotools", "PIL"):
+        pytest.importorskip(needed)
+    from delivery.detection import decoding
+    from pocketnas.exported import network_of
+    from pocketnas.networks import resolve
+    from training.anchors import LEVELS, cell_anchors
+    from training.task import Split
+    from training.task import create as create_task
+    from training.trainer import Trainer
+
+    small = {"filter_scale": "0.25", "endpoint_filters": "16", "head_filters": "16"}
+    space = create_space("spinenet_mbconv", {**small, "head_convs": "1", "size": "128"})
+    network = space.decode(space.points.sample(random.Random(0)))
+    (tmp_path / "detector.json").write_text(json.dumps(network.to_json()))
+    words = ("train", "detector.json", f"--dataset={boxes}", "--run=run", "--threads=1")
+    options = ("--samples=16", "--batch=4", "--evaluate-epochs=0")
+    done = pocketnas(*words, *options, "--anchor=4", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)["evaluations"]["test"]
+    for dataset in (None, boxes):
+        found = network_of(resolve("run"), dataset=dataset)
+        assert found.task is not None
+        levels = json.loads(json.dumps(decoding(found)))["levels"]
+        assert [each["anchors"] for each in levels] == [
+            cell_anchors(level, 4.0).tolist() for level in LEVELS
+        ]
+        costs = [
+            Trainer("cpu").examine(found.module, task, size=128, split=Split.TEST).loss
+            for task in (found.task, create_task(boxes))
+        ]
+        assert costs[0] == pytest.approx(told["loss"], rel=1e-5)
+        assert costs[1] != pytest.approx(told["loss"], rel=1e-3)
+    refused = pocketnas(*words, *options, "--anchor=3", "--resume")
+    assert refused.code == 2
+    assert "another anchor: 4.0, and 3.0 was asked for" in refused.err
+    bare = pocketnas(*words, *options, "--resume")
+    assert "another anchor: 4.0, and 0.0 was asked for" in bare.err
 
 
 def test_a_detector_is_trained_progressively_and_what_its_boxes_rule_out_is_said(

@@ -113,7 +113,12 @@ def test_what_was_known_of_images_before_their_sizes_were_is_found_out_again(
     facts = {path: (*stamp, "") for path, (*stamp, _) in document["images"].items()}
     kept.write_text(json.dumps({**document, "version": 1, "images": facts}))
     decoded, own = [], image_faults.look_at
-    monkeypatch.setattr(image_faults, "look_at", lambda path: decoded.append(path) or own(path))
+
+    def look_at(path):
+        decoded.append(path)
+        return own(path)
+
+    monkeypatch.setattr(image_faults, "look_at", look_at)
     list_boxed(tmp_path)
     list_boxed(tmp_path)
     assert len(decoded) == 20

@@ -93,6 +93,29 @@ def test_a_schedule_scales_images_by_factors_of_its_own(tiny_detector):
     assert sides[1] > 1.6 * sides[0]
 
 
+def test_other_anchors_are_of_the_same_images():
+    task = Shapes()
+    other = task.anchored(4.0)
+    assert (task.anchor, other.anchor, other.name) == (1.5, 4.0, "shapes")
+    outputs = tuple(
+        torch.zeros(1, width, 2**n, 2**n) for width in (18, 36) for n in (3, 2, 1, 0, 0)
+    )
+    targets = torch.tensor([[[0.0, 4, 4, 40, 40]]])
+    costs = [float(each.loss(outputs, targets, label_smoothing=0)) for each in (task, other)]
+    assert costs[0] != costs[1]
+    found = [each.predictions(outputs, SIDE) for each in (task, other)]
+    assert not torch.equal(*found)
+
+
+def test_a_schedules_anchors_are_trained_and_evaluated_with(tiny_detector):
+    plain = fit(tiny_detector(2), samples=160)
+    schedule = Schedule(samples=160, batch=16, learning_rate=0.01, anchor=2.5)
+    asked = Trainer("cpu").fit(tiny_detector(2), Shapes(), schedule, size=SIDE, seed=0)
+    own = fit(tiny_detector(2), Shapes().anchored(2.5), samples=160)
+    assert asked.evaluation == own.evaluation
+    assert asked.evaluation.loss != plain.evaluation.loss
+
+
 def test_spinenets_protocol_trains_too(tiny_detector):
     schedule = Schedule(
         samples=320,

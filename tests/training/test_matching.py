@@ -34,7 +34,7 @@ def test_a_thing_is_found_by_the_nearest_anchor_however_little_they_share():
     assert own[1].tolist() == [8, 8, 12, 40]
 
 
-def test_padding_and_crowds_are_nothing_to_be_found():
+def test_padding_and_crowds_are_background():
     targets = torch.tensor([[-1.0, 0, 0, 0, 0], [-5, 50, 50, 60, 60]])
     labels, _ = matched(ANCHORS, targets)
     assert set(labels.tolist()) == {BACKGROUND}

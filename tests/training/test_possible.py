@@ -2,7 +2,7 @@ import pytest
 
 from training.detection import ObjectDetection
 from training.digits import Digits
-from training.possible import jittered, require_fitting, without_impossible
+from training.possible import anchored, jittered, require_fitting, without_impossible
 from training.schedule import Schedule
 from training.stages import Regularization, TrainingStage
 from training.task import Proxy, Split
@@ -19,6 +19,14 @@ def test_images_without_boxes_are_not_scaled():
         InputError, match=r"scale jitter is for images with boxes, and .* 'digits'"
     ):
         jittered(examples, (0.5, 2.0), "digits")
+
+
+def test_anchors_are_for_boxes_alone():
+    assert anchored(Digits(), 0.0).name == "digits"
+    with pytest.raises(InputError, match=r"anchors are .* 'digits' has no boxes"):
+        anchored(Digits(), 4.0)
+    with pytest.raises(InputError, match=r"anchors are .* 'digits' has no boxes"):
+        require_fitting(Digits(), Schedule(samples=1, anchor=4.0), progressive())
 
 
 def progressive(**strength):

@@ -89,7 +89,7 @@ def test_box_loss_is_hubers_fifty_times_by_what_is_found():
     assert losses[1] - losses[0] == pytest.approx(BOX_WEIGHT * huber / (4 * count), rel=1e-3)
 
 
-def test_anchors_that_are_not_sure_and_crowds_teach_nothing():
+def test_a_crowd_is_background():
     crowd = torch.tensor([[[-3.0, 10, 10, 30, 30]]])
     loud = outputs(score=0.0)
     nothing = detection_loss(loud, torch.tensor([[NOTHING]]), classes=2, base=2)

@@ -96,6 +96,15 @@ def test_drops_and_jitter_are_in_order():
             Schedule(samples=1, jitter=jitter)
 
 
+def test_anchors_are_in_documents_where_they_are_not_the_data_sets_own():
+    assert "anchor" not in schedule_to_json(Schedule(samples=1))
+    schedule = Schedule(samples=1, anchor=4.0)
+    assert schedule_from_json(schedule_to_json(schedule)) == schedule
+    assert "anchor=4.0" in repr(schedule)
+    with pytest.raises(InputError, match="anchor of a training must be finite and at least 0"):
+        Schedule(samples=1, anchor=-1.0)
+
+
 def test_drops_and_jitter_are_in_documents_where_there_are_any():
     plain = Schedule(samples=1)
     assert {"drops", "jitter"}.isdisjoint(schedule_to_json(plain))

@@ -1,0 +1,45 @@
+"""Networks with another activation or stochastic depth than they are known with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from search_space.architecture import Architecture
+from search_space.assemblenet import MultiStreamArchitecture
+from search_space.chain import Activation, ChainArchitecture
+from search_space.spinenet import ScalePermutedArchitecture
+from workspace.errors import InputError
+
+
+def variant_of(
+    architecture: Architecture,
+    *,
+    activation: Activation | None = None,
+    stochastic_depth: float | None = None,
+) -> Architecture:
+    """The same layers with what is given; the key tells.
+
+    Args:
+        architecture: Of the network.
+        activation: Everywhere, but in stages of a chain that have their own.
+        stochastic_depth: As the family has it.
+
+    Raises:
+        InputError: If the family has none.
+    """
+    if activation is not None:
+        assert isinstance(
+            architecture,
+            ChainArchitecture | ScalePermutedArchitecture | MultiStreamArchitecture,
+        )  # there are no others
+        architecture = replace(architecture, activation=activation)
+    if stochastic_depth is not None:
+        if isinstance(architecture, MultiStreamArchitecture):
+            msg = (
+                "stochastic depth is for chains of stages and scale-permuted networks, and this "
+                "one has several streams: leave it out"
+            )
+            raise InputError(msg)
+        assert isinstance(architecture, ChainArchitecture | ScalePermutedArchitecture)
+        architecture = replace(architecture, stochastic_depth=stochastic_depth)
+    return architecture
