@@ -174,7 +174,7 @@ def _require_as_stated(root: Path, placed: Mapping[Split, Sequence[CocoImage]]) 
 
 def _in_words(image: CocoImage, sizes: Sizes) -> str:
     width, height = sizes[0]
-    return f"{image.path}: {width} x {height} pixels, not {image.width} x {image.height}"
+    return f"{image.path}: {width} x {height} instead of {image.width} x {image.height}"
 
 
 def _unreadable(root: Path, faults: Sequence[str], count: int) -> InputError:

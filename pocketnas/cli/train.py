@@ -127,8 +127,8 @@ def train(
     stochastic_depth: Annotated[
         float | None,
         typer.Option(
-            help="Of the network while it is trained: the chance that its last layer is left out, "
-            "as published 0.2 for spinenet-c.",
+            help="Of the network: layers are left out with a chance that rises to this; as "
+            "published 0.2 for spinenet-c.",
             show_default="its own",
         ),
     ] = None,

@@ -87,7 +87,7 @@ def test_images_of_another_size_than_is_stated_are_named_and_counted(tmp_path):
         Image.new("RGB", (30, 40)).save(tmp_path / f"train/{number:03d}.png")
     said = (
         r"of the 20 images that the annotations in '.*' name, 7 are of another size than is "
-        r"stated \(train/000.png: 30 x 40 pixels, not 40 x 30, .*, …\): put the images there"
+        r"stated \(train/000.png: 30 x 40 instead of 40 x 30, .*, …\): put the images there"
     )
     for _ in range(2):  # found out, and known
         with pytest.raises(InputError, match=said):
