@@ -28,18 +28,18 @@ def variant_of(
         InputError: If the family has none.
     """
     if activation is not None:
-        assert isinstance(
-            architecture,
-            ChainArchitecture | ScalePermutedArchitecture | MultiStreamArchitecture,
-        )  # there are no others
+        if not isinstance(
+            architecture, ChainArchitecture | ScalePermutedArchitecture | MultiStreamArchitecture
+        ):
+            msg = "only networks of our own families have an activation to choose: leave it out"
+            raise InputError(msg)
         architecture = replace(architecture, activation=activation)
     if stochastic_depth is not None:
-        if isinstance(architecture, MultiStreamArchitecture):
+        if not isinstance(architecture, ChainArchitecture | ScalePermutedArchitecture):
             msg = (
                 "stochastic depth is for chains of stages and scale-permuted networks, and this "
-                "one has several streams: leave it out"
+                f"one is of the family {architecture.family.value!r}: leave it out"
             )
             raise InputError(msg)
-        assert isinstance(architecture, ChainArchitecture | ScalePermutedArchitecture)
         architecture = replace(architecture, stochastic_depth=stochastic_depth)
     return architecture

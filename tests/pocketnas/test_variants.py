@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
 from pocketnas.variants import variant_of
 from search_space import catalog
-from search_space.architecture import from_json
+from search_space.architecture import Family, from_json
 from search_space.chain import Activation
 from workspace.errors import InputError
 
@@ -29,10 +31,18 @@ def test_a_network_of_which_nothing_is_asked_stays_as_it_is():
 def test_a_network_of_streams_has_no_stochastic_depth():
     known = catalog.resolve("assemblenet-26")
     assert "swish" in variant_of(known, activation=Activation.SWISH).key
-    with pytest.raises(InputError, match=r"stochastic depth is for .* has several streams"):
+    with pytest.raises(InputError, match=r"stochastic depth is for .* family 'multi_stream'"):
         variant_of(known, stochastic_depth=0.2)
 
 
 def test_a_stochastic_depth_of_one_is_refused():
     with pytest.raises(InputError, match=r"stochastic depth .* got 1"):
         variant_of(catalog.resolve("spinenet-49"), stochastic_depth=1.0)
+
+
+@pytest.mark.parametrize("asked", [{"activation": Activation.RELU}, {"stochastic_depth": 0.1}])
+def test_a_network_of_another_maker_keeps_what_it_has(asked):
+    foreign = SimpleNamespace(family=Family.CHAIN)
+    assert variant_of(foreign) is foreign
+    with pytest.raises(InputError, match="leave it out"):
+        variant_of(foreign, **asked)
