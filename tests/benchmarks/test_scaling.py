@@ -43,7 +43,7 @@ def test_a_compound_network_has_the_multiply_adds_that_its_factors_promise(scrip
     grown = macs_of(script)(network) / macs_of(script)(script.BASE)
     assert script.PROMISED * factors.cost <= grown <= factors.cost
     assert 0.85 < network.size / script.BASE.size / factors.resolution < 1.15
-    assert 0.8 < network.stages[3].filters / 64 / factors.width < 1.25
+    assert 0.8 < network.stages[2].filters / 40 / factors.width < 1.25
 
 
 def test_the_constants_are_searched_under_both_costs(script):
