@@ -29,6 +29,9 @@ AGAIN = "again"
 """In the note of a proposal whose point was proposed before: how often. It is then evaluated anew,
 with another seed, rather than given what was found before."""
 
+START = -1
+"""The index of the proposal whose outcome an algorithm began with: it made none such itself."""
+
 
 _WARM = ("surrogate", "evolution", "guided", "nsga2", "tpe", "ppo")
 """Algorithms that can be told what is known before."""
@@ -68,7 +71,7 @@ class Proposal:
     Attributes:
         index: 0 for the first one asked of this algorithm, then 1, 2, …
         point: In the algorithm's space.
-        parents: Indices of the proposals it was made from.
+        parents: Indices of the proposals it was made from; ``START`` for what it began with.
         note: Whatever the algorithm wants to find again when it is told, small and JSON;
             ``AGAIN`` is for the search too.
     """
@@ -229,22 +232,19 @@ def seeks_front(settings: AlgorithmSettings) -> bool:
     return isinstance(settings, kinds.Nsga2Settings)
 
 
-def uses_known(settings: AlgorithmSettings) -> bool:
-    """Whether the algorithm can do anything with what is known before."""
-    return not isinstance(settings, kinds.RandomSettings | kinds.UserSettings)
-
-
 def require_use_of_known(settings: AlgorithmSettings) -> None:
     """Do nothing if the algorithm can be told what is known before.
 
     Raises:
         InputError: If it can do nothing with it.
     """
-    if uses_known(settings):
-        return
-    name = "random search"
-    if isinstance(settings, kinds.UserSettings):
-        name = f"the algorithm {settings.reference!r}"
+    match settings:
+        case kinds.RandomSettings():
+            name = "random search"
+        case kinds.UserSettings(reference=reference):
+            name = f"the algorithm {reference!r}"
+        case _:
+            return
     msg = f"{name} has no use for a warm start; {', '.join(_WARM)} have"
     raise InputError(msg)
 
@@ -257,6 +257,7 @@ def create(
     reward: Reward | None = None,
     devices: Mapping[str, DeviceAim] | None = None,
     earlier: Sequence[Known] = (),
+    start: Evaluated | None = None,
 ) -> SearchAlgorithm:
     """The algorithm that ``settings`` are of.
 
@@ -270,12 +271,15 @@ def create(
             its own, for those that can use it; None where one network is for all.
         earlier: What is known before, the most promising first. The surrogate models it, the
             others propose the first of its points first.
+        start: An outcome to go on from, of a proposal numbered ``START``: it is learnt from as if
+            it had been told, and is not proposed once more. Random search and algorithms of a
+            user have no use for it, and guided evolution has no phases, which begin so.
 
     Raises:
         InputError: If the algorithm cannot search ``space``, or the user's own is none, or it can
             do nothing with what is known before.
     """
-    first = _leads(settings, space, earlier)
+    first = _leads(settings, space, earlier, start)
     match settings:
         case kinds.RandomSettings():
             from controller.random_search import RandomSearch
@@ -284,7 +288,7 @@ def create(
         case kinds.EvolutionSettings():
             from controller.evolution import RegularizedEvolution
 
-            return RegularizedEvolution(space, settings, seed=seed, first=first)
+            return RegularizedEvolution(space, settings, seed=seed, first=first, start=start)
         case kinds.GuidedSettings():
             from controller.guided_evolution import GuidedEvolution
 
@@ -292,20 +296,28 @@ def create(
         case kinds.PpoSettings():
             from controller.ppo import Ppo
 
-            return Ppo(_fixed_length(space, "ppo"), settings, seed=seed, first=first)
+            fixed = _fixed_length(space, "ppo")
+            return Ppo(fixed, settings, seed=seed, first=first, start=start)
         case kinds.Nsga2Settings():
             from controller.nsga2 import Nsga2
 
-            return Nsga2(space, settings, seed=seed, first=first)
+            return Nsga2(space, settings, seed=seed, first=first, start=start)
         case kinds.TpeSettings():
             from controller.optuna_adapter import Tpe
 
-            return Tpe(_fixed_length(space, "tpe"), settings, seed=seed, first=first)
+            fixed = _fixed_length(space, "tpe")
+            return Tpe(fixed, settings, seed=seed, first=first, start=start)
         case kinds.SurrogateSettings():
             from controller.surrogate import Surrogate
 
             return Surrogate(
-                space, settings, seed=seed, reward=reward, devices=devices, earlier=earlier
+                space,
+                settings,
+                seed=seed,
+                reward=reward,
+                devices=devices,
+                earlier=earlier,
+                start=start,
             )
         case kinds.UserSettings():
             return _users_own(settings, space, seed)
@@ -313,12 +325,17 @@ def create(
 
 
 def _leads(
-    settings: AlgorithmSettings, space: PointSpace, earlier: Sequence[Known]
+    settings: AlgorithmSettings,
+    space: PointSpace,
+    earlier: Sequence[Known],
+    start: Evaluated | None,
 ) -> tuple[Point, ...]:
     """The points that one without a model proposes first."""
     if earlier:
         require_use_of_known(settings)
     points = dict.fromkeys(known.point for known in earlier)
+    if start is not None:
+        points.pop(start.proposal.point, None)
     allowed = space.keeps if isinstance(space, ConstrainedPoints) else None
     return tuple(islice((one for one in points if allowed is None or allowed(one)), LEADS))
 

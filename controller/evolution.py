@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from controller.algorithm import Outcome, Proposal
+from controller.algorithm import Evaluated, Outcome, Proposal
 from controller.ledger import Ledger
 from controller.population import Member, Population
 from controller.settings import EvolutionSettings
@@ -19,13 +19,15 @@ Mutation = Callable[[Member, random.Random], tuple[Point, Mapping[str, Json]]]
 class RegularizedEvolution:
     """Mutates the best of a random sample of the youngest outcomes; a ``SearchAlgorithm``.
 
-    Until the population is full, every proposal is random; see ``Population``.
+    Until the population is full, every proposal is random, unless it began with a member; see
+    ``Population``.
 
     Args:
         space: Where points come from, of any kind.
         settings: Sizes of the population and of the tournament.
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
         first: The points of the first proposals.
+        start: The first member of the population.
         mutation: In place of the space's own.
     """
 
@@ -36,6 +38,7 @@ class RegularizedEvolution:
         *,
         seed: int,
         first: Sequence[Point] = (),
+        start: Evaluated | None = None,
         mutation: Mutation | None = None,
     ) -> None:
         self._space = space
@@ -43,7 +46,9 @@ class RegularizedEvolution:
         self._first = first
         self._seed = seed
         self._ledger = Ledger()
-        self._population = Population(size=settings.population, tournament=settings.tournament)
+        self._population = Population(
+            size=settings.population, tournament=settings.tournament, start=start
+        )
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""
@@ -59,7 +64,7 @@ class RegularizedEvolution:
         if index < len(self._first):
             return Proposal(index=index, point=self._first[index])
         rng = random.Random(f"{self._seed}/{index}")
-        if not self._population.is_full:
+        if not self._population.has_parents:
             return Proposal(index=index, point=self._space.sample(rng))
         parent = self._population.parent(rng)
         point, note = self._mutated(parent, rng)

@@ -44,6 +44,8 @@ class Nsga2:
         settings: Size of the population, number of objectives.
         seed: With the outcomes told so far and the index of a proposal it fixes its point.
         first: The points of the first proposals.
+        start: The first member of the population; without one proposals are random until it is
+            full.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Nsga2:
         *,
         seed: int,
         first: Sequence[Point] = (),
+        start: Evaluated | None = None,
     ) -> None:
         self._space = space
         self._first = first
@@ -62,6 +65,10 @@ class Nsga2:
         self._population: list[_Member] = []
         self._fitness: list[tuple[int, float]] = []
         self._proposed: set[Point] = set()
+        self._least = settings.population if start is None else 1
+        if start is not None:
+            self._join(start.proposal, losses(start.objectives[: settings.objectives]))
+            self._proposed.add(start.proposal.point)
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""
@@ -77,8 +84,7 @@ class Nsga2:
         self._ledger.settle(outcomes)
         for outcome, mine in zip(outcomes, found, strict=True):
             if mine is not None:
-                proposal = outcome.proposal
-                self._join(_Member(index=proposal.index, point=proposal.point, losses=mine))
+                self._join(outcome.proposal, mine)
 
     def _losses(self, outcome: Outcome) -> tuple[float, ...] | None:
         """The objectives, each turned so that smaller is better; None without."""
@@ -92,9 +98,10 @@ class Nsga2:
             raise ValueError(msg)
         return losses(objectives)
 
-    def _join(self, member: _Member) -> None:
+    def _join(self, proposal: Proposal, found: tuple[float, ...]) -> None:
         """Take one in, and leave the worst out if they are too many."""
-        members = [*self._population, member]
+        own = _Member(index=proposal.index, point=proposal.point, losses=found)
+        members = [*self._population, own]
         losses = [one.losses for one in members]
         ranks = ranks_of(losses)
         crowding = crowding_of(losses, ranks)
@@ -114,7 +121,7 @@ class Nsga2:
         rng = random.Random(f"{self._seed}/{index}")
         parents: tuple[_Member, ...] = ()
         for _ in range(_TRIES):
-            if len(self._population) < self._settings.population:
+            if len(self._population) < self._least:
                 point = self._space.sample(rng)
             else:
                 parents = self._parents(rng)
@@ -126,9 +133,10 @@ class Nsga2:
         return Proposal(index=index, point=point, parents=tuple(indices))
 
     def _parents(self, rng: random.Random) -> tuple[_Member, ...]:
-        """One or two, each the better of two at random."""
+        """One or two, each the better of two at random, where there are two."""
         count = 2 if rng.random() < _CROSSOVER else 1
-        pairs = (rng.sample(range(len(self._population)), 2) for _ in range(count))
+        places = range(len(self._population))
+        pairs = (rng.sample(places, min(2, len(places))) for _ in range(count))
         return tuple(self._population[min(pair, key=self._fitness.__getitem__)] for pair in pairs)
 
     def _child(self, parents: Sequence[_Member], rng: random.Random) -> Point:

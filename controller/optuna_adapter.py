@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from controller.algorithm import Evaluated, Failed, Outcome, Proposal, Skipped, Stopped
 from controller.ledger import Ledger
@@ -35,6 +35,7 @@ class Tpe:
         settings: Of the sampler, and what it remembers.
         seed: Of the sampler, whose generator only asks move.
         first: The points of the first proposals.
+        start: An outcome that is learnt from before any is told.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Tpe:
         *,
         seed: int,
         first: Sequence[Point] = (),
+        start: Evaluated | None = None,
     ) -> None:
         def sampler(number: int) -> TPESampler:
             return TPESampler(
@@ -56,6 +58,8 @@ class Tpe:
 
         self._memory = settings.memory
         self._trials = _Trials(space, sampler)
+        if start is not None:
+            self._trials.add(space.checked(start.proposal.point), -start.reward)
         self._trials.enqueue(map(space.checked, first))
         self._ledger = Ledger()
 
@@ -104,10 +108,17 @@ class _Trials:
         self.learnt = 0
         """Finished trials that the sampler learns from."""
 
+    def add(self, point: Decisions, loss: float) -> None:
+        """Learn of a point that was not asked for."""
+        self._study.add_trial(
+            create_trial(params=self._params(point), distributions=self._distributions, value=loss)
+        )
+        self.learnt += 1
+
     def enqueue(self, points: Iterable[Decisions]) -> None:
         """Have the next asks give these, in turn."""
         for point in points:
-            self._study.enqueue_trial(dict(zip(self._distributions, point, strict=True)))
+            self._study.enqueue_trial(self._params(point))
 
     def ask(self, index: int) -> Proposal:
         trial = self._study.ask(self._distributions)
@@ -140,6 +151,9 @@ class _Trials:
                 self._study.add_trial(trial)
         self._numbers = {index: renumbered[number] for index, number in self._numbers.items()}
         self.learnt = kept
+
+    def _params(self, point: Decisions) -> dict[str, int]:
+        return dict(zip(self._distributions, point, strict=True))
 
     def _new_study(self) -> Study:
         sampler = self._sampler(self._studies)

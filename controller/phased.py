@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from controller.algorithm import AGAIN, Outcome, Proposal, SearchAlgorithm
+from controller.algorithm import AGAIN, START, Evaluated, Outcome, Proposal, SearchAlgorithm
 from controller.constraints import ConstrainedPoints
-from controller.earlier import OWN, REWARD, Known, KnownFigure
+from controller.earlier import Known
 from controller.ledger import Ledger
 from controller.tally import Tally
 from search_space.decisions import Decisions, DecisionSpace, Point, PointSpace
@@ -25,8 +25,9 @@ from workspace.errors import InputError
 PHASE = "phase"
 """In the note of a proposal: the name of the phase that it is of."""
 
-Make = Callable[[PointSpace, int, Sequence[Known]], SearchAlgorithm]
-"""A fresh algorithm over the points of a phase, from a seed and what is known of them before."""
+Make = Callable[[PointSpace, int, Sequence[Known], Evaluated | None], SearchAlgorithm]
+"""A fresh algorithm over the points of a phase, from a seed, what is known of them before, and
+what the point gave that the phase starts from; None in the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Phased:
     evaluated. The point with the largest mean reward of all that were told until then is what it
     starts from: decisions of other phases stay as that point has them, and before the first
     phase as the space's plain point has them. What is still in flight then changes nothing.
+    The algorithm of a later phase goes on from what its start gave, in the mean, and spends no
+    proposal on it.
 
     Args:
         points: All points of a ``DecisionSpace``, or those that keep limits.
@@ -58,8 +61,6 @@ class Phased:
         make: Makes the algorithm of each.
         seed: With the calls made of it, it fixes every proposal.
         earlier: What is known of whole points; each phase is told what is of its points.
-        tells_start: Whether algorithms are told what the start of their phase gave. Those without
-            a use for a warm start are not.
 
     Raises:
         InputError: If the points have no fixed length, or a phase does not fit them.
@@ -74,7 +75,6 @@ class Phased:
         *,
         seed: int,
         earlier: Sequence[Known] = (),
-        tells_start: bool = True,
     ) -> None:
         self._points = points
         self._whole = _decisions(points)
@@ -82,7 +82,6 @@ class Phased:
         self._make = make
         self._seed = seed
         self._earlier = earlier
-        self._tells_start = tells_start
         self._ledger = Ledger()
         self._tally = Tally()
         self._flying: dict[int, Proposal] = {}
@@ -90,7 +89,7 @@ class Phased:
         self._number = 0
         for one in plan[1:]:
             Part.of(self._whole, one.phase, plain)
-        self._begin(plain, ())
+        self._begin(plain)
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""
@@ -114,52 +113,61 @@ class Phased:
         while index >= self._end and self._left and self._tally:
             self._first = index
             best = self._tally.best()
-            self._begin(best, (self._tally.evaluated(best)[0].proposal.index,))
+            self._begin(best, self._tally.evaluated(best))
         (made,) = self._algorithm.ask(1)
         self._flying[index] = made
         note = {**made.note, PHASE: self._part.phase.name}
         point = self._part.whole(made.point)
-        parents = tuple(self._first + parent for parent in made.parents) or self._parents
-        proposal = Proposal(index=index, point=point, parents=parents, note=note)
+        proposal = Proposal(index=index, point=point, parents=self._parents(made), note=note)
         before = self._tally.count(proposal)
         return replace(proposal, note={**note, AGAIN: before}) if made.again else proposal
 
-    def _begin(self, start: Point, parents: tuple[int, ...]) -> None:
-        """Begin the next phase, from a whole point and the proposals that it is of."""
+    def _parents(self, made: Proposal) -> tuple[int, ...]:
+        """Of a proposal of the algorithm: its phase's start, if of no other."""
+        own = (self._first + parent for parent in made.parents if parent != START)
+        before = self._start if START in made.parents or not made.parents else ()
+        return (*before, *own)
+
+    def _begin(self, start: Point, told: Sequence[Evaluated] = ()) -> None:
+        """Begin the next phase, from a whole point and what its trainings gave, if it had any."""
         planned = self._left.pop(0)
         self._part = Part.of(self._whole, planned.phase, start)
-        self._parents = parents
+        self._start = tuple(one.proposal.index for one in told[:1])
         self._end = self._first + planned.trials
         self._flying.clear()  # the next algorithm knows nothing of what an earlier one proposed
         points: PointSpace = self._part.points
         if isinstance(self._points, ConstrainedPoints):
             points = self._points.within(self._part)
         seed = self._seed if not self._number else _seed_of(self._seed, self._number)
-        self._algorithm = self._make(points, seed, self._known(start))
+        self._algorithm = self._make(points, seed, self._known(), self._outcome(start, told))
         self._number += 1
 
-    def _known(self, start: Point) -> list[Known]:
+    def _known(self) -> list[Known]:
         """What is known of points of this phase, the most promising first."""
-        known = []
-        inner = self._part.within(start)
-        if self._tells_start and self._tally and inner is not None:
-            known.append(Known(point=inner, figures=self._figures(start)))
-        for one in self._earlier:
-            inner = self._part.within(one.point)
-            if inner is not None:
-                known.append(replace(one, point=inner))
-        return known
+        within = ((one, self._part.within(one.point)) for one in self._earlier)
+        return [replace(one, point=inner) for one, inner in within if inner is not None]
 
-    def _figures(self, point: Point) -> tuple[KnownFigure, ...]:
-        """Means of what the trainings of a point gave."""
-        told = self._tally.evaluated(point)
-        values = {REWARD: [one.reward for one in told]}
-        for objective in (each for one in told for each in one.objectives):
-            values.setdefault(objective.name, []).append(objective.value)
-        return tuple(
-            KnownFigure(name=name, value=fmean(found), fidelity=OWN)
-            for name, found in values.items()
-        )
+    def _outcome(self, start: Point, told: Sequence[Evaluated]) -> Evaluated | None:
+        """What the start of a phase gave, as an outcome in it; None if it was not trained."""
+        if not told:
+            return None
+        inner = self._part.within(start)
+        assert inner is not None  # the phase is around it
+        return replace(mean_of(told), proposal=Proposal(index=START, point=inner))
+
+
+def mean_of(told: Sequence[Evaluated]) -> Evaluated:
+    """The first of several outcomes of a point, with the means of their figures.
+
+    Args:
+        told: At least one.
+    """
+    values: dict[str, list[float]] = {}
+    for objective in (each for one in told for each in one.objectives):
+        values.setdefault(objective.name, []).append(objective.value)
+    first = told[0]
+    objectives = tuple(replace(one, value=fmean(values[one.name])) for one in first.objectives)
+    return replace(first, objectives=objectives, reward=fmean(one.reward for one in told))
 
 
 def planned(space: SearchSpace, texts: Sequence[str], trials: int) -> tuple[PhaseTrials, ...]:

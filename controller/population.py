@@ -38,18 +38,21 @@ class Population:
 
     Args:
         size: P, how many of the youngest there are.
-        tournament: S, how many of them are drawn, of which the best is the parent.
+        tournament: S, how many of them are drawn, of which the best is the parent; of fewer all.
+        start: Its first member, from which the others descend; None for random ones.
     """
 
-    def __init__(self, *, size: int, tournament: int) -> None:
+    def __init__(self, *, size: int, tournament: int, start: Evaluated | None = None) -> None:
         self._members: deque[Member] = deque(maxlen=size)
-        self._size = size
+        self._least = size if start is None else 1
         self._tournament = tournament
+        if start is not None:
+            self.join(start)
 
     @property
-    def is_full(self) -> bool:
-        """Whether it has parents; until then, proposals are random."""
-        return len(self._members) == self._size
+    def has_parents(self) -> bool:
+        """Whether it is full, or began with a member; until then, proposals are random."""
+        return len(self._members) >= self._least
 
     def join(self, outcome: Outcome) -> None:
         """Take in an outcome, in the order of tells; the oldest member leaves."""
@@ -63,5 +66,5 @@ class Population:
 
     def parent(self, rng: random.Random) -> Member:
         """The best of a random sample, the first drawn of several."""
-        drawn = rng.sample(self._members, self._tournament)
+        drawn = rng.sample(self._members, min(self._tournament, len(self._members)))
         return max(drawn, key=lambda member: member.fitness)

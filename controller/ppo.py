@@ -113,6 +113,7 @@ class Ppo:
         settings: Sizes, rates and weights.
         seed: Of the initial weights; with the index of a proposal also of its draws.
         first: The points of the first proposals, as if they had been drawn.
+        start: Its reward is what the moving average begins with.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Ppo:
         *,
         seed: int,
         first: Sequence[Point] = (),
+        start: Evaluated | None = None,
     ) -> None:
         self._settings = settings
         self._first = tuple(map(space.checked, first))
@@ -138,8 +140,8 @@ class Ppo:
         self._optimizer = torch.optim.Adam(self._policy.parameters(), lr=settings.learning_rate)
         self._minibatch: list[_Experience] = []
         self._version = 0
-        self._lowest = math.inf
-        self._baseline: float | None = None
+        self._lowest = math.inf if start is None else start.reward
+        self._baseline = None if start is None else start.reward
 
     def ask(self, count: int) -> tuple[Proposal, ...]:
         """See ``SearchAlgorithm.ask``."""

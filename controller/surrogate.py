@@ -68,6 +68,8 @@ class Surrogate:
             is not known, or there is no latency.
         devices: What each device of a fleet wants, where each will have a network of its own.
         earlier: What was known before, the most promising first.
+        start: An outcome that is learnt from before any is told, the first of those that come
+            before the models.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Surrogate:
         reward: Reward | None = None,
         devices: Mapping[str, DeviceAim] | None = None,
         earlier: Sequence[Known] = (),
+        start: Evaluated | None = None,
     ) -> None:
         self._space = space
         inner = space.points if isinstance(space, ConstrainedPoints) else space
@@ -95,8 +98,11 @@ class Surrogate:
         self._every: tuple[Sequence[Point], Codes] | None = None
         self._fresh = False
         self._unbelieved: list[Point] = []
+        if start is not None:
+            self._learn(start)
+            self._proposed[start.proposal.point] = 1
         points = dict.fromkeys(known.point for known in earlier)
-        self._leads = [point for point in points if self._keeps(point)]
+        self._leads = [p for p in points if p not in self._proposed and self._keeps(p)]
         for known in earlier:
             self._aim.inform(known)
 
@@ -120,12 +126,7 @@ class Surrogate:
             self._fresh = False
             if proposal.point in self._trained and not proposal.again:
                 continue  # what was found before, told once more
-            if not isinstance(outcome, Failed):
-                self._aim.learn(outcome)
-            if isinstance(outcome, Evaluated):
-                self._evaluated.add(proposal.point)
-            if isinstance(outcome, Evaluated | Stopped):
-                self._trained.add(proposal.point)
+            self._learn(outcome)
 
     def best(self) -> Point:
         """The point that a search which ends now would choose.
@@ -138,6 +139,15 @@ class Surrogate:
             raise ValueError(msg)
         self._refreshed()
         return self._aim.best()
+
+    def _learn(self, outcome: Outcome) -> None:
+        point = outcome.proposal.point
+        if not isinstance(outcome, Failed):
+            self._aim.learn(outcome)
+        if isinstance(outcome, Evaluated):
+            self._evaluated.add(point)
+        if isinstance(outcome, Evaluated | Stopped):
+            self._trained.add(point)
 
     def _propose(self, index: int) -> Proposal:
         rng = random.Random(f"{self._seed}/{index}")

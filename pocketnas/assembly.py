@@ -186,7 +186,12 @@ def algorithm_of(
     settings = algorithm.settings_named(config.algorithm, algorithm_options(config))
     reward = reward_of(config)
 
-    def make(points: PointSpace, seed: int, known: Sequence[Known]) -> algorithm.SearchAlgorithm:
+    def make(
+        points: PointSpace,
+        seed: int,
+        known: Sequence[Known],
+        start: algorithm.Evaluated | None = None,
+    ) -> algorithm.SearchAlgorithm:
         return algorithm.create(
             settings,
             points,
@@ -207,6 +212,7 @@ def algorithm_of(
             msg = (
                 f"algorithm {config.algorithm} changes connections and blocks together, so it "
                 "searches no phases: leave --phase out"
+            start=start,
             )
             raise InputError(msg)
         plan = planned(space, config.phases, config.trials - config.confirm)
@@ -220,7 +226,6 @@ def algorithm_of(
             make,
             seed=config.seed,
             earlier=earlier.known,
-            tells_start=algorithm.uses_known(settings),
         )
     else:
         made = make(points, config.seed, earlier.known)

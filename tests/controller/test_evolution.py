@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from controller.algorithm import Failed, FailureKind, Skipped
+from controller.algorithm import START, Failed, FailureKind, Proposal, Skipped
 from controller.evolution import RegularizedEvolution
 from controller.settings import EvolutionSettings
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated
@@ -29,6 +29,25 @@ class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
         return lambda seed: RegularizedEvolution(
             SPACE, EvolutionSettings(population=8, tournament=3), seed=seed, first=FIRST
         )
+
+
+BEGUN = evaluated(Proposal(index=START, point=FIRST[0]), accuracy=0.9, latency_ms=1.0)
+"""What is known of a point that it goes on from."""
+
+
+class TestThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: RegularizedEvolution(
+            SPACE, EvolutionSettings(population=8, tournament=3), seed=seed, start=BEGUN
+        )
+
+
+def test_the_first_proposals_are_mutations_of_what_it_goes_on_from():
+    algorithm = RegularizedEvolution(SPACE, EvolutionSettings(), seed=0, start=BEGUN)
+    for child in algorithm.ask(4):
+        assert child.parents == (START,)
+        assert sum(a != b for a, b in zip(child.point, FIRST[0], strict=True)) == 1
 
 
 def test_points_that_come_first_may_become_parents():

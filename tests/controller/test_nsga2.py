@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from controller.algorithm import Failed, FailureKind, Proposal
+from controller.algorithm import START, Failed, FailureKind, Proposal
 from controller.nsga2 import Nsga2, crowding_of, ranks_of
 from controller.pareto import FrontPoint, front_of
 from controller.settings import Nsga2Settings
@@ -14,6 +14,25 @@ class TestNsga2(SearchAlgorithmContract):
     @pytest.fixture
     def make(self) -> Make:
         return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed)
+
+
+BEGUN = evaluated(Proposal(index=START, point=(2, 0, 3, 3, 3, 3)), accuracy=0.9, latency_ms=1.0)
+"""What is known of a point that it goes on from."""
+
+
+class TestThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Nsga2(SPACE, Nsga2Settings(population=6), seed=seed, start=BEGUN)
+
+
+def test_the_first_proposals_are_mutations_of_what_it_goes_on_from():
+    algorithm = Nsga2(SPACE, Nsga2Settings(), seed=0, start=BEGUN)
+    asked = algorithm.ask(4)
+    assert len({child.point for child in asked}) == 4
+    for child in asked:
+        assert child.parents == (START,)
+        assert sum(a != b for a, b in zip(child.point, BEGUN.proposal.point, strict=True)) == 1
 
 
 class TestOfThreeObjectives(SearchAlgorithmContract):

@@ -7,7 +7,7 @@ import textwrap
 import optuna
 import pytest
 
-from controller.algorithm import Evaluated, Proposal, SearchAlgorithm, Skipped
+from controller.algorithm import START, Evaluated, Proposal, SearchAlgorithm, Skipped
 from controller.optuna_adapter import Tpe
 from controller.settings import TpeSettings
 from controller.testing import (
@@ -55,6 +55,28 @@ def test_points_that_come_first_are_learnt_from():
     algorithm = Tpe(SPACE, TpeSettings(startup=2), seed=0, first=FIRST)
     assert [proposal.point for proposal in algorithm.ask(2)] == [*FIRST]
     assert near(FIRST) > near(())
+
+
+BEGUN = evaluated(Proposal(index=START, point=FIRST[0]), accuracy=0.9, latency_ms=1.0)
+"""What is known of a point that it goes on from."""
+
+
+class TestThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        settings = TpeSettings(startup=4, memory=26)
+        return lambda seed: Tpe(SPACE, settings, seed=seed, start=BEGUN)
+
+
+def test_what_it_goes_on_from_is_the_first_outcome_that_it_learns_from():
+    def near(start) -> int:
+        algorithm = Tpe(SPACE, TpeSettings(startup=3), seed=0, start=start)
+        for proposal in algorithm.ask(2):
+            algorithm.tell([evaluated(proposal, accuracy=0.1, latency_ms=1.0)])
+        later = algorithm.ask(30)
+        return sum(a == b for one in later for a, b in zip(one.point, FIRST[0], strict=True))
+
+    assert near(BEGUN) > near(None)
 
 
 def sizes(proposal: Proposal) -> list[int]:

@@ -4,19 +4,19 @@ import pytest
 
 from controller.algorithm import (
     AGAIN,
+    START,
     Failed,
     FailureKind,
     Proposal,
     create,
     settings_named,
-    uses_known,
 )
 from controller.confirm import Confirming
 from controller.constraints import ConstrainedPoints, Constraint
-from controller.earlier import OWN, REWARD, Known, KnownFigure
+from controller.earlier import REWARD, Known, KnownFigure
 from controller.evolution import RegularizedEvolution
 from controller.network_figures import Figure
-from controller.phased import Phased, PhaseTrials, phase_of, planned
+from controller.phased import Phased, PhaseTrials, mean_of, phase_of, planned
 from controller.random_search import RandomSearch
 from controller.settings import EvolutionSettings
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated
@@ -39,17 +39,18 @@ SETTINGS = {
 }
 
 
-def phased(name, seed, plan=PLAN, points=SPACE, earlier=()):
+def phased(name, seed, plan=PLAN, points=SPACE, earlier=(), options=None):
     """An algorithm of ours in phases."""
-    settings = settings_named(name, SETTINGS[name])
+    settings = settings_named(name, SETTINGS[name] if options is None else options)
     return Phased(
         points,
         PLAIN,
         plan,
-        lambda part, own_seed, known: create(settings, part, own_seed, earlier=known),
+        lambda part, own_seed, known, start: create(
+            settings, part, own_seed, earlier=known, start=start
+        ),
         seed=seed,
         earlier=earlier,
-        tells_start=uses_known(settings),
     )
 
 
@@ -134,10 +135,33 @@ def test_the_trial_that_a_phase_starts_from_is_the_parent_of_what_has_no_other()
         assert all(parent == found.index or parent >= 24 for parent in one.parents)
 
 
-def test_an_algorithm_that_can_begins_with_what_the_phase_starts_from():
-    made = run(phased("evolution", 3), 25)
-    found = max(made[:24], key=lambda one: worth(one.point))
-    assert made[24].point == found.point
+@pytest.mark.parametrize("name", ["evolution", "nsga2"])
+def test_a_phase_begins_with_mutations_of_what_it_starts_from(name):
+    plan = (PhaseTrials(phase=KERNEL, trials=4), PhaseTrials(phase=LAYERS, trials=4))
+    algorithm = phased(name, 3, plan, options={})  # populations of 20, which no phase fills
+    made = run(algorithm, 4)
+    found = max(made, key=lambda one: worth(one.point))
+    for child in algorithm.ask(4):
+        assert child.parents == (found.index,)
+        assert sum(a != b for a, b in zip(child.point, found.point, strict=True)) == 1
+
+
+@pytest.mark.parametrize("name", ["evolution", "nsga2", "surrogate"])
+def test_a_phase_of_one_trial_proposes_what_is_not_known_yet(name):
+    plan = (PhaseTrials(phase=LAYERS, trials=3), PhaseTrials(phase=KERNEL, trials=1))
+    for seed in range(10):
+        made = run(phased(name, seed, plan), 4)
+        assert made[3].point not in {one.point for one in made[:3]}
+
+
+def test_a_warm_start_does_not_have_a_phase_begin_with_what_it_starts_from():
+    figure = KnownFigure(name=REWARD, value=0.4, fidelity="an earlier run")
+    earlier = [Known(point=PLAIN, figures=(figure,))]
+    plan = (PhaseTrials(phase=LAYERS, trials=1), PhaseTrials(phase=KERNEL, trials=1))
+    made = run(phased("evolution", 0, plan, earlier=earlier), 2)
+    assert made[0].point == PLAIN
+    assert made[1].point != PLAIN
+    assert made[1].parents == (0,)
 
 
 def test_a_point_that_is_evaluated_again_in_a_later_phase_gets_a_seed_of_its_own():
@@ -199,7 +223,13 @@ def test_luck_does_not_decide_what_a_phase_starts_from():
             return Proposal(index=index, point=made.point, note=note)
 
     plan = (PhaseTrials(phase=LAYERS, trials=5), PhaseTrials(phase=KERNEL, trials=5))
-    algorithm = Phased(SPACE, PLAIN, plan, lambda part, seed, _: Twice(part, seed=seed), seed=0)
+    starts = []
+
+    def make(part, seed, _, start):
+        starts.append(start)
+        return Twice(part, seed=seed)
+
+    algorithm = Phased(SPACE, PLAIN, plan, make, seed=0)
     made = algorithm.ask(5)
     accuracies = (0.9, 0.6, 0.1, 0.1, 0.1)
     algorithm.tell(
@@ -210,6 +240,9 @@ def test_luck_does_not_decide_what_a_phase_starts_from():
     )
     (first,) = algorithm.ask(1)
     assert first.parents == (1,)  # the mean of trial 0 and 4 is 0.5
+    assert starts[0] is None
+    assert starts[1].proposal == Proposal(index=START, point=PLAIN[:2])
+    assert [one.value for one in starts[1].objectives] == [0.6, 1.0]
 
 
 def test_phases_draw_by_seeds_of_their_own():
@@ -217,6 +250,15 @@ def test_phases_draw_by_seeds_of_their_own():
     plan = [PhaseTrials(phase=phase, trials=10) for phase in same]
     made = run(phased("random", 0, plan), 20)
     assert [one.point[2:4] for one in made[:10]] != [one.point[4:] for one in made[10:]]
+
+
+def test_a_point_that_was_trained_again_has_the_means_of_its_figures():
+    proposal = Proposal(index=3, point=PLAIN)
+    again = [evaluated(proposal, accuracy=a, latency_ms=2.0) for a in (0.5, 0.7)]
+    mean = mean_of(again)
+    assert mean.proposal == proposal
+    assert mean.reward == pytest.approx(0.598)
+    assert [one.value for one in mean.objectives] == [pytest.approx(0.6), 2.0]
 
 
 def test_three_phases_follow_one_another():
@@ -235,7 +277,7 @@ def test_three_phases_follow_one_another():
 def test_each_phase_is_told_what_is_known_of_its_points():
     seen = []
 
-    def make(part, seed, known):
+    def make(part, seed, known, _):
         seen.append(known)
         return RandomSearch(part, seed=seed)
 
@@ -246,12 +288,8 @@ def test_each_phase_is_told_what_is_known_of_its_points():
     assert seen == [[Known(point=plain[2:], figures=(figure,))]]
     made = run(algorithm, 25)
     found = max(made[:24], key=lambda one: worth(one.point))
-    (known,) = seen[1]
-    assert known.point == PLAIN[:2]
-    figures = {one.name: one for one in known.figures}
-    assert set(figures) == {"reward", "accuracy", "latency_ms"}
-    assert figures["accuracy"].value == pytest.approx(worth(found.point))
-    assert figures["reward"].fidelity == OWN
+    own = [point[:2] for point in (plain, adjusted) if point[2:] == found.point[2:]]
+    assert [known.point for known in seen[1]] == own
 
 
 def test_limits_hold_in_every_phase():
@@ -324,7 +362,7 @@ def test_evolution_of_a_phase_is_as_good_as_in_the_space_of_that_phase_alone():
     plan = (PhaseTrials(phase=LAYERS, trials=60),)
     inner = []
 
-    def make(part, seed, _):
+    def make(part, seed, *_):
         inner.append(part)
         return RegularizedEvolution(part, settings, seed=seed)
 

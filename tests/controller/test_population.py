@@ -1,6 +1,6 @@
 import random
 
-from controller.algorithm import Failed, FailureKind, Proposal, Skipped
+from controller.algorithm import START, Failed, FailureKind, Proposal, Skipped
 from controller.population import Population
 from controller.testing import evaluated
 
@@ -9,14 +9,24 @@ def proposal(index):
     return Proposal(index=index, point=(index,))
 
 
-def test_it_is_full_when_as_many_have_joined_as_it_holds():
+def test_it_has_parents_when_as_many_have_joined_as_it_holds():
     population = Population(size=2, tournament=1)
     population.join(evaluated(proposal(0), accuracy=0.1, latency_ms=1.0))
-    assert not population.is_full
+    assert not population.has_parents
     population.join(Failed(proposal=proposal(1), kind=FailureKind.EXPORT, text="no operator"))
-    assert not population.is_full
+    assert not population.has_parents
     population.join(Skipped(proposal=proposal(2), latency_ms=9.0, bound=0.5))
-    assert population.is_full
+    assert population.has_parents
+
+
+def test_one_that_began_with_a_member_has_parents_at_once_and_lets_it_die_like_any_other():
+    start = evaluated(proposal(START), accuracy=0.9, latency_ms=1.0)
+    population = Population(size=2, tournament=2, start=start)
+    assert population.has_parents
+    assert population.parent(random.Random(0)).index == START
+    for index in range(2):
+        population.join(evaluated(proposal(index), accuracy=index / 10, latency_ms=1.0))
+    assert population.parent(random.Random(0)).index == 1
 
 
 def test_the_best_of_the_youngest_wins_a_tournament_of_all():

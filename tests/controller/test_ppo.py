@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from controller.algorithm import Evaluated, Failed, FailureKind, Outcome, Proposal, Skipped
+from controller.algorithm import (
+    START,
+    Evaluated,
+    Failed,
+    FailureKind,
+    Outcome,
+    Proposal,
+    Skipped,
+)
 from controller.ppo import Policy, Ppo
 from controller.settings import PpoSettings
 from controller.testing import SPACE, Make, SearchAlgorithmContract, evaluated, searched
@@ -29,6 +37,16 @@ class TestAfterPointsThatWereKnown(SearchAlgorithmContract):
     @pytest.fixture
     def make(self) -> Make:
         return lambda seed: Ppo(SPACE, SMALL, seed=seed, first=FIRST)
+
+
+BEGUN = evaluated(Proposal(index=START, point=FIRST[0]), accuracy=0.5, latency_ms=1.0)
+"""What is known of a point that it goes on from."""
+
+
+class TestThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Ppo(SPACE, SMALL, seed=seed, start=BEGUN)
 
 
 def policy(option_counts: tuple[int, ...]) -> Policy:
@@ -101,6 +119,17 @@ def test_learns_from_outcomes_that_come_after_further_updates():
         del flying[:8]
     assert flying[0].note["policy"] != algorithm.ask(1)[0].note["policy"]
     assert sum(rewards[-40:]) / 40 > sum(rewards[:40]) / 40 + 0.2
+
+
+@pytest.mark.parametrize(("accuracy", "is_better"), [(0.9, True), (0.1, False)])
+def test_the_first_outcome_is_measured_by_what_it_goes_on_from(accuracy, is_better):
+    settings = replace(SMALL, minibatch=1)
+    algorithm = Ppo(SPACE, settings, seed=0, first=FIRST[:1], start=BEGUN)
+    (one,) = algorithm.ask(1)
+    algorithm.tell([evaluated(one, accuracy=accuracy, latency_ms=1.0)])
+    before, now = one.note["log_probability"], algorithm._policy.log_probability(FIRST[0])
+    assert isinstance(before, float)
+    assert (now > before) is is_better
 
 
 def test_every_full_minibatch_makes_a_new_policy():

@@ -2,7 +2,9 @@ import random
 
 import pytest
 
-from controller.algorithm import Evaluated, Proposal, Skipped, create, settings_named
+from controller.algorithm import START, Evaluated, Proposal, Skipped, create, settings_named
+from controller.earlier import REWARD as THE_REWARD
+from controller.earlier import Known, KnownFigure
 from controller.random_search import RandomSearch
 from controller.reward import Reward, RewardMode
 from controller.settings import SurrogateSettings
@@ -63,6 +65,47 @@ class TestInASpaceOfAnyKind(SearchAlgorithmContract):
 
     def validate(self, proposal) -> None:
         self.space.validate(proposal.point)
+
+
+BEGUN = evaluated(Proposal(index=START, point=(2, 0, 3, 3, 3, 3)), accuracy=0.9, latency_ms=1.0)
+"""What is known of a point that it goes on from."""
+
+
+class TestThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        return lambda seed: Surrogate(SPACE, SETTINGS, seed=seed, start=BEGUN)
+
+
+class TestForTheFrontThatGoesOnFromAPoint(SearchAlgorithmContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        settings = SurrogateSettings(startup=4, objectives=2, noise=0.05)
+        return lambda seed: Surrogate(SPACE, settings, seed=seed, start=BEGUN)
+
+
+def test_what_it_goes_on_from_is_the_best_and_not_proposed_once_more():
+    point = BEGUN.proposal.point
+    figure = KnownFigure(name=THE_REWARD, value=0.9, fidelity="an earlier run")
+    known = [Known(point=point, figures=(figure,))]
+    algorithm = Surrogate(SPACE, SETTINGS, seed=0, earlier=known, start=BEGUN)
+    assert algorithm.best() == point
+    for _ in range(20):
+        (one,) = algorithm.ask(1)
+        assert one.point != point
+        algorithm.tell([evaluated(one, accuracy=0.1, latency_ms=1.0)])
+    assert algorithm.best() == point
+
+
+def test_the_models_begin_an_outcome_earlier_with_what_it_goes_on_from():
+    def first(start) -> list[object]:
+        algorithm = Surrogate(SPACE, SETTINGS, seed=0, start=start)
+        asked = algorithm.ask(3)
+        algorithm.tell([evaluated(one, accuracy=0.1, latency_ms=1.0) for one in asked])
+        return [algorithm._started(), algorithm.ask(1)[0].index]
+
+    assert first(None) == [False, 3]
+    assert first(BEGUN) == [True, 3]
 
 
 LARGE = DecisionSpace(
