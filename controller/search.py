@@ -97,6 +97,7 @@ class Search:
         After an exception the evaluation is closed; whatever was found until then is kept.
 
         Raises:
+            InputError: If the points of the study stand for other networks now.
             ReplayError: If the algorithm does not propose again what is stored.
             HopelessSearchError: If nothing ever succeeds.
             StudyError: If the study cannot be written.
@@ -104,6 +105,7 @@ class Search:
         try:
             self._asked = replay(self._study, self._algorithm).proposals
             if self._account.told < self._settings.trials:
+                self._require_same_space()
                 self._take_up()
                 self._go_on()
             self._require_hope()
@@ -111,6 +113,20 @@ class Search:
             self._flights.close(cut_off=True)
             raise
         self._flights.close(cut_off=False)
+
+    def _require_same_space(self) -> None:
+        """Raise if the first point that is stored stands for another network now."""
+        first = self._study.candidate(0) if self._asked else None
+        if first is None or first.document is None:
+            return
+        now = self._decoded(first.proposal)
+        if isinstance(now, str) or now.key != first.architecture.key:
+            msg = (
+                "the search cannot go on: its trial 0 is another network now, since the options "
+                "of its space, or what its data set suggests for them, have changed; put back "
+                "those that it began with, or begin a new search"
+            )
+            raise InputError(msg)
 
     def _take_up(self) -> None:
         """Issue again what was proposed and has no outcome."""

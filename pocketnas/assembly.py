@@ -39,6 +39,7 @@ from search_space.architecture import Classifier, Detector, Head
 from search_space.decisions import PointSpace
 from search_space.phases import PhasedSpace
 from search_space.space import SearchSpace, SpaceName
+from search_space.spinenet_scaling import larger_size
 from training import executor as executors
 from training.executor import Executor, ExecutorSettings
 from training.schedule import Schedule
@@ -59,6 +60,15 @@ _SPACE_DEFAULTS = {
     SpaceName.ASSEMBLENET_MOBILE: ("strides", "channels", "frames", "width", "repeats", "flow"),
 }
 """What each space takes of a data set's recommendations."""
+
+_DETECTOR = ("filter_scale", "alpha", "endpoint_filters", "head_convs", "head_filters")
+_DETECTOR_DEFAULTS = {
+    SpaceName.SPINENET: _DETECTOR,
+    SpaceName.SPINENET_V2: _DETECTOR,
+    SpaceName.SPINENET_MBCONV: _DETECTOR,
+    SpaceName.SPINENET_SCALING: ("width",),
+}
+"""What it takes besides of one with boxes; elsewhere such names are of the widths of chains."""
 
 _TRAIN_SIZE = 64
 """Where a network cannot run at the size that its data set recommends."""
@@ -342,15 +352,20 @@ def space_options_of(config: SearchConfig) -> dict[str, str]:
     Raises:
         InputError: If there is no such data set.
     """
-    proxy, _ = _task(config)
+    proxy, head = _task(config)
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
     if not _predicts(config) and config.dataset != ANALYTIC:
-        for name in _SPACE_DEFAULTS[SpaceName(config.space)]:
+        names = _SPACE_DEFAULTS[space]
+        if isinstance(head, Detector):
+            names += _DETECTOR_DEFAULTS.get(space, ())
+        for name in names:
             if name in proxy.space_options:
+    space = SpaceName(config.space)
                 options.setdefault(name, proxy.space_options[name])
-        options.setdefault("size", str(config.size or proxy.size))
+        suits = larger_size(proxy.size) if space is SpaceName.SPINENET_SCALING else proxy.size
+        options.setdefault("size", str(config.size or suits))
     elif config.size is not None:
         options.setdefault("size", str(config.size))
     return options

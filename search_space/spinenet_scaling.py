@@ -9,7 +9,7 @@ from typing import Self
 from search_space.architecture import Architecture
 from search_space.decisions import Choice, Decisions, DecisionSpace, Point
 from search_space.options import OptionReader
-from search_space.spinenet import ScalePermutedArchitecture
+from search_space.spinenet import OUTPUT_LEVELS, ScalePermutedArchitecture
 from search_space.spinenet_networks import SCALES
 from search_space.spinenet_spaces import frame
 from search_space.widths import parse_multiplier
@@ -27,7 +27,7 @@ class SpineNetScalingSpace:
 
     Attributes:
         frame: The network; what is chosen is taken from the choices instead.
-        size: The larger of two sizes; the smaller is four fifths of it.
+        size: The larger of two sizes; the smaller is four fifths of it, as published.
         width: Multiplies all widths that are chosen, for a proxy; 1 as published.
         points: The choices, in Vertex AI's order.
     """
@@ -38,6 +38,14 @@ class SpineNetScalingSpace:
     points: DecisionSpace = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        least = self.frame.stride_at(OUTPUT_LEVELS[-1])
+        if _smaller_size(self.size) < least:
+            msg = (
+                f"the size of the space {self.name!r} must be at least {larger_size(least)} "
+                f"pixels, since four fifths of it is a size of its networks too and those need "
+                f"{least}; got {self.size}"
+            )
+            raise InputError(msg)
         choices = tuple(
             Choice(name=name, options=tuple(map(str, options)))
             for name, options in self._options().items()
@@ -57,12 +65,13 @@ class SpineNetScalingSpace:
             InputError: If an option is unknown or out of range.
         """
         reader = OptionReader(options, "spinenet_scaling", _OPTIONS)
+        shared = {name: text for name, text in options.items() if name != "size"}
         base = reader.text("base") if "base" in reader else "spinenet-49"
         if base not in SCALES:
             msg = f"unknown scale-permuted network {base!r}; there are {', '.join(SCALES)}"
             raise InputError(msg)
         return cls(
-            frame=frame(reader, base),
+            frame=frame(OptionReader(shared, "spinenet_scaling", _OPTIONS), base),
             size=reader.integer("size", 640, low=1, high=4096),
             width=parse_multiplier(reader.text("width")) if "width" in reader else 1.0,
         )
@@ -120,7 +129,7 @@ class SpineNetScalingSpace:
             return tuple(max(1, int(self.width * each)) for each in filters)
 
         return {
-            "size": (self.size * 4 // 5, self.size),
+            "size": (_smaller_size(self.size), self.size),
             "endpoint_filters": wide(192, 256),
             "filter_scale": tuple(round(self.width * each, 6) for each in (0.8, 1.0, 1.2)),
             "alpha": (0.75, 1.0, 1.25),
@@ -128,3 +137,16 @@ class SpineNetScalingSpace:
             "head_convs": (4, 5),
             "head_filters": wide(192, 256),
         }
+
+
+def larger_size(smaller: int) -> int:
+    """The least size of a space whose smaller networks have at least ``smaller`` pixels.
+
+    >>> larger_size(512), larger_size(128)
+    (640, 160)
+    """
+    return -(-5 * smaller // 4)
+
+
+def _smaller_size(larger: int) -> int:
+    return larger * 4 // 5

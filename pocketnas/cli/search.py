@@ -337,7 +337,7 @@ def search(
       pocketnas search --space proxyless --latency table:pixel1 --target-ms 75 \
         --dataset analytic-standin --trials 500
       pocketnas search --dataset fashion-mnist --fleet old=adb:SERIAL@20 --fleet new=adb:OTHER@8
-      pocketnas search --space spinenet --dataset generated-fashion-scenes --target-ms 10 \
+      pocketnas search --space spinenet --dataset generated-fashion-scenes --target-ms 5 \
         --trials 60 --phase graph=40 --phase adjustments
       pocketnas search --space efficientnet --reward macs --target-macs 4e8 \
         --dataset analytic-standin --preset quick

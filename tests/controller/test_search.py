@@ -304,6 +304,19 @@ def test_a_short_search_of_failures_is_no_success(lab):
             lab.run(study, lab.evaluation(study, source=source), trials=3)
 
 
+def test_does_not_go_on_where_its_points_stand_for_other_networks(lab):
+    class Wider(AllDifferent):
+        def decode(self, point):
+            return replace(self._space.decode(point), head_filters=24)
+
+    study = lab.study()
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(study, observer=lab.Notebook(interrupt_after=3))
+    lab.space = Wider(lab.space)
+    with pytest.raises(InputError, match="its trial 0 is another network now"):
+        lab.run(study)
+
+
 def test_goes_on_where_it_was_cut_off_as_if_it_had_not_been(lab):
     alone = lab.run(lab.study("alone"), trials=30)
     study = lab.study("cut")
@@ -338,6 +351,7 @@ def test_ctrl_c_keeps_what_was_found_and_ends_what_runs(lab):
     assert source.closed
     assert study.counts() == (3, 0)
     fresh = lab.Source()
+    lab.space = AllDifferent(type(lab).space)
     lab.run(study, lab.evaluation(study, source=fresh), trials=3)
     assert fresh.asked == []
     assert [type(one) for one in outcomes(study)] == [Evaluated] * 3

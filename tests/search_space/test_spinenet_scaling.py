@@ -4,6 +4,7 @@ from search_space.architecture import Detector
 from search_space.space import create
 from search_space.spinenet_scaling import SpineNetScalingSpace
 from search_space.testing import DecisionSpaceContract, SearchSpaceContract
+from workspace.errors import InputError
 
 SMALL = {"size": "80", "width": "0.05", "channels": "1", "strides": "small", "stem_filters": "4"}
 
@@ -37,6 +38,17 @@ def test_the_choices_are_vertex_ais():
         "head_convs": ("4", "5"),
         "head_filters": ("192", "256"),
     }
+
+
+@pytest.mark.parametrize(("strides", "least"), [("published", 160), ("small", 80)])
+def test_a_size_is_refused_unless_four_fifths_of_it_suffice(strides, least):
+    made = SpineNetScalingSpace.from_options({"size": str(least), "strides": strides})
+    sizes, *_ = made.points.choices
+    assert sizes.options == (str(least * 4 // 5), str(least))
+    for size in (least - 1, least * 4 // 5, 1):
+        said = rf"at least {least} pixels, since four fifths .* need {least * 4 // 5}; got {size}"
+        with pytest.raises(InputError, match=said):
+            SpineNetScalingSpace.from_options({"size": str(size), "strides": strides})
 
 
 def test_all_members_have_the_blocks_of_the_base():
