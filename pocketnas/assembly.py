@@ -73,6 +73,9 @@ _DETECTOR_DEFAULTS = {
 _TRAIN_SIZE = 64
 """Where a network cannot run at the size that its data set recommends."""
 
+_SIZED = 16
+"""Networks of a space that are tried at the size that is asked for: not all need the same."""
+
 ANALYTIC_CLASSES = 1000
 """Of the analytic stand-in, whose constants are made for ImageNet's."""
 
@@ -131,6 +134,7 @@ def assemble(
     space, head = space_of(config), head_of(config)
     reward = reward_of(config)
     searcher = algorithm_of(config, space, earlier)
+    evaluation = evaluation_of(config, space)
     if check_target:
         example = space.decode(space.points.sample(random.Random("head")))
         require_head(example, head, config.dataset)
@@ -145,7 +149,6 @@ def assemble(
     )
     source, final = sources_of(config, reward)
     try:
-        evaluation = evaluation_of(config, space)
         stopping = _stopping(config, evaluation, reward, executor)
         if check_target:
             size = evaluation.timed_size
@@ -209,6 +212,7 @@ def algorithm_of(
             reward=reward if isinstance(reward, Reward) else None,
             devices=_device_aims(config, reward),
             earlier=known,
+            start=start,
         )
 
     if config.confirm and config.trials - config.confirm < LEAST_BEFORE:
@@ -222,7 +226,6 @@ def algorithm_of(
             msg = (
                 f"algorithm {config.algorithm} changes connections and blocks together, so it "
                 "searches no phases: leave --phase out"
-            start=start,
             )
             raise InputError(msg)
         plan = planned(space, config.phases, config.trials - config.confirm)
@@ -356,13 +359,13 @@ def space_options_of(config: SearchConfig) -> dict[str, str]:
     options = dict(config.space_options)
     if config.space not in set(SpaceName):
         return options
+    space = SpaceName(config.space)
     if not _predicts(config) and config.dataset != ANALYTIC:
         names = _SPACE_DEFAULTS[space]
         if isinstance(head, Detector):
             names += _DETECTOR_DEFAULTS.get(space, ())
         for name in names:
             if name in proxy.space_options:
-    space = SpaceName(config.space)
                 options.setdefault(name, proxy.space_options[name])
         suits = larger_size(proxy.size) if space is SpaceName.SPINENET_SCALING else proxy.size
         options.setdefault("size", str(config.size or suits))
@@ -400,7 +403,13 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
 
 
 def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int | None:
-    """What was given, else the timed size where the data suits it, else what the data suits."""
+    """What was given, else the timed size where the data suits it, else what the data suits.
+
+    Raises:
+        InputError: If networks of the space cannot run at the size that was given.
+    """
+    if config.train_size is not None:
+        _require_trainable(space, config.train_size)
     if config.train_size is not None or config.dataset == ANALYTIC:
         return config.train_size
     if not _predicts(config):
@@ -411,6 +420,23 @@ def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int |
     except InputError:
         return _TRAIN_SIZE
     return proxy.size
+
+
+def _require_trainable(space: SearchSpace, size: int) -> None:
+    """Raise if some networks of a space cannot run at a size."""
+    rng = random.Random("train size")
+    for _ in range(_SIZED):
+        try:
+            network = space.decode(space.points.sample(rng))
+        except InputError:  # a point without a network
+            continue
+        try:
+            network.at(size)
+        except InputError as error:
+            msg = (
+                f"networks of the space {space.name!r} cannot be trained at {size} pixels: {error}"
+            )
+            raise InputError(msg) from error
 
 
 def _predicts(config: SearchConfig) -> bool:

@@ -4,10 +4,11 @@ import pytest
 
 from controller.network_figures import Figure, figures_of
 from exporters.artifact import Precision
-from pocketnas.assembly import space_of, space_options_of
+from pocketnas.assembly import evaluation_of, space_of, space_options_of
 from pocketnas.config import SearchConfig
 from search_space.architecture import Detector
 from search_space.spinenet_scaling import SpineNetScalingSpace
+from workspace.errors import InputError
 
 SCENES = "generated-fashion-scenes"
 PERMUTED = ("spinenet", "spinenet_v2", "spinenet_mbconv", "spinenet_scaling")
@@ -46,3 +47,22 @@ def test_of_two_sizes_the_smaller_is_the_one_that_suits_the_data():
     assert isinstance(space, SpineNetScalingSpace)
     sizes, *_ = space.points.choices
     assert sizes.options == ("128", "160")
+
+
+@pytest.mark.parametrize(
+    ("space", "dataset", "least"),
+    [
+        ("mnasnet", "fashion-mnist", 8),
+        ("spinenet", SCENES, 128),
+        ("spinenet_scaling", SCENES, 128),
+        ("assemblenet", "generated-moving-fashion", 32),
+    ],
+)
+def test_networks_are_trained_at_any_size_that_they_can_run_at_and_at_no_other(
+    space, dataset, least
+):
+    asked = config(space=space, dataset=dataset, train_size=least)
+    assert evaluation_of(asked, space_of(asked)).train_size == least
+    small = config(space=space, dataset=dataset, train_size=least - 1)
+    with pytest.raises(InputError, match=rf"cannot be trained at {least - 1} pixels: .*{least}"):
+        evaluation_of(small, space_of(small))

@@ -115,6 +115,29 @@ def test_objectives_that_cannot_be_weighed_are_refused(pocketnas, tmp_path, flag
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--dataset=digits", "--train-size=2"), ("'mnasnet' cannot be trained at 2 pixels",)),
+        (
+            ("--space=spinenet", "--dataset=generated-fashion-scenes", "--train-size=64"),
+            ("'spinenet' cannot be trained at 64 pixels", "at least 128 pixels"),
+        ),
+        (
+            ("--space=assemblenet", "--dataset=generated-moving-fashion", "--train-size=8"),
+            ("'assemblenet' cannot be trained at 8 pixels", "at least 32 pixels"),
+        ),
+        (
+            ("--space=proxyless", "--dataset=analytic-standin", "--train-size=31"),
+            ("'proxyless' cannot be trained at 31 pixels", "at least 32 pixels"),
+        ),
+    ],
+)
+def test_a_size_at_which_no_network_can_be_trained_is_refused(pocketnas, tmp_path, flags, words):
+    refused(pocketnas("search", "--target-ms=5", "--run=run", *flags), *words)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("target", ["0", "-3", "nan", "inf"])
 def test_an_impossible_target_is_refused(pocketnas, tmp_path, target):
     refused(pocketnas(*TABLE, f"--target-ms={target}"), "target_ms", target)
