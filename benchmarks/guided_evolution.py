@@ -8,9 +8,9 @@ the frames. In this order, each stage from where a run that was stopped left it 
 1. ``first``: for each seed, the random networks that every method begins with, trained once for
    all of them.
 2. ``search``: for each seed, random search, plain evolution, guided evolution, and guided
-   evolution whose weights are shuffled before they guide. All have the same first networks, as
-   many networks in all, and train each in the same way. The larger the accuracy on the validation
-   split, the better.
+   evolution whose weights are shuffled before they guide. All have the same first networks, train
+   as many different ones in all, and each in the same way: one that a search had before is told
+   again and does not count. The larger the accuracy on the validation split, the better.
 3. ``train``: each search's best network by that accuracy, trained anew and longer, with the same
    seed; and beside it a network of one stream over frames with as many multiply-adds as guided
    evolution's, as near as whole filters get (``macs_ratio``). Accuracies are of the test split.
@@ -70,6 +70,8 @@ from training.task import create as create_task
 from workspace.errors import OperationError
 
 LANES = 2
+ASKS = 20
+"""At most for each network that is to be trained, since a search may propose one again."""
 SINGLE = "single_stream"
 
 
@@ -97,7 +99,7 @@ class Plan:
     """How much of everything.
 
     Attributes:
-        trials: Networks of each search.
+        trials: Different networks of each search.
         population: Of the evolutions, and how many random ones come first.
         tournament: Of the evolutions.
         seeds: Of each search.
@@ -213,12 +215,19 @@ class Tried:
 
 
 def tried(search: Search) -> list[Tried]:
-    """Run a search, or what is left of it; all that it tried, in order."""
+    """Run a search, or what is left of it; all different networks that it tried, in order.
+
+    Raises:
+        OperationError: If it finds too few.
+    """
     plan, space = search.plan, search.plan.space
     own, first = search.log, replace(search, arm=None).log
     algorithm = create(plan.settings(search.arm or Arm.RANDOM), space.points, search.seed)
-    found = []
-    for _ in range(plan.trials if search.arm else plan.population):
+    wanted = plan.trials if search.arm else plan.population
+    found: dict[str, Tried] = {}
+    for _ in range(ASKS * wanted):
+        if len(found) == wanted:
+            return list(found.values())
         (proposal,) = algorithm.ask(1)
         network = Streams(name=search.name, architecture=space.decode(proposal.point))
         job = plan.job(network, search.seed)
@@ -229,8 +238,9 @@ def tried(search: Search) -> list[Tried]:
         outcome = outcome_of(proposal, facts)
         algorithm.tell([outcome])
         reward = outcome.reward if isinstance(outcome, Evaluated) else None
-        found.append(Tried(network=network, validation=reward))
-    return found
+        found.setdefault(network.key, Tried(network=network, validation=reward))
+    msg = f"the search {search.name} found {len(found)} different networks, {wanted} are wanted"
+    raise OperationError(msg)
 
 
 def outcome_of(proposal: Proposal, facts: Mapping[str, Json]) -> Outcome:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from controller.constraints import DRAWS, ConstrainedPoints, Constraint, Costs
-from search_space.decisions import Point
+from search_space.decisions import Point, same_network
 from search_space.guidance import GuidedPointSpace, Threshold, Told
 from workspace.errors import InputError
 
@@ -28,6 +28,10 @@ class ConstrainedGuidedPoints(ConstrainedPoints):
     ) -> None:
         super().__init__(points, constraints, costs)
         self._guided = points
+
+    def same_network(self, first: Point, second: Point) -> bool:
+        """See ``Discerning.same_network``."""
+        return same_network(self._guided, first, second)
 
     def told_weights(self, point: Point) -> Mapping[str, int]:
         """See ``GuidedPointSpace.told_weights``."""

@@ -16,9 +16,12 @@ from controller.evolution import RegularizedEvolution
 from controller.population import Member
 from controller.settings import Ablation, EvolutionSettings, GuidedSettings
 from search_space.architecture import Json
-from search_space.decisions import Point
+from search_space.decisions import Point, same_network
 from search_space.guidance import GuidedPointSpace, Told, checked_weights
 from workspace.errors import InputError
+
+_TRIES = 100
+"""Of children, until one is another network than its parent."""
 
 GUIDE, WHY = "guide", "why"
 """In the note of a proposal that has a parent: what guided its mutation; why nothing did."""
@@ -101,12 +104,19 @@ class GuidedEvolution:
         return checked_weights(parent.outcome.feedback, self._space.told_weights(parent.point))
 
     def _child(self, parent: Point, told: Told, rng: random.Random) -> Point:
-        """Another point; of a space without other nodes, by its connections alone."""
+        """Another network; of a space without other nodes, by its connections alone."""
+        for _ in range(_TRIES):
+            child = self._redrawn(parent, told, rng)
+            if not same_network(self._space, child, parent):
+                return child
+        return self._space.mutate(parent, rng)
+
+    def _redrawn(self, parent: Point, told: Told, rng: random.Random) -> Point:
         child = self._space.reconnect(parent, told, self._settings.threshold, rng)
         try:
             return self._space.restructure(child, rng)
         except InputError:
-            return child if child != parent else self._space.mutate(parent, rng)
+            return child
 
 
 def shuffled(told: Told, rng: random.Random) -> Told:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from workspace.errors import InputError
 
@@ -62,6 +62,25 @@ class PointSpace(Protocol):
             InputError: If it is not; the text says which part.
         """
         ...
+
+
+@runtime_checkable
+class Discerning(Protocol):
+    """A ``PointSpace`` that can tell which of its points stand for one network.
+
+    Law: what ``mutate`` gives stands for another network than its parent.
+    """
+
+    def same_network(self, first: Point, second: Point) -> bool:
+        """Whether two points stand for one."""
+        ...
+
+
+def same_network(space: PointSpace, first: Point, second: Point) -> bool:
+    """Whether two points stand for one network, as far as their space can tell."""
+    if isinstance(space, Discerning):
+        return space.same_network(first, second)
+    return first == second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

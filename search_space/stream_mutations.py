@@ -71,7 +71,8 @@ def merged(graph: StreamGraph, first: int, second: int) -> StreamGraph:
     Raises:
         ValueError: If they are not two nodes of one level.
     """
-    if first == second or graph.level_of(first) != max(graph.level_of(second), 0):
+    level = graph.level_of(first)
+    if first == second or level < 0 or graph.level_of(second) != level:
         msg = f"only two nodes of one level can be merged, got {first} and {second}"
         raise ValueError(msg)
     one, other = graph.node(first), graph.node(second)

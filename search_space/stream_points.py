@@ -33,7 +33,8 @@ _TRIES = 1000
 class StreamPoints:
     """All graphs of some stems, with a given number of filters at each level.
 
-    A ``GuidedPointSpace``. Drawn and changed points number their nodes as ``StreamGraph`` does.
+    A ``GuidedPointSpace`` that is ``Discerning``. Drawn and changed points number their nodes as
+    ``StreamGraph`` does.
 
     Attributes:
         stems: What each stream reads.
@@ -87,7 +88,8 @@ class StreamPoints:
     def mutate(self, point: Point, rng: random.Random) -> Point:
         """Add or take away a connection, merge or split nodes, or change a temporal dilation.
 
-        Each kind of change that is possible is as likely as any other.
+        Each kind of change that is possible is as likely as any other. What gives the same
+        network, because it changes what is not built, is drawn again.
         """
         graph = self.graph_of(point)
         changes = {"connect": _connections(graph), **self._structural(graph)}
@@ -120,6 +122,10 @@ class StreamPoints:
     def validate(self, point: Point) -> None:
         """See ``PointSpace.validate``."""
         self.graph_of(point)
+
+    def same_network(self, first: Point, second: Point) -> bool:
+        """See ``Discerning.same_network``; what is not built makes no other network."""
+        return self.graph_of(first).built == self.graph_of(second).built
 
     def told_weights(self, point: Point) -> Mapping[str, int]:
         """See ``GuidedPointSpace.told_weights``."""
@@ -251,10 +257,10 @@ class StreamPoints:
         self, graph: StreamGraph, changes: Mapping[str, Sequence[_Change]], rng: random.Random
     ) -> Point:
         """Another network by one of the changes."""
-        possible = [kind for kind, found in changes.items() if found]
+        built, possible = graph.built, [kind for kind, found in changes.items() if found]
         for _ in range(_TRIES if possible else 0):
             child = rng.choice(changes[rng.choice(possible)])()
-            if child != graph:
+            if child.built != built:
                 return self.point_of(child)
         msg = "no change of this kind gives another network of this space"
         raise InputError(msg)

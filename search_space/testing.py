@@ -20,7 +20,14 @@ import pytest
 
 from search_space.architecture import Classifier, Head, from_json
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
-from search_space.decisions import Decisions, DecisionSpace, Point, PointSpace, point_from_json
+from search_space.decisions import (
+    Decisions,
+    DecisionSpace,
+    Point,
+    PointSpace,
+    point_from_json,
+    same_network,
+)
 from search_space.factorized import FactorizedSpace
 from search_space.guidance import GuidedPointSpace, Threshold
 from search_space.phases import Part, PhasedSpace
@@ -50,13 +57,14 @@ class PointSpaceContract:
         assert len(set(drawn)) > 1
 
     def test_a_mutant_is_another_point_of_the_space(self, points: PointSpace) -> None:
-        """Along a chain of mutations too."""
+        """Along a chain of mutations too; another network, where the space can tell."""
         rng = random.Random(1)
         point = points.sample(rng)
         for _ in range(DRAWS):
             mutant = points.mutate(point, rng)
             points.validate(mutant)
             assert mutant != point
+            assert not same_network(points, mutant, point)
             point = mutant
 
     def test_a_child_of_two_parents_is_in_the_space(self, points: PointSpace) -> None:

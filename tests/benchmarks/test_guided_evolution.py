@@ -57,6 +57,51 @@ def test_all_methods_begin_with_the_same_networks(script):
     assert all(one == begun[0] for one in begun)
 
 
+@pytest.fixture
+def repeating(script, monkeypatch):
+    """An algorithm that proposes each network three times, and trainings that take no time."""
+    trained = []
+
+    class Repeating:
+        def __init__(self, points):
+            self._points, self._asked = points, 0
+
+        def ask(self, count):
+            rng = script.random.Random(self._asked // 3)
+            self._asked += count
+            return (script.Proposal(index=self._asked - 1, point=self._points.sample(rng)),)
+
+        def tell(self, outcomes):
+            assert len(outcomes) == 1
+
+    def fit(job):
+        trained.append(job.network.key)
+        return {"validation": len(trained) / 100, "gates": {}, "seconds": 1.0}
+
+    monkeypatch.setattr(script, "create", lambda _settings, points, _seed: Repeating(points))
+    monkeypatch.setattr(script, "_trained", fit)
+    return trained
+
+
+@pytest.mark.parametrize("arm", ["random", "evolution", "guided", "guided_shuffled"])
+def test_every_method_trains_as_many_different_networks(script, repeating, arm, tmp_path):
+    plan = replace(script.QUICK, trials=6)
+    search = script.Search(plan=plan, seed=0, arm=script.Arm(arm), folder=tmp_path)
+    found = script.tried(search)
+    assert [one.network.key for one in found] == repeating
+    assert len(set(repeating)) == len(repeating) == plan.trials
+    assert [one.validation for one in found] == [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]
+
+
+def test_a_search_that_finds_too_few_networks_ends(script, repeating, monkeypatch, tmp_path):
+    monkeypatch.setattr(script, "ASKS", 2)
+    plan = replace(script.QUICK, trials=6)
+    search = script.Search(plan=plan, seed=0, arm=script.Arm.RANDOM, folder=tmp_path)
+    with pytest.raises(script.OperationError, match="random-0 found 4 different networks, 6 are"):
+        script.tried(search)
+    assert len(repeating) == 4
+
+
 def test_the_evolutions_differ_in_their_mutation_alone(script):
     settings = {arm: script.FULL.settings(arm) for arm in script.Arm}
     guided, shuffled = settings[script.Arm.GUIDED], settings[script.Arm.GUIDED_SHUFFLED]

@@ -222,6 +222,21 @@ def test_a_space_without_other_nodes_has_its_connections_redrawn_alone():
     assert all(one.point != points[one.parents[0]] for one in children)
 
 
+@pytest.mark.parametrize("threshold", [Threshold(value=0.5), Threshold()])
+def test_no_child_is_its_parents_own_network(threshold):
+    """Weights just above a half: most connections stay, and changes may undo each other."""
+    algorithm = guided(population=1, tournament=1, threshold=threshold)
+    (parent,) = algorithm.ask(1)
+    for _ in range(300):
+        counts = GUIDED_SPACE.told_weights(parent.point).items()
+        told = {name: (0.6,) * count for name, count in counts}
+        outcome = evaluated(parent, accuracy=0.5, latency_ms=1.0)
+        algorithm.tell([replace(outcome, feedback=told)])
+        (child,) = algorithm.ask(1)
+        assert not GUIDED_SPACE.same_network(child.point, parent.point)
+        parent = child
+
+
 def test_shuffled_weights_are_the_same_numbers_at_other_connections():
     told = {"node4": (0.1, 0.2, 0.3), "node7": (0.4,), "node8": (0.5, 0.6)}
     found = shuffled(told, random.Random(0))

@@ -57,7 +57,7 @@ def test_two_nodes_of_a_level_become_one_with_the_filters_of_both():
     assert merged(graph(), 3, 2).nodes[0].dilation == 2
 
 
-@pytest.mark.parametrize(("first", "second"), [(2, 2), (2, 4), (0, 1)])
+@pytest.mark.parametrize(("first", "second"), [(2, 2), (2, 4), (0, 1), (2, 1), (1, 2)])
 def test_only_two_nodes_of_one_level_are_merged(first, second):
     with pytest.raises(ValueError, match="two nodes of one level"):
         merged(graph(), first, second)

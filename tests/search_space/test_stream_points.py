@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from search_space.decisions import same_network
 from search_space.stream_graph import LEVELS, StemKind
 from search_space.stream_points import SHARES, StreamPoints
 from search_space.testing import GuidedPointSpaceContract
@@ -116,6 +117,29 @@ def test_a_mutation_changes_one_thing_of_every_kind():
         for level in range(LEVELS):
             assert after.filters_of(level) == before.filters_of(level) == SHARES
     assert min(kinds[kind] for kind in ("split", "merge", "connect", "dilate")) > 30
+
+
+@pytest.mark.parametrize("change", ["mutate", "restructure"])
+def test_a_child_is_another_network_and_no_change_of_what_is_not_built(change):
+    points, rng = small(stems=(RGB, RGB, FLOW), nodes=3, dilations=(1, 2, 4)), random.Random(5)
+    unbuilt = 0
+    for _ in range(300):
+        point = points.sample(rng)
+        graph = points.graph_of(point)
+        unbuilt += len(graph.live) < graph.size
+        child = getattr(points, change)(point, rng)
+        assert points.graph_of(child).built != graph.built
+        assert not points.same_network(child, point)
+    assert unbuilt > 100
+
+
+def test_points_that_differ_in_what_is_not_built_stand_for_one_network():
+    points = small(stems=(RGB, RGB), nodes=1)
+    chain = tuple(((SHARES, 1, (source,)),) for source in (0, 2, 3, 4))
+    one, other = ((1, 1), *chain), ((1, 2), *chain)
+    assert points.same_network(one, other)
+    assert same_network(points, one, other)
+    assert not points.same_network(one, ((2, 1), *chain))
 
 
 def test_a_child_of_two_has_the_levels_of_its_parents():
