@@ -10,6 +10,9 @@ STEM_COLOUR, END_COLOUR, LINE_COLOUR, TEXT_COLOUR = "#d8dee6", "#b3472d", "#5f71
 BOX_HEIGHT = 24
 """In pixels."""
 
+THINNEST, THICKEST = 0.4, 4.4
+"""In pixels, of lines that stand for the weights 0 and 1."""
+
 Point = tuple[float, float]
 
 
@@ -70,6 +73,11 @@ class Picture:
     connections: tuple[Connection, ...]
     labels: tuple[tuple[Point, str], ...]
     key: tuple[tuple[Point, str, str], ...]
+
+
+def thickness(weight: float) -> float:
+    """In pixels, of the line of a connection with a weight in [0, 1]."""
+    return THINNEST + (THICKEST - THINNEST) * weight
 
 
 def to_svg(picture: Picture) -> str:

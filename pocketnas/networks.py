@@ -17,6 +17,7 @@ from search_space.architecture import (
     Head,
     VideoClassifier,
 )
+from search_space.guidance import Told
 from search_space.space import create as create_space
 from workspace.errors import InputError
 
@@ -96,6 +97,8 @@ class Found:
         device: Of the run's fleet, whose own best it was named as; else empty.
         training: Folder of the training that it comes from; None if it comes from elsewhere.
         name: In the catalog; empty if it comes from elsewhere.
+        told: What its training in that run or folder told, the weights of its connections among
+            it; None where it was not trained.
     """
 
     architecture: Architecture
@@ -105,6 +108,7 @@ class Found:
     device: str = field(default="", compare=False)
     training: Path | None = None
     name: str = field(default="", compare=False)
+    told: Told | None = field(default=None, compare=False)
 
 
 def resolve(
@@ -156,7 +160,7 @@ def _from_run(text: str) -> Found | None:
 
 
 def _from_training(text: str) -> Found | None:
-    from pocketnas.training_plan import is_training, read_plan
+    from pocketnas.training_plan import is_training, read_plan, read_result
 
     folder = Path(text)
     if not is_training(folder):
@@ -164,4 +168,9 @@ def _from_training(text: str) -> Found | None:
     from training.task import create
 
     plan = read_plan(folder)
-    return Found(architecture=plan.architecture, head=create(plan.dataset).head, training=folder)
+    return Found(
+        architecture=plan.architecture,
+        head=create(plan.dataset).head,
+        training=folder,
+        told=(read_result(folder) or {}).get("feedback"),
+    )

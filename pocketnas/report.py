@@ -127,7 +127,8 @@ def _drawing(run: Run) -> list[str]:
     from pocketnas.network_picture import picture_of
     from pocketnas.runs import trial_of
 
-    picture = picture_of(trial_of(Path(run["run"]), str(best["index"])).architecture)
+    found = trial_of(Path(run["run"]), str(best["index"]))
+    picture = picture_of(found.architecture, found.told)
     if picture is None:
         return []
     return [f"<h2>The best network, trial {best['index']}</h2>", to_svg(picture)]

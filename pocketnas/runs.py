@@ -233,6 +233,7 @@ def trial_of(folder: Path, which: str) -> Found:
         run=folder,
         index=candidate.index,
         device=device,
+        told=None if candidate.training is None else candidate.training.feedback,
     )
 
 

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pocketnas.drawing import BOX_HEIGHT, STEM_COLOUR, Box, Connection, Picture, Point
+from pocketnas.drawing import (
+    BOX_HEIGHT,
+    STEM_COLOUR,
+    Box,
+    Connection,
+    Picture,
+    Point,
+    thickness,
+)
 from search_space.guidance import checked_weights
 from search_space.stream_graph import LEVELS, StemKind, StreamGraph
 
@@ -22,7 +30,7 @@ _SHADES = ("#d5e6da", "#a9cdb6", "#7cb492", "#57966f", "#3c7753")
 """Of temporal dilations 1, 2, 4, 8, and more."""
 
 _COLUMN, _ROW, _LEFT, _TOP, _WIDE = 150, 64, 60, 76, 50  # pixels
-_THINNEST, _THICKEST, _UNWEIGHED = 0.4, 4.4, 1.2
+_UNWEIGHED = 1.2
 
 
 def picture_of(
@@ -140,5 +148,5 @@ def _connection(source: Point, target: Point, weight: float | None) -> Connectio
     crossed = max(0.0, (end[0] - start[0]) / _COLUMN - 1)
     lift = -BOX_HEIGHT * crossed
     lean = (start[0] + reach, start[1] + lift), (end[0] - reach, end[1] + lift)
-    width = _UNWEIGHED if weight is None else _THINNEST + (_THICKEST - _THINNEST) * weight
+    width = _UNWEIGHED if weight is None else thickness(weight)
     return Connection(curve=(start, *lean, end), width=width, is_dashed=weight is None)

@@ -230,6 +230,7 @@ def _run(folder: Path, plan: TrainingPlan, shown: TrainingShown, world: World) -
         "samples": trained.samples,
         "seconds": _seconds(folder),
         "processes": world.size,
+        "feedback": {name: list(values) for name, values in trained.feedback.items()},
     }
     write_whole(folder / RESULT, json.dumps(result, indent=1).encode())
 

@@ -55,8 +55,8 @@ def arch(
         typer.Option(
             metavar="FILE",
             help="Draw a network into a .svg or .png: a scale-permuted one with its blocks by "
-            "level over depth, one of several streams with its connections as thick as their "
-            "weights.",
+            "level over depth, one of several streams by level; connections as thick as the "
+            "weights that are published, or that a run's or training's network has learned.",
             show_default="no picture",
         ),
     ] = None,
@@ -75,7 +75,7 @@ def arch(
     if draw is not None:
         from pocketnas.network_picture import write_picture
 
-        write_picture(found.architecture, draw)
+        write_picture(found.architecture, draw, found.told)
     facts = describe(found.architecture, found.head)
     if as_json:
         print_json(facts)

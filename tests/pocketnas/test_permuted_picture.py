@@ -10,6 +10,7 @@ from pocketnas.permuted_picture import picture_of
 from search_space import catalog
 from search_space.permuted_blocks import Block, BlockKind
 from search_space.spinenet_networks import SCALES, create
+from workspace.errors import InputError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -51,6 +52,22 @@ def test_what_is_added_as_it_is_is_dashed_and_what_nobody_needs_is_faded():
     dead = Block(level=2, kind=BlockKind.RESIDUAL, parents=(0, 1))
     boxes = picture_of(replace(network, blocks=(*network.blocks, dead))).boxes
     assert [box.is_dead for box in boxes] == [False] * 17 + [True]
+
+
+def test_lines_of_a_gated_network_are_as_thick_as_what_a_training_told():
+    network = replace(create("spinenet-49"), gated=True)
+    told = dict.fromkeys(network.gated_edges, (0.1, 0.1))
+    name = next(reversed(told))
+    told[name] = (0.1, 0.9)
+    edges = [(s, i) for i, block in enumerate(network.blocks, start=2) for s in block.reads]
+    picture = picture_of(network, told)
+    widths = {edge: line.width for edge, line in zip(edges, picture.connections, strict=True)}
+    assert max(widths, key=widths.__getitem__) == network.gated_edges[name][1]
+    assert len(set(widths.values())) == 3  # of both weights, and of what is added as it is
+    assert "as thick as its weight" in to_svg(picture)
+    assert {line.width for line in picture_of(network).connections} == {1.2}
+    with pytest.raises(InputError, match="told 0 connection weights of"):
+        picture_of(network, {})
 
 
 def test_labels_tell_how_much_smaller_a_level_is():
