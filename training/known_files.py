@@ -34,6 +34,7 @@ class Looking:
         many: Files of which one is told that they are looked through: some seconds.
         look: What is found of one; run by several threads.
         version: Raised when other facts are found than before; older ones are found anew.
+        file: Whose change counts, of a path that is not one itself.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Looking:
     many: int
     look: Callable[[Path], Fact]
     version: int = 1
+    file: Callable[[Path], Path] = Path
 
 
 def facts_of(root: Path, paths: Sequence[str], looking: Looking) -> dict[str, Fact]:
@@ -51,7 +53,7 @@ def facts_of(root: Path, paths: Sequence[str], looking: Looking) -> dict[str, Fa
     """
     file = home() / "datasets" / looking.folder / f"{_digest(root)}.json"
     known = _read(file, looking)
-    now = {path: _stamp(root / path) for path in paths}
+    now = {path: _stamp(looking.file(root / path)) for path in paths}
     new = [path for path in paths if known.get(path, ())[:2] != now[path]]
     found = dict(zip(new, _looked_at([root / path for path in new], looking), strict=True))
     facts = {

@@ -6,8 +6,7 @@ In the code and in JSON it is ``accuracy`` everywhere. A task says its name itse
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from training.clip_settings import ClipSettings
 from training.task import (
     ACCURACY,
     AP,
@@ -39,7 +38,8 @@ def metric_of(dataset: str) -> str:
         return ACCURACY
     try:
         if dataset.startswith(VIDEO_LIST):
-            return MAP if has_several_labels(Path(dataset.removeprefix(VIDEO_LIST))) else ACCURACY
+            path, _ = ClipSettings.parse(dataset.removeprefix(VIDEO_LIST))
+            return MAP if has_several_labels(path) else ACCURACY
         return metric_name(create(dataset))
     except (InputError, OperationError):
         return ACCURACY

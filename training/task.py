@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from search_space.architecture import Detector, Head, InputSpec
+from training.clip_settings import ClipSettings
 from training.schedule import Schedule
 from workspace import plugin
 from workspace.errors import InputError
@@ -203,7 +204,8 @@ COCO's format; its path follows."""
 
 VIDEOS, VIDEO_LIST = "videos:", "video-list:"
 """How the names of tasks of videos begin: the path of a folder with a folder a class follows, or
-that of a list in a CSV file, or of a folder with one for each split."""
+that of a list in a CSV file, or of a folder with one for each split, and how clips are taken of
+them (``training.clip_settings``)."""
 
 
 @runtime_checkable
@@ -269,7 +271,8 @@ class TaskName(StrEnum):
 FORMS = (
     f"{', '.join(TaskName)}, {FOLDER}PATH (images, a folder a class), {COCO}PATH (images and "
     f"boxes in COCO's format), {VIDEOS}PATH (videos, a folder a class), {VIDEO_LIST}PATH (videos "
-    "in a CSV file), and package.module:NAME for one of yours"
+    "in a CSV file; after either PATH perhaps ,stride=N,views=N), and package.module:NAME for one "
+    "of yours"
 )
 """Of a data set as text."""
 
@@ -279,10 +282,19 @@ def full_name(name: str) -> str:
 
     >>> full_name("digits"), full_name("folder:/data/../photos")
     ('digits', 'folder:/photos')
+    >>> full_name("videos:/data/../clips,views=10,stride=2")
+    'videos:/clips,views=10'
+
+    Raises:
+        InputError: If clips of videos have no such settings.
     """
-    for form in (FOLDER, COCO, VIDEOS, VIDEO_LIST):
+    for form in (FOLDER, COCO):
         if name.startswith(form):
             return f"{form}{Path(name.removeprefix(form)).expanduser().resolve()}"
+    for form in (VIDEOS, VIDEO_LIST):
+        if name.startswith(form):
+            path, settings = ClipSettings.parse(name.removeprefix(form))
+            return f"{form}{path.expanduser().resolve()}{settings}"
     return name
 
 

@@ -154,6 +154,12 @@ def inputs_of(
     Raises:
         InputError: If they are not what a data set of clips can give.
     """
+    if any(spec.name == "objects" for spec in inputs):
+        msg = (
+            f"the network takes maps of objects, and {name!r} has none, as no data set that ships "
+            "has: take a network without stems over objects, or a task of yours"
+        )
+        raise InputError(msg)
     shapes = [spec.shape for spec in inputs]
     if any(len(shape) != 4 for shape in shapes):
         msg = f"{name!r} has clips [C, T, H, W], the network takes {_listed(shapes)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.clip_frames import stride_of
+from training.clip_settings import ClipSettings
 from training.prefetch import Budget, threads
 from training.schedule import Schedule
 from training.task import VIDEOS, Examples, Proxy, Split
-from training.video import VideoClassification, inputs_of
+from training.video import ClipInputs, VideoClassification, inputs_of
 from training.video_clips import VideoClips
 from training.video_list import list_videos
 from training.video_listing import VideoListing, list_video_classes
@@ -22,15 +22,11 @@ if TYPE_CHECKING:
 FRAMES = 16
 """Of a clip, of a network that nobody has asked yet."""
 
-STRIDE = 2
-"""Every how many frames one is taken; all of a video that is too short for that."""
-
-VIEWS = 3
-"""Clips of a video that an evaluation takes, spread over it (SlowFast, arXiv 1812.03982, section
-4, takes ten)."""
-
 KEPT = 4
 """Splits at a size whose decoded videos are kept for when they are asked for again."""
+
+_FRAMES_ALONE = ClipInputs(frames=FRAMES, channels=3, has_frames=True, has_flow=False)
+_USUAL = ClipSettings()
 
 
 class VideoFiles(VideoClassification):
@@ -39,22 +35,28 @@ class VideoFiles(VideoClassification):
     Training sees a random crop of a random clip of each, evaluation the square in the middle of
     clips that are spread over it. Nothing is mirrored: to the left is often another class than to
     the right. Threads decode, as many as torch has, and what is decoded is kept as far as a
-    quarter of the memory that is free goes.
+    quarter of the memory that is free goes. Networks that take optical flow are given what lies
+    beside the videos (``training.video_flow``), of the same frames and box.
 
     Args:
         listing: What there is.
         name: As the command line has it.
-        frames: Of a clip.
+        settings: How clips are taken.
+        inputs: What networks take.
     """
 
-    channels = 3
-    views = VIEWS
-
-    def __init__(self, listing: VideoListing, name: str, frames: int = FRAMES) -> None:
+    def __init__(
+        self,
+        listing: VideoListing,
+        name: str,
+        settings: ClipSettings = _USUAL,
+        inputs: ClipInputs = _FRAMES_ALONE,
+    ) -> None:
         self.name, self.labels, self.classes = name, listing.classes, len(listing.classes)
         self.is_multi_label = listing.is_multi_label
-        self.frames = frames
-        self._listing = listing
+        self.views, self.frames = settings.views, inputs.frames
+        self.channels, self.has_flow = inputs.channels, inputs.has_flow
+        self._listing, self._settings, self._inputs = listing, settings, inputs
         self._kept = lru_cache(maxsize=KEPT)(self._made)
 
     @property
@@ -73,15 +75,16 @@ class VideoFiles(VideoClassification):
         )
 
     def seen_by(self, inputs: tuple[InputSpec, ...]) -> VideoFiles:
-        """See ``training.task.Shaped``; a video that is too short is named."""
-        frames = inputs_of(inputs, self.name, channels=3, flow=False).frames
-        self._listing.require_length(frames)
-        return self._of_frames(frames)
+        """See ``training.task.Shaped``; a video that is too short or lacks flow is named."""
+        return self._of(inputs_of(inputs, self.name, channels=3, flow=True))
 
     @lru_cache(maxsize=KEPT)  # noqa: B019 - a process has one task of a name
-    def _of_frames(self, frames: int) -> VideoFiles:
-        """The same for each time that networks of as many frames ask, with what it keeps."""
-        return VideoFiles(self._listing, self.name, frames)
+    def _of(self, inputs: ClipInputs) -> VideoFiles:
+        """The same for each time that networks with these inputs ask, with what it keeps."""
+        self._listing.require_length(inputs.frames)
+        if inputs.has_flow:
+            self._listing.require_flow()
+        return VideoFiles(self._listing, self.name, self._settings, inputs)
 
     @cached_property
     def digest(self) -> str:
@@ -104,8 +107,10 @@ class VideoFiles(VideoClassification):
             [video.labels for video in videos],
             [video.length for video in videos],
             size,
-            frames=self.frames,
-            strides=[stride_of(video.length, self.frames, STRIDE) for video in videos],
+            inputs=self._inputs,
+            strides=[
+                stride_of(video.length, self.frames, self._settings.stride) for video in videos
+            ],
             views=1 if split is Split.TRAIN else self.views,
             is_whole=split is Split.TRAIN,
             classes=self.classes if self.is_multi_label else None,
@@ -132,7 +137,7 @@ def open_videos(name: str) -> VideoFiles:
     """The task called ``videos:PATH`` or ``video-list:PATH``; a process looks through it once.
 
     Args:
-        name: With the whole path.
+        name: With the whole path, and perhaps how clips are taken.
 
     Raises:
         InputError: If it is no data set; see ``list_video_classes`` and ``list_videos``.
@@ -140,4 +145,5 @@ def open_videos(name: str) -> VideoFiles:
     """
     form, _, path = name.partition(":")
     lists = list_video_classes if f"{form}:" == VIDEOS else list_videos
-    return VideoFiles(lists(Path(path)), name)
+    place, settings = ClipSettings.parse(path)
+    return VideoFiles(lists(place), name, settings)

@@ -1,13 +1,18 @@
-"""Files of videos to arrays of bytes: decoded, turned upright, shrunk, all by PyAV."""
+"""Files of videos to arrays of bytes: decoded, turned upright, shrunk, all by PyAV.
+
+A path may be of some seconds of a file; see ``training.video_seconds``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import islice
+from fractions import Fraction
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.pictures import central_box, cropped, room_for
+from training.video_seconds import parted
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
@@ -50,18 +55,34 @@ def length_of(path: Path) -> int | str:
     return count or "it has no frame"
 
 
-def shrunken_frames(path: Path, size: int, *, stride: int) -> Array:
-    """Every so many frames of a video `[F, H, W, 3]`, with room for crops that become ``size``.
+def duration_of(path: Path) -> int:
+    """How many seconds a file of a video says it takes, rounded; 0 if it does not say.
+
+    Raises:
+        OperationError: If PyAV is not installed.
+    """
+    require_pyav()
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return round((container.duration or 0) / av.time_base)
+    except (OSError, ValueError):
+        return 0
+
+
+def shrunken_frames(path: Path, size: int, count: int) -> Array:
+    """The first frames of a video `[F, H, W, 3]`, with room for crops that become ``size``.
 
     Args:
         path: Of the file.
         size: In pixels.
-        stride: From each frame that is taken to the next.
+        count: F, as many as it has.
 
     Raises:
-        OperationError: If it cannot be read.
+        OperationError: If it cannot be read, or is shorter than it was.
     """
-    return _read(path, size, range(0, LONGEST, stride))
+    return _read(path, size, range(count))
 
 
 def central_clips(
@@ -84,9 +105,6 @@ def central_clips(
     numbers = [[start + step for step in steps] for start in starts]
     wanted = sorted({number for clip in numbers for number in clip})
     frames = _read(path, size, wanted)
-    if len(frames) < len(wanted):
-        msg = f"the video {str(path)!r} had {wanted[-1] + 1} frames before and has fewer now"
-        raise OperationError(msg)
     box = central_box(frames.shape[2], frames.shape[1], share)
     squares = [cropped(frame, box, size, mirrored=False) for frame in frames]
     place = {number: index for index, number in enumerate(wanted)}
@@ -94,7 +112,7 @@ def central_clips(
 
 
 def _read(path: Path, size: int, numbers: Collection[int]) -> Array:
-    """Frames `[F, H, W, 3]` of those numbers, as far as there are as many."""
+    """Frames `[F, H, W, 3]` of those numbers."""
     import numpy as np
 
     chosen, last = set(numbers), max(numbers)
@@ -104,23 +122,35 @@ def _read(path: Path, size: int, numbers: Collection[int]) -> Array:
             for number, frame in enumerate(islice(_frames(path), last + 1))
             if number in chosen
         ]
-        return np.stack(frames)
+        found = np.stack(frames)
     except Exception as error:  # FFmpeg's many formats fail in as many ways
         msg = f"the video {str(path)!r} could be read before and cannot be any more: {error}"
         raise OperationError(msg) from error
+    if len(found) < len(chosen):
+        msg = f"the video {str(path)!r} had {last + 1} frames before and has fewer now"
+        raise OperationError(msg)
+    return found
 
 
 def _frames(path: Path) -> Iterator[av.VideoFrame]:
     """Decoded frames in the order in which they are shown; one thread does it."""
     import av
 
-    with av.open(str(path)) as container:
+    file, seconds = parted(path)
+    with av.open(str(file)) as container:
         if not container.streams.video:
             msg = "it has no video stream"
             raise ValueError(msg)
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        yield from islice(container.decode(stream), LONGEST)
+        frames = container.decode(stream)
+        if seconds is not None:
+            begin = Fraction(container.start_time or 0, av.time_base)
+            start, end = (begin + second for second in seconds)
+            container.seek(int(start * av.time_base))  # to a key frame before it
+            late = dropwhile(lambda frame: frame.time < start, frames)
+            frames = takewhile(lambda frame: frame.time < end, late)
+        yield from islice(frames, LONGEST)
 
 
 def _shrunken(frame: av.VideoFrame, size: int) -> Array:

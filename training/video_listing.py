@@ -11,7 +11,9 @@ from training.class_folders import Medium, list_classes
 from training.known_files import Looking, facts_of
 from training.listing_digest import bytes_of, digest_of
 from training.task import Split
-from training.video_frames import LONGEST, length_of
+from training.video_flow import flow_fault
+from training.video_frames import LONGEST, duration_of, length_of
+from training.video_seconds import parted
 from workspace.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ MANY = 200
 """Videos of which one is told that they are looked through: each is decoded once."""
 
 NAMED = 5
-"""Videos that are too short that a message names; it counts them all."""
+"""Videos that do not fit that a message names; it counts them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class Video:
     """A video with its labels.
 
     Attributes:
-        path: Below the folder, with ``/`` between the parts.
+        path: Below the folder, with ``/`` between the parts; perhaps of some seconds of a file
+            alone (``training.video_seconds``).
         labels: Places of its classes among the names of all, at least one.
         length: In frames.
     """
@@ -79,7 +82,7 @@ class VideoListing:
         """Of paths, labels and lengths in bytes, as they are now."""
         root = self.root
         return digest_of(
-            self.splits, lambda one: (one.path, one.labels, bytes_of(root / one.path))
+            self.splits, lambda one: (one.path, one.labels, bytes_of(parted(root / one.path)[0]))
         )
 
     def require_length(self, frames: int) -> None:
@@ -89,17 +92,40 @@ class VideoListing:
             InputError: If not; it names those that are not.
         """
         every = [video for videos in self.splits.values() for video in videos]
-        short = [video for video in every if video.length < frames]
+        short = {video.path: str(video.length) for video in every if video.length < frames}
         if not short:
             return
-        named = ", ".join(f"{video.path} ({video.length})" for video in short[:NAMED])
-        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
         msg = (
             f"clips of {frames} frames are asked for, and {len(short)} of the {len(every)} videos "
-            f"in {str(self.root)!r} have fewer: {named}{more}; take a network of fewer frames, or "
-            "take these videos out"
+            f"in {str(self.root)!r} have fewer: {_named(short)}; take a network of fewer frames, "
+            "or take these videos out"
         )
         raise InputError(msg)
+
+    def require_flow(self) -> None:
+        """Do nothing if there is optical flow beside every video.
+
+        Raises:
+            InputError: If not; it names those that lack it.
+        """
+        every = [video for videos in self.splits.values() for video in videos]
+        why = {video.path: flow_fault(self.root / video.path, video.length) for video in every}
+        lacking = {path: fault for path, fault in why.items() if fault}
+        if not lacking:
+            return
+        msg = (
+            f"the network takes optical flow, and {len(lacking)} of the {len(every)} videos in "
+            f"{str(self.root)!r} have none that fits: {_named(lacking)}; put NAME.flow.npy with "
+            "[frames, 2, H, W] of float16 or float32 beside each, or take a network that computes "
+            "it in itself"
+        )
+        raise InputError(msg)
+
+
+def _named(videos: Mapping[str, str]) -> str:
+    """Some of them by path, each with what is said of it, and how many more there are."""
+    named = ", ".join(f"{path} ({said})" for path, said in list(videos.items())[:NAMED])
+    return f"{named} and {len(videos) - NAMED} more" if len(videos) > NAMED else named
 
 
 def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
@@ -110,7 +136,13 @@ def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
     Raises:
         OperationError: If PyAV is not installed.
     """
-    looking = Looking(what="videos", folder="videos", many=MANY, look=length_of)
+    looking = Looking(
+        what="videos",
+        folder="videos",
+        many=MANY,
+        look=length_of,
+        file=lambda path: parted(path)[0],
+    )
     facts = facts_of(root, paths, looking)
     lengths = {path: fact if isinstance(fact, int) else str(fact) for path, fact in facts.items()}
     long = sum(length == LONGEST for length in lengths.values())
@@ -120,6 +152,16 @@ def lengths_of(root: Path, paths: Sequence[str]) -> dict[str, int | str]:
             long, len(lengths), root, LONGEST,
         )  # fmt: skip
     return lengths
+
+
+def durations_of(root: Path, paths: Sequence[str]) -> dict[str, int]:
+    """How many seconds each video takes, by its path below ``root``; 0 where that is not known.
+
+    Raises:
+        OperationError: If PyAV is not installed.
+    """
+    looking = Looking(what="videos", folder="durations", many=MANY, look=duration_of)
+    return {path: int(found) for path, found in facts_of(root, paths, looking).items()}
 
 
 def list_video_classes(root: Path) -> VideoListing:

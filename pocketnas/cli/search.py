@@ -100,7 +100,8 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Setting of the space; may be repeated.",
+            help="Setting of the space; may be repeated. Of assemblenet, stems with object need a "
+            "task of your own: no data set that ships has maps of objects.",
             rich_help_panel=SEARCHING,
         ),
     ] = None,

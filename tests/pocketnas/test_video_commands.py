@@ -84,6 +84,17 @@ def test_what_videos_do_not_have_is_refused_before_anything_is_made(pocketnas, v
     done = pocketnas(*train, f"--dataset=video-list:{tmp_path}/nothing.csv")
     assert done.code == 2
     assert "is no list of videos" in done.err
+    done = pocketnas(*train, f"--dataset={videos},strid=4")
+    assert done.code == 2
+    assert "clips of videos have no setting 'strid'; there are stride, views" in done.err
+    assert done.err.count("\n") == 1
+    (tmp_path / "flow.json").write_text(
+        json.dumps(network(flow="given", stems="rgb,flow").to_json())
+    )
+    done = pocketnas("train", "flow.json", "--run=run", f"--dataset={videos}")
+    assert done.code == 2
+    assert "takes optical flow, and 20 of the 20 videos in" in done.err
+    assert done.err.count("\n") == 1
     search = ("search", "--space=assemblenet", "--space-option=frames=8", "--run=run")
     done = pocketnas(*search, f"--dataset={videos}", "--target-ms=5")
     assert done.code == 2

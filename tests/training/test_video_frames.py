@@ -27,27 +27,42 @@ def test_at_most_so_many_frames_are_read(write_video, tmp_path, monkeypatch):
     monkeypatch.setattr(video_frames, "LONGEST", 5)
     path = write_video(tmp_path / "a.mp4", counted(12))
     assert length_of(path) == 5
-    assert len(shrunken_frames(path, 32, stride=2)) == 3
+    assert len(shrunken_frames(path, 32, 5)) == 5
+    with pytest.raises(OperationError, match=r"had 6 frames before and has fewer now"):
+        shrunken_frames(path, 32, 6)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "avi", "mkv"])
+def test_some_seconds_of_a_file_are_a_video(write_video, tmp_path, ending):
+    """Of four frames a second; key frames are frames 0 and 12."""
+    path = write_video(tmp_path / f"a.{ending}", counted(20), rate=4)
+    for start, end in ((0, 1), (1, 3), (4, 5), (4, 9)):
+        part = tmp_path / f"a.{ending}#t={start},{end}"
+        first, last = 4 * start, min(4 * end, 20)
+        assert length_of(part) == last - first
+        frames = shrunken_frames(part, 32, last - first)
+        assert np.allclose(frames[:, :, 30:].mean((1, 2, 3)), 12 * np.arange(first, last), atol=5)
+        (clip,) = central_clips(part, (1,), range(2), 16, 0.5)
+        assert clip[:, :, 10:].mean((1, 2, 3)) == pytest.approx(
+            [12 * (first + 1), 12 * (first + 2)], abs=5
+        )
+    assert length_of(path) == 20
+    assert length_of(tmp_path / f"a.{ending}#t=7,9") == "it has no frame"
 
 
 def test_frames_are_decoded_in_order_with_room_for_crops(write_video, tmp_path):
     path = write_video(tmp_path / "a.mp4", counted())
-    frames = shrunken_frames(path, 32, stride=1)
+    frames = shrunken_frames(path, 32, 12)
     assert frames.shape == (12, 40, 53, 3)
     assert frames.dtype == np.uint8
     assert np.allclose(frames[:, :, 30:].mean((1, 2, 3)), np.arange(12) * 12, atol=5)
     assert np.allclose(frames[:, :, :22].mean((1, 2, 3)), 60 + np.arange(12) * 12, atol=5)
-    every_third = shrunken_frames(path, 32, stride=3)
-    assert np.array_equal(every_third, frames[::3])
+    assert np.array_equal(shrunken_frames(path, 32, 5), frames[:5])
 
 
 def test_a_video_is_never_made_larger(write_video, tmp_path):
-    assert shrunken_frames(write_video(tmp_path / "a.mp4", counted()), 200, stride=6).shape == (
-        2,
-        48,
-        64,
-        3,
-    )
+    path = write_video(tmp_path / "a.mp4", counted())
+    assert shrunken_frames(path, 200, 2).shape == (2, 48, 64, 3)
 
 
 def test_clips_are_of_the_middle_and_of_the_frames_that_are_asked_for(write_video, tmp_path):
@@ -74,7 +89,7 @@ def test_a_video_of_a_phone_that_was_held_upright_is_turned(tmp_path, monkeypatc
             return np.arange(96, dtype=np.uint8).reshape(4, 8, 3)
 
     monkeypatch.setattr(video_frames, "_frames", lambda _: iter([Turned()]))
-    (frame,) = shrunken_frames(tmp_path / "a.mp4", 64, stride=1)
+    (frame,) = shrunken_frames(tmp_path / "a.mp4", 64, 1)
     assert frame.shape == (8, 4, 3)
     assert np.array_equal(frame[0, -1], [0, 1, 2])  # clockwise: what was at the left is above
 
@@ -103,7 +118,7 @@ def test_what_cannot_be_decoded_says_why(kind, write_video, tmp_path):
     assert why
     assert str(tmp_path) not in why
     with pytest.raises(OperationError, match=r"could be read before and cannot be any more"):
-        shrunken_frames(path, 32, stride=1)
+        shrunken_frames(path, 32, 12)
 
 
 def test_without_pyav_it_is_said_what_to_install(monkeypatch, tmp_path):
