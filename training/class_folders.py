@@ -13,6 +13,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from training.listing_digest import bytes_of, digest_of
@@ -240,15 +241,22 @@ def _splits(
     return {split: tuple(splits[split]) for split in Split}
 
 
-def held_out(paths: Sequence[str], lacking: Sequence[Split]) -> dict[Split, Sequence[str]]:
-    """The training files of a class, and those that become other splits, each in order."""
+def held_out(
+    paths: Sequence[str], lacking: Sequence[Split], goes: Callable[[str], bool] | None = None
+) -> dict[Split, Sequence[str]]:
+    """The training files of a class, and those that become other splits, each in order.
+
+    Args:
+        paths: Of the class.
+        lacking: Splits that are not there.
+        goes: Whether a file can be spared, asked once before it is held out; None for any.
+    """
     ranked = sorted(paths, key=lambda path: hashlib.sha256(path.encode()).digest())
     count = max(1, len(paths) // HELD_OUT) if len(paths) >= FEWEST else 0
-    parts: dict[Split, Sequence[str]] = {
-        split: sorted(ranked[place * count : (place + 1) * count])
-        for place, split in enumerate(lacking)
-    }
-    return {**parts, Split.TRAIN: sorted(ranked[len(lacking) * count :])}
+    going = filter(goes, ranked) if goes else iter(ranked)
+    parts: dict[Split, Sequence[str]] = {split: sorted(islice(going, count)) for split in lacking}
+    gone = {path for part in parts.values() for path in part}
+    return {**parts, Split.TRAIN: sorted(path for path in paths if path not in gone)}
 
 
 def tell_faults(root: Path, faults: Mapping[str, str], count: int, what: str) -> None:

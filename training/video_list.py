@@ -3,22 +3,31 @@
 The first line names the columns. ``label`` is a video's class; ``labels`` are several, separated
 by semicolons. ``path`` is its file, from the list's folder on; Kinetics' own ``youtube_id`` (with
 ``time_start`` and ``time_end`` in seconds) is a file anywhere in that folder which is called so:
-``ID.mp4``, or ``ID_000010_000020.mp4`` as those who fetch Kinetics call them. ``split`` is train,
-val or test; a split that no line has is held out of the training videos.
+``ID_000010_000020.mp4`` as those who fetch Kinetics call them, or ``ID.mp4``, of which these
+seconds are read unless it is cut to them. ``split`` is train, val or test; a split that no line
+has is held out of the training videos, of which each class keeps one.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.class_folders import FEWEST, held_out, tell_faults
 from training.task import Split
-from training.video_listing import ENDINGS, Video, VideoListing, faults_among, lengths_of
+from training.video_listing import (
+    ENDINGS,
+    Video,
+    VideoListing,
+    durations_of,
+    faults_among,
+    lengths_of,
+)
+from training.video_seconds import Seconds, cut_name, part_of, parted
 from workspace.errors import InputError
 
 _SPLITS = {
@@ -33,14 +42,17 @@ _SPLITS = {
 
 MISSING = "it is not there"
 
+SLACK_S = 1
+"""That lengths may be off: of files that are cut to the seconds of a line, and of whole ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A video of a list.
 
     Attributes:
-        path: Of its file below the list's folder, or what is known of its name where it is not
-            there.
+        path: Of its file below the list's folder (``_placed``), or what is known of its name where
+            it is not there; perhaps of some seconds of it.
         labels: Its classes.
         split: It is of.
         where: File and number of the line, for messages.
@@ -63,15 +75,16 @@ def list_videos(place: Path) -> VideoListing:
             class without a training video, a video named twice.
         OperationError: If PyAV is not installed.
     """
-    root = place if place.is_dir() else place.parent
+    root = (place if place.is_dir() else place.parent).resolve()
     is_multi_label, lists = has_several_labels(place), _lists(place)
     lines = [line for split, path in lists.items() for line in _lines(path, root, split)]
-    _require_each_once(lines)
+    lines = _whole_where_cut(root, lines)
+    _require_each_once(root, lines)
     paths = [line.path for line in lines]
     lengths = lengths_of(root, paths)
     faults = faults_among(lengths)
     for path in faults:
-        if not (root / path).is_file():
+        if not parted(root / path)[0].is_file():
             faults[path] = MISSING
     tell_faults(root, faults, len(paths), "videos")
     readable = [line for line in lines if line.path not in faults]
@@ -170,7 +183,16 @@ def _lines(path: Path, root: Path, split: Split | None) -> Iterator[Line]:
         if not labels or not file:
             msg = f"{where} of {str(path.parent)!r} lacks a {column if file else 'path'}: {row}"
             raise InputError(msg)
-        yield Line(path=file, labels=labels, split=split or _split(row, where), where=where)
+        placed = _placed(root, file) if "path" in names else file
+        yield Line(path=placed, labels=labels, split=split or _split(row, where), where=where)
+
+
+def _placed(root: Path, file: str) -> str:
+    """Where a file is below a folder, however it is spelled; one elsewhere as it is named."""
+    found = (root / file).resolve()
+    if found.is_relative_to(root):
+        return found.relative_to(root).as_posix()
+    return Path(file).as_posix()
 
 
 def _split(row: Mapping[str, str], where: str) -> Split:
@@ -183,18 +205,48 @@ def _split(row: Mapping[str, str], where: str) -> Split:
 
 def _kinetics(row: Mapping[str, str], files: Mapping[str, str], where: str) -> str:
     """The file of a line as Kinetics has it; what it would be called where there is none."""
-    name = row.get("youtube_id", "")
+    name, seconds = row.get("youtube_id", ""), _seconds(row, where)
+    if not name or seconds is None:
+        return files.get(name, f"{name}.mp4" if name else "")
+    cut = cut_name(name, seconds)
+    if cut not in files and name in files:
+        return part_of(files[name], seconds)
+    return files.get(cut, f"{cut}.mp4")
+
+
+def _seconds(row: Mapping[str, str], where: str) -> Seconds | None:
+    """Those that a line names; None where it names none."""
     times = [row.get(key, "") for key in ("time_start", "time_end")]
-    if any(times):
-        try:
-            start, end = (int(float(time)) for time in times)
-        except ValueError as error:
-            msg = f"{where} has no times in seconds: {times}"
-            raise InputError(msg) from error
-        cut = f"{name}_{start:06d}_{end:06d}"
-        if cut in files:
-            return files[cut]
-    return files.get(name, f"{name}.mp4" if name else "")
+    if not any(times):
+        return None
+    try:
+        start, end = (int(float(time)) for time in times)
+    except (ValueError, OverflowError) as error:
+        msg = f"{where} has no times in seconds: {times}"
+        raise InputError(msg) from error
+    if not 0 <= start < end:
+        msg = f"{where} ends before it begins, in seconds: {times}"
+        raise InputError(msg)
+    return start, end
+
+
+def _whole_where_cut(root: Path, lines: Sequence[Line]) -> list[Line]:
+    """The lines, without their seconds where a file is cut to them.
+
+    It is if it is no longer than they are, or ends before they do.
+    """
+    parts = {line.path: parted(Path(line.path)) for line in lines}
+    files = sorted({file.as_posix() for file, seconds in parts.values() if seconds})
+    durations = durations_of(root, files) if files else {}
+    found = []
+    for line in lines:
+        file, seconds = parts[line.path]
+        if seconds is not None:
+            (start, end), duration = seconds, durations[file.as_posix()]
+            is_cut = duration <= end - start + SLACK_S or duration < end - SLACK_S
+            line = replace(line, path=file.as_posix()) if is_cut else line
+        found.append(line)
+    return found
 
 
 def _by_name(root: Path) -> dict[str, str]:
@@ -210,13 +262,16 @@ def _by_name(root: Path) -> dict[str, str]:
     return found
 
 
-def _require_each_once(lines: Sequence[Line]) -> None:
-    seen: dict[str, str] = {}
+def _require_each_once(root: Path, lines: Sequence[Line]) -> None:
+    """Do nothing if no two lines name one video, by whatever link or spelling."""
+    seen: dict[tuple[Path, Seconds | None], str] = {}
     for line in lines:
-        if line.path in seen:
-            msg = f"{line.where} names {line.path!r} again, which {seen[line.path]} has"
+        file, seconds = parted(root / line.path)
+        video = file.resolve(), seconds
+        if video in seen:
+            msg = f"{line.where} names {line.path!r} again, which {seen[video]} has"
             raise InputError(msg)
-        seen[line.path] = line.where
+        seen[video] = line.where
 
 
 def _classes(place: Path, lines: Sequence[Line], readable: Sequence[Line]) -> tuple[str, ...]:
@@ -237,25 +292,36 @@ def _classes(place: Path, lines: Sequence[Line], readable: Sequence[Line]) -> tu
 
 
 def _divided(place: Path, lines: Sequence[Line]) -> dict[Split, list[Line]]:
-    """Every split, held out by first labels of the training videos where no line is of it."""
+    """Every split, held out by first labels of the training videos where no line is of it.
+
+    A video is not held out if it is the last one for training of any of its classes.
+    """
     there = {line.split for line in lines}
     lacking = [split for split in Split if split not in there]
+    labels = {line.path: line.labels for line in lines if line.split is Split.TRAIN}
+    left = Counter(label for own in labels.values() for label in own)
     by_label: dict[str, list[str]] = defaultdict(list)
-    for line in lines:
-        if line.split is Split.TRAIN:
-            by_label[line.labels[0]].append(line.path)
+    for path, own in labels.items():
+        by_label[own[0]].append(path)
+
+    def goes(path: str) -> bool:
+        if any(left[label] == 1 for label in labels[path]):
+            return False
+        left.subtract(labels[path])
+        return True
+
     now: dict[str, Split] = {}
     for paths in by_label.values():
-        for split, own in held_out(paths, lacking).items():
-            now.update(dict.fromkeys(own, split))
+        for split, chosen in held_out(paths, lacking, goes).items():
+            now.update(dict.fromkeys(chosen, split))
     divided: dict[Split, list[Line]] = {split: [] for split in Split}
     for line in lines:
         divided[now.get(line.path, line.split)].append(line)
-    for split, chosen in divided.items():
-        if not chosen:
+    for split, videos in divided.items():
+        if not videos:
             msg = (
                 f"the list of videos {str(place)!r} has none for {split}: a class needs {FEWEST} "
-                "before one is held out"
+                "before one is held out, and keeps one"
             )
             raise InputError(msg)
     return divided
