@@ -161,7 +161,8 @@ def durations_of(root: Path, paths: Sequence[str]) -> dict[str, int]:
         OperationError: If PyAV is not installed.
     """
     looking = Looking(what="videos", folder="durations", many=MANY, look=duration_of)
-    return {path: int(found) for path, found in facts_of(root, paths, looking).items()}
+    facts = facts_of(root, paths, looking)
+    return {path: fact if isinstance(fact, int) else 0 for path, fact in facts.items()}
 
 
 def list_video_classes(root: Path) -> VideoListing:
