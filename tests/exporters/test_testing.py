@@ -37,6 +37,13 @@ def test_no_statistic_of_a_batch_norm_is_left_as_it_was():
         assert not (drawn_tensor == left).any()
 
 
+def test_random_clips_are_letterboxed_and_random_images_are_not():
+    clip, image = random_inputs((1, 3, 2, 8, 8), (1, 3, 8, 8), names=("clip", "image"))
+    assert not clip.value[:, :, :, :2].any()
+    assert len(clip.value[:, :, :, 2:].unique()) == 3 * 2 * 6 * 8
+    assert len(image.value.unique()) == 3 * 8 * 8
+
+
 def test_the_seed_decides_everything():
     first, second = drawn(gamma=1.0), drawn(gamma=1.0)
     for name, value in first.state_dict().items():

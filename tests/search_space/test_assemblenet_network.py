@@ -10,8 +10,15 @@ import torch
 from torch import nn
 
 from exporters.exporter import create
-from exporters.testing import random_inputs, randomize, sensitivity, tflite_parity
-from exporters.verify import TOLERANCE
+from exporters.testing import (
+    expected,
+    feeds,
+    random_inputs,
+    randomize,
+    sensitivity,
+    tflite_parity,
+)
+from exporters.verify import TOLERANCE, parity
 from search_space.architecture import VideoClassifier
 from search_space.assemblenet import (
     Attention,
@@ -23,6 +30,7 @@ from search_space.assemblenet import (
 )
 from search_space.assemblenet_networks import create as create_network
 from search_space.clip_layers import Bottleneck, InvertedBottleneck, SameConv3d, SameMaxPool3d
+from search_space.representation_flow import RepresentationFlow
 from search_space.space import create as create_space
 from search_space.stream_fusion import ChannelAttention, Source, StreamFusion, thetas
 from search_space.stream_graph import StemKind, StreamGraph, StreamNode, StreamStem
@@ -247,6 +255,19 @@ def test_random_members_are_exported_as_they_are(space, options, tmp_path):
     found = create_space(space, {**SMALL, **options})
     member = found.decode(found.points.sample(random.Random(5)))
     assert parity_of(member, tmp_path).passed
+
+
+def test_a_network_that_computes_its_flow_is_exported_as_onnx_as_it_is(tmp_path):
+    """The clip is letterboxed: where it is flat nothing may be divided by 0."""
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    from exporters.onnx_runtime import OnnxModel
+
+    network, inputs = small().build(HEAD), random_inputs((1, 3, 4, 32, 32), names=("clip",))
+    assert isinstance(network.flow, RepresentationFlow)
+    randomize(network, inputs)
+    artifact = create("onnx").export(network, inputs, tmp_path)
+    outputs = OnnxModel(artifact.path).run(feeds(artifact, inputs))
+    assert parity(outputs, expected(network, artifact, inputs)).passed
 
 
 @pytest.mark.slow

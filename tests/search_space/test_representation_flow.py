@@ -5,8 +5,11 @@ pytest.importorskip("torch")
 
 import torch
 
-from exporters.exporter import create
-from exporters.testing import random_inputs, tflite_parity
+from exporters.exporter import NamedInput, create
+from exporters.litert_runtime import LiteRtModel
+from exporters.quantize import Quantization, quantize
+from exporters.testing import expected, feeds, random_inputs, tflite_parity
+from exporters.verify import parity
 from search_space.representation_flow import RepresentationFlow
 
 
@@ -104,6 +107,52 @@ def test_it_is_exported_as_it_is(tmp_path):
     flow = RepresentationFlow(4)
     artifact = create("tflite").export(flow, inputs, tmp_path)
     assert tflite_parity(flow, artifact, inputs).max_error < 1e-5
+
+
+def flat_clips():
+    """Of `[1, 3, 4, 24, 28]`: letterboxed, something that moves before nothing, nothing at all."""
+    (letterboxed,) = random_inputs((1, 3, 4, 24, 28))
+    square = torch.full((1, 3, 4, 24, 28), 0.3)
+    square[:, :, 1:3, 5:9, 5:9] = 1.0
+    return [letterboxed.value, square, torch.full((1, 3, 4, 24, 28), 0.3)]
+
+
+def model_of(artifact):
+    if artifact.path.suffix == ".tflite":
+        return LiteRtModel(artifact.path)
+    from exporters.onnx_runtime import OnnxModel
+
+    return OnnxModel(artifact.path)
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+@pytest.mark.parametrize(("to", "most"), [(Quantization.NONE, 1e-5), (Quantization.FP16, 0.02)])
+def test_its_files_are_right_where_a_clip_is_flat(kind, to, most, tmp_path):
+    if kind == "onnx":
+        pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    elif to is Quantization.FP16:
+        pytest.importorskip("ai_edge_quantizer", reason="the extra 'quantize' is not installed")
+    flow = RepresentationFlow(10)
+    whole = create(kind).export(flow, (NamedInput("clip", flat_clips()[0]),), tmp_path)
+    artifact = quantize(whole, to, tmp_path)
+    model = model_of(artifact)
+    for clip in flat_clips():
+        given = (NamedInput("clip", clip),)
+        outputs = model.run(feeds(artifact, given))
+        assert parity(outputs, expected(flow, artifact, given), most).passed
+
+
+def test_its_numbers_fit_half_precision():
+    for clip in flat_clips():
+        flow = RepresentationFlow(10)
+        assert (flow(clip.half()).float() - flow(clip)).abs().max() < 0.1
+
+
+def test_gradients_are_finite_where_a_clip_is_flat():
+    for clip in flat_clips():
+        clip.requires_grad_()
+        RepresentationFlow(10)(clip).square().sum().backward()
+        assert clip.grad.isfinite().all()
 
 
 def test_it_has_nothing_to_train():
