@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from training.task import Predicting, Split, metric_name
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from delivery.network import Network
@@ -61,6 +62,7 @@ def accuracy_of_file(
         artifact: The file.
 
     Raises:
+        FloatingPointError: If it gives what is no finite number.
         OperationError: If the data is not there.
     """
     import torch
@@ -70,6 +72,7 @@ def accuracy_of_file(
     for inputs, target in batches(specs, task, Split.TEST, batch=_at_once(task)):
         given = {spec.name: value for spec, value in zip(specs, inputs, strict=True)}
         answers = [run(feed) for feed in one_by_one(artifact, given)]
+        _require_finite(answers)
         outputs = (
             torch.cat([as_torch(kind, each[name].astype(np.float32)) for each in answers])
             for name in names
@@ -77,6 +80,18 @@ def accuracy_of_file(
         found.append(_kept(task, tuple(outputs), specs))
         targets.append(target)
     return task.metric(torch.cat(found), torch.cat(targets)), sum(map(len, targets))
+
+
+def _require_finite(answers: list[dict[str, NDArray[Any]]]) -> None:
+    """Do nothing if all that a file gives for each example is finite.
+
+    Raises:
+        FloatingPointError: If not: the largest of scores with a NaN is no prediction.
+    """
+    wrong = sum(not all(np.isfinite(made).all() for made in each.values()) for each in answers)
+    if wrong:
+        msg = f"outputs of {wrong} of {len(answers)} examples are not finite"
+        raise FloatingPointError(msg)
 
 
 def _names(artifact: Artifact) -> list[str]:

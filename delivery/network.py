@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 COMPARED = 16
 """Examples that outputs are compared on."""
+
+BAND = 4
+"""Of a letterboxed clip, the rows for one that is flat above, and as many below."""
 
 BATCH = 100
 """Examples that torch takes at once."""
@@ -94,6 +97,8 @@ class Examples:
 def compared(network: Network) -> Examples:
     """The first examples of the task's validation split; random numbers where there is no task.
 
+    Before clips comes the first of them letterboxed: where it is flat, other faults show.
+
     Raises:
         OperationError: If the data is not there.
     """
@@ -102,19 +107,42 @@ def compared(network: Network) -> Examples:
     specs = network.architecture.inputs
     if network.task is not None:
         inputs, _ = next(batches(specs, network.task, Split.VALIDATION, count=COMPARED))
-        return Examples(
+        found = Examples(
             inputs={spec.name: value for spec, value in zip(specs, inputs, strict=True)},
             what=f"the first {len(inputs[0])} validation examples of {network.task.name}",
             are_real=True,
         )
+        return _with_letterboxed(found)
     generator = torch.Generator().manual_seed(0)
-    return Examples(
+    drawn = Examples(
         inputs={
             spec.name: torch.randn((COMPARED, *spec.shape), generator=generator) for spec in specs
         },
         what=f"{COMPARED} draws of normal random numbers, seed 0: no dataset was given",
         are_real=False,
     )
+    return _with_letterboxed(drawn)
+
+
+def _with_letterboxed(examples: Examples) -> Examples:
+    """Before examples that are clips the first of them with flat bands; others as they are."""
+    import torch
+
+    if any(value.ndim != 5 for value in examples.inputs.values()):
+        return examples
+    inputs = {
+        name: torch.cat((_letterboxed(clips[:1]), clips))
+        for name, clips in examples.inputs.items()
+    }
+    return replace(examples, inputs=inputs, what=f"{examples.what}, and one letterboxed")
+
+
+def _letterboxed(clip: Tensor) -> Tensor:
+    """`[1, C, T, H, W]` with zeros above and below."""
+    band = clip.shape[3] // BAND
+    made = clip.clone()
+    made[:, :, :, :band] = made[:, :, :, clip.shape[3] - band :] = 0.0
+    return made
 
 
 def batches(

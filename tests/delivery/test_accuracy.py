@@ -65,6 +65,24 @@ def test_a_drop_beyond_the_limit_fails(network, artifact, monkeypatch, precision
     assert gate.passed is passed
 
 
+def test_outputs_that_are_not_finite_fail(network, artifact, monkeypatch):
+    """Of one example, which a drop would be allowed for."""
+    right = torch.cat(
+        [t for _, t in batches(network.architecture.inputs, network.task, Split.TEST)]
+    )
+    answers = iter(np.eye(10, dtype=np.float32)[right.numpy()])
+
+    def finite_but_once(_):
+        scores = next(answers)[None]
+        return {"output": scores if next(turns) else scores * np.nan}
+
+    turns = iter([False] + [True] * (len(right) - 1))
+    monkeypatch.setattr(accuracy, "runtime_of", lambda _: finite_but_once)
+    gate = check_accuracy(network.architecture.inputs, network.task, artifact, 1.0)
+    assert not gate.passed
+    assert "outputs of 1 of 100 examples are not finite" in gate.text
+
+
 def test_without_a_dataset_it_is_not_run(network, artifact):
     found = check_accuracy(network.architecture.inputs, None, artifact, None)
     assert isinstance(found, NotRun)
