@@ -236,7 +236,7 @@ def _deliver(
     for exporter in plan.formats:
         with _writing(work):
             base = _written(network, exporter, work, say)
-        for made in tuple(_quantized(base, plan, calibration, work, say)):
+        for made in tuple(_quantized(network, base, plan, calibration, work, say)):
             target = final / name(made)
             if target.exists():
                 say(f"{exporter} writes the very bytes of {target.name}, which is there already")
@@ -353,9 +353,17 @@ def _torch_folder() -> Path:
 
 
 def _quantized(
-    base: Delivered, plan: Plan, calibration: _Calibration, work: Path, say: Say
+    network: Network,
+    base: Delivered,
+    plan: Plan,
+    calibration: _Calibration,
+    work: Path,
+    say: Say,
 ) -> Iterator[Delivered]:
     """The file in every number format of the plan."""
+    from exporters.operators import float_parts
+
+    parts = float_parts(network.module)
     for to in plan.quantizations:
         if to is Quantization.NONE:
             yield base
@@ -369,6 +377,7 @@ def _quantized(
                     base.artifact.path.parent,
                     calibration=samples,
                     float_io=plan.float_io,
+                    float_parts=parts,
                 )
             yield replace(base, artifact=made)
 

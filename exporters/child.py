@@ -16,6 +16,11 @@ from workspace.errors import OperationError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+class ChildDiedError(OperationError):
+    """The process ended before it gave an answer: what it ran crashes."""
+
+
 DEADLINE_S = 1800.0
 """Of one call; Google's converter takes ten seconds for a mobile network."""
 
@@ -29,8 +34,8 @@ def in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         kwargs: Likewise.
 
     Raises:
-        OperationError: If the process dies or takes longer than ``DEADLINE_S``, and whatever
-            ``function`` raises.
+        ChildDiedError: If it does.
+        OperationError: If it takes longer than ``DEADLINE_S``; and whatever ``function`` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -45,7 +50,7 @@ def in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     except EOFError as error:
         process.join(10)
         msg = f"the process of {function.__name__} died (exit code {process.exitcode})"
-        raise OperationError(msg) from error
+        raise ChildDiedError(msg) from error
     finally:
         ours.close()
         process.kill()

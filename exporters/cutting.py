@@ -106,7 +106,8 @@ def _prefix(graph: Graph, count: int) -> Graph:
         | {tensor for node in nodes for tensor in (*node.inputs, node.output)}
     )
     number = {tensor: i for i, tensor in enumerate(used)}
-    return Graph(
+    return replace(
+        graph,
         shapes=tuple(graph.shapes[tensor] for tensor in used),
         nodes=tuple(
             replace(

@@ -293,12 +293,18 @@ class Graph:
         nodes: In order.
         inputs: Name and tensor of each.
         outputs: Name and tensor of each.
+        float_parts: Paths of the parts of the module that stay in float32 in an int8 file.
     """
 
     shapes: tuple[Shape, ...]
     nodes: tuple[Node, ...]
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
+    float_parts: tuple[str, ...] = ()
+
+    def stays_float(self, node: Node) -> bool:
+        """Whether a node is of such a part."""
+        return node.name.startswith(tuple(f"{part}." for part in self.float_parts))
 
     def macs(self, node: Node) -> int:
         """Multiply-adds of one node: of a convolution or fully connected layer, else none."""

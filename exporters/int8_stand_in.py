@@ -6,8 +6,8 @@ structure that quantizing gives: int8 weights by output channel, int32 biases, Q
 input and DEQUANTIZE before each output. The file says what it is, and its outputs mean nothing.
 
 Fixed scales are those of the "TensorFlow Lite 8-bit quantization specification" (LOGISTIC,
-SOFTMAX, TANH); operators that move numbers keep the scale of their input. DIV and SQRT stay in
-float32.
+SOFTMAX, TANH); operators that move numbers keep the scale of their input. DIV, SQRT and parts that
+say so stay in float32.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ def stand_in_scales(graph: Graph) -> tuple[Scale, ...]:
     return tuple(scales)
 
 
+def stays_float(graph: Graph, node: Node) -> bool:
+    """Whether ``quantize`` leaves it: runtimes of 2023 have no int8 DIV and SQRT."""
+    match node.operator:
+        case Binary(kind=BinaryKind.DIV) | Unary(kind=UnaryKind.SQRT):
+            return True
+    return graph.stays_float(node)
+
+
 class StandInInt8Writer(FileWriter):
     """Writes a graph in int8; inputs and outputs of the file are float32."""
 
@@ -88,6 +96,10 @@ class StandInInt8Writer(FileWriter):
     def __init__(self, graph: Graph) -> None:
         self._scales = stand_in_scales(graph)
         self._written: Written = {}
+        self._floats: dict[int, int] = {}
+        """The float32 kind of a tensor of the graph, where there is one."""
+        rounding = [node for node in graph.nodes if not stays_float(graph, node)]
+        self._rounded = {tensor for node in rounding for tensor in node.inputs}
         super().__init__(graph)
 
     def _entries(self) -> list[tuple[str, int]]:
@@ -97,12 +109,15 @@ class StandInInt8Writer(FileWriter):
         for name, tensor in self._graph.inputs:
             self._tensors.append(self._tensor(name, self._graph.shapes[tensor]))
             outside.append((name, len(self._tensors) - 1))
-            self._append(BUILTIN.QUANTIZE, 1, [outside[-1][1]], tensor, schema.QuantizeOptionsT())
+            self._has_float(tensor, outside[-1][1])
         return outside
 
     def _exits(self) -> list[tuple[str, int]]:
         outside = []
         for name, tensor in self._graph.outputs:
+            if tensor in self._floats:
+                outside.append((name, self._floats[tensor]))
+                continue
             self._tensors.append(self._tensor(name, self._graph.shapes[tensor]))
             outside.append((name, len(self._tensors) - 1))
             options = schema.DequantizeOptionsT()
@@ -110,24 +125,38 @@ class StandInInt8Writer(FileWriter):
         return outside
 
     def _add(self, node: Node) -> None:
-        match node.operator:
-            case Binary(kind=BinaryKind.DIV) | Unary(kind=UnaryKind.SQRT):
-                self._in_float(node)
-                return
+        if stays_float(self._graph, node):
+            self._in_float(node)
+            return
         if isinstance(node.operator, Concat):
             node = replace(node, inputs=tuple(self._rescaled(node)))
         super()._add(node)
 
     def _in_float(self, node: Node) -> None:
-        """In float32, as ``quantize`` leaves it: runtimes of 2023 have no int8 DIV and SQRT."""
-        builtin, options, _ = lowered(node, self._graph.shapes[node.output])
-        read = []
-        for tensor in node.inputs:
-            read.append(self._float(node, tensor))
-            self._append(BUILTIN.DEQUANTIZE, 2, [tensor], read[-1], schema.DequantizeOptionsT())
+        """In float32, as ``quantize`` leaves it."""
+        if isinstance(node.operator, Constant):
+            name = f"{self._names[node.output]}.float"
+            self._has_float(node.output, self._plain(name, node.operator.value))
+            return
+        builtin, options, constants = lowered(node, self._graph.shapes[node.output])
+        read = [self._in_floats(node, tensor) for tensor in node.inputs]
+        read += [self._plain(self._part(node, name), data) for name, data in constants]
         made = self._float(node, node.output)
-        self._append(builtin, 1, read, made, options)
-        self._append(BUILTIN.QUANTIZE, 1, [made], node.output, schema.QuantizeOptionsT())
+        self._append(builtin, super()._version(node), read, made, options)
+        self._has_float(node.output, made)
+
+    def _has_float(self, tensor: int, made: int) -> None:
+        """Note the float32 kind of a tensor, and quantize it for those that read it so."""
+        self._floats[tensor] = made
+        if tensor in self._rounded:
+            self._append(BUILTIN.QUANTIZE, 1, [made], tensor, schema.QuantizeOptionsT())
+
+    def _in_floats(self, node: Node, tensor: int) -> int:
+        """The float32 kind of a tensor."""
+        if tensor not in self._floats:
+            self._floats[tensor] = made = self._float(node, tensor)
+            self._append(BUILTIN.DEQUANTIZE, 2, [tensor], made, schema.DequantizeOptionsT())
+        return self._floats[tensor]
 
     def _float(self, node: Node, tensor: int) -> int:
         """A new float32 tensor of the same shape."""

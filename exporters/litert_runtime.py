@@ -92,6 +92,16 @@ class LiteRtModel:
         }
 
 
+def ends_of(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of a file; for a process of its own, which it may crash.
+
+    Raises:
+        InputError: If the runtime does not take it.
+    """
+    model = LiteRtModel(path)
+    return model.inputs, model.outputs
+
+
 Details = Mapping[str, Any]
 
 

@@ -158,6 +158,13 @@ def is_only_in_training(layer: nn.Module) -> bool:
     return bool(getattr(layer, "only_in_training", False))
 
 
+def float_parts(module: nn.Module) -> tuple[str, ...]:
+    """Paths of the parts that say that they stay in float32 where a file is quantized."""
+    return tuple(
+        path for path, part in module.named_modules() if getattr(part, "stays_float", False)
+    )
+
+
 def lower_layer(
     build: GraphBuilder, source: TensorNumber, layer: nn.Module, name: str
 ) -> TensorNumber:

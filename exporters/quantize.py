@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporters.artifact import Artifact, ModelFormat, Precision, TensorSpec
+from exporters.child import ChildDiedError, in_child
 from exporters.exporter import ExportError, NotWrittenError, write_by_digest
-from workspace.errors import InputError
+from exporters.litert_runtime import ends_of
+from workspace.errors import InputError, OperationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +56,7 @@ def quantize(
     *,
     calibration: Sequence[Feeds] = (),
     float_io: bool = True,
+    float_parts: Sequence[str] = (),
 ) -> Artifact:
     """A quantized file beside the one that is given, named after its content.
 
@@ -63,6 +66,8 @@ def quantize(
         directory: Must exist.
         calibration: For ``INT8``, at least ``LEAST_SAMPLES``.
         float_io: For ``INT8``, whether inputs and outputs stay float32, quantized inside.
+        float_parts: For ``INT8``, paths of parts of the network that stay float32, as
+            ``exporters.operators.float_parts`` finds them.
 
     Raises:
         InputError: If the format cannot be quantized so, or the samples are too few or do not fit.
@@ -81,11 +86,15 @@ def quantize(
         case ModelFormat.TFLITE:
             from exporters.quantize_tflite import quantized
 
-            content, tool = quantized(artifact, to, calibration, float_io=float_io)
+            content, tool = quantized(
+                artifact, to, calibration, float_io=float_io, float_parts=float_parts
+            )
         case ModelFormat.ONNX:
             from exporters.quantize_onnx import quantized as onnx_quantized
 
-            content, tool = onnx_quantized(artifact, to, calibration, float_io=float_io)
+            content, tool = onnx_quantized(
+                artifact, to, calibration, float_io=float_io, float_parts=float_parts
+            )
         case ModelFormat.SAVED_MODEL:
             msg = "a SavedModel is not quantized: export tflite or onnx for that"
             raise InputError(msg)
@@ -127,7 +136,11 @@ def _written(
         path.unlink()
         msg = f"{tool} made a file that its runtime refuses, so none was kept: {error}"
         raise ExportError(msg) from error
-    except ExportError:
+    except ChildDiedError as error:
+        path.unlink()
+        msg = f"{tool} made a file at which its runtime crashes, so none was kept: {error}"
+        raise ExportError(msg) from error
+    except OperationError:
         path.unlink()
         raise
     return replace(
@@ -147,17 +160,17 @@ Specs = tuple[TensorSpec, ...]
 def _specs(path: Path, artifact: Artifact) -> tuple[Specs, Specs]:
     """As the file itself tells them, in the order of the artifact.
 
+    A TFLite file is loaded in a process of its own, which a scale that XNNPACK cannot compute
+    with may end.
+
     Raises:
         ExportError: If they have other names.
         InputError: If the runtime refuses the file.
+        ChildDiedError: If it crashes at the file.
     """
     if artifact.format is ModelFormat.TFLITE:
-        from exporters.litert_runtime import LiteRtModel
-
-        tflite = LiteRtModel(path)
-        return _in_order(artifact.inputs, tflite.inputs), _in_order(
-            artifact.outputs, tflite.outputs
-        )
+        inputs, outputs = in_child(ends_of, path)
+        return _in_order(artifact.inputs, inputs), _in_order(artifact.outputs, outputs)
     from exporters.onnx_runtime import OnnxModel
 
     onnx = OnnxModel(path)

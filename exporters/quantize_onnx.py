@@ -31,7 +31,12 @@ class _Samples:
 
 
 def quantized(
-    artifact: Artifact, to: Quantization, calibration: Sequence[Feeds], *, float_io: bool
+    artifact: Artifact,
+    to: Quantization,
+    calibration: Sequence[Feeds],
+    *,
+    float_io: bool,
+    float_parts: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """The bytes of the quantized file, and the tool that made them.
 
@@ -66,16 +71,24 @@ def quantized(
                     )  # fmt: skip
                 case _:
                     tools.shape_inference.quant_pre_process(str(artifact.path), str(prepared))
+                    whole = _of_parts(onnx.load(str(prepared)), float_parts)
                     tools.quantize_static(
                         str(prepared), str(made), _Samples(calibration), per_channel=True,
                         quant_format=tools.QuantFormat.QDQ, reduce_range=False,
                         activation_type=tools.QuantType.QInt8, weight_type=tools.QuantType.QInt8,
+                        nodes_to_exclude=whole,
                     )  # fmt: skip
             return made.read_bytes(), f"{TOOL}-{version(TOOL)}"
     except Exception as error:  # its passes raise anything
         raise failure(TOOL, artifact, error) from error
     finally:
         logging.root.setLevel(before)
+
+
+def _of_parts(model: Any, parts: Sequence[str]) -> list[str]:  # noqa: ANN401 - untyped library
+    """Names of the nodes that are of these parts of the network."""
+    within = tuple(f"{part}." for part in parts)
+    return [node.name for node in model.graph.node if node.name.startswith(within)]
 
 
 def _half(model: Any) -> Any:  # noqa: ANN401 - untyped library

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exporters.exporter import ExportError
 from exporters.quantize import Quantization, failure
 from exporters.tflite_file import read_operators
 from workspace.errors import OperationError
@@ -31,7 +32,12 @@ LEAST_RANGE = 1e-2
 
 
 def quantized(
-    artifact: Artifact, to: Quantization, calibration: Sequence[Feeds], *, float_io: bool
+    artifact: Artifact,
+    to: Quantization,
+    calibration: Sequence[Feeds],
+    *,
+    float_io: bool,
+    float_parts: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """The bytes of the quantized file, and the tool that made them.
 
@@ -55,7 +61,7 @@ def quantized(
         ):
             warnings.simplefilter("ignore")  # of all tensors that calibration keeps
             tool = quantizer.Quantizer(str(artifact.path))
-            _configure(tool, to, artifact.path, float_io=float_io)
+            _configure(tool, to, artifact.path, float_io=float_io, float_parts=float_parts)
             scales = None
             if tool.need_calibration:
                 data = {"serving_default": [dict(sample) for sample in calibration]}
@@ -92,6 +98,7 @@ def _configure(
     path: Path,
     *,
     float_io: bool,
+    float_parts: Sequence[str],
 ) -> None:
     from ai_edge_quantizer import qtyping, quantizer
 
@@ -128,6 +135,24 @@ def _configure(
             for made in _maxima_of_padded(path):
                 scope = f"(^|;){re.escape(made)}(;|$)"
                 tool.update_quantization_recipe(scope, names.MAX_POOL_2D, algorithm_key=never)
+            for scope in _scopes_of(float_parts, path):
+                tool.update_quantization_recipe(scope, every, algorithm_key=never)
+
+
+def _scopes_of(parts: Sequence[str], path: Path) -> Iterator[str]:
+    """What finds the operators of parts of the network by their names.
+
+    Raises:
+        ExportError: If the file's names do not tell parts, as those of other exporters.
+    """
+    names = [each.output_name for each in read_operators(path)]
+    for part in parts:
+        scope = rf"(^|;){re.escape(part)}\."
+        if not any(re.search(scope, name) for name in names):
+            msg = f"{part!r} would have to stay in float32, and no operator is named after it: "
+            msg += "export by tflite or onnx, or a network without (flow=given)"
+            raise ExportError(msg)
+        yield scope
 
 
 def _maxima_of_padded(path: Path) -> Iterator[str]:

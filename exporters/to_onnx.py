@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import logging
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 OPSET = 18
 """The oldest that torch's exporter writes without conversion; runtimes of 2023 on take it."""
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+"""Where torch's exporter notes which modules a node is of."""
 
 
 class OnnxExporter:
@@ -125,6 +130,7 @@ def _whole(onnx: Any, model: Any) -> bytes:  # noqa: ANN401 - untyped library
         ExportError: If it is no valid model.
     """
     for node in model.graph.node:
+        node.name = ".".join((*_part_of(node), node.name))
         del node.metadata_props[:]
         node.doc_string = ""
     for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
@@ -139,6 +145,14 @@ def _whole(onnx: Any, model: Any) -> bytes:  # noqa: ANN401 - untyped library
         msg = f"torch wrote an ONNX model that is none: {error}"
         raise ExportError(msg) from error
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _part_of(node: Any) -> Iterator[str]:  # noqa: ANN401 - untyped library
+    """The path of the module's part that a node is of, where torch noted one."""
+    noted = {each.key: each.value for each in node.metadata_props}.get(_SCOPES, "[]")
+    *scopes, _ = ast.literal_eval(noted) or [""]  # of modules around it, then its own name
+    if len(scopes) > 2:
+        yield scopes[-1].removeprefix("module.")
 
 
 def _spec(value: Any) -> TensorSpec:  # noqa: ANN401 - untyped library

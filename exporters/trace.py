@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from torch import fx, nn
 
 from exporters.exporter import ExportError, NamedInput
 from exporters.graph import Graph
-from exporters.operators import is_one_operator
+from exporters.operators import float_parts, is_one_operator
 from exporters.walk import NodeError, Walk
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
@@ -68,7 +69,7 @@ def to_graph(module: nn.Module, inputs: tuple[NamedInput, ...]) -> Graph:
     with _TRACING, in_eval_mode(module), _as_it_was(whole), torch.no_grad():
         noted = _noted(whole, type(module).__name__)
         try:
-            return Walk(whole, inputs).graph(noted)
+            return replace(Walk(whole, inputs).graph(noted), float_parts=float_parts(whole))
         except NodeError as error:
             place = ", ".join((type(module).__name__, *error.layer, *_line(whole, error.node)))
             msg = f"{place}: {error}"

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from exporters import child
-from exporters.child import in_child
+from exporters.child import ChildDiedError, in_child
 from exporters.exporter import create
 from workspace.errors import InputError, OperationError
 
@@ -21,7 +21,7 @@ def test_what_it_raises_is_raised_here():
 
 
 def test_a_process_that_dies_is_said():
-    with pytest.raises(OperationError, match=r"_exit died \(exit code 7\)"):
+    with pytest.raises(ChildDiedError, match=r"_exit died \(exit code 7\)"):
         in_child(os._exit, 7)
 
 

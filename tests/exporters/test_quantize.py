@@ -1,5 +1,6 @@
 import errno
 import sys
+from collections import Counter
 from dataclasses import replace
 from typing import cast
 
@@ -16,12 +17,14 @@ from exporters.artifact import ModelFormat, Precision
 from exporters.exporter import ExportError, create
 from exporters.int8_stand_in import StandInInt8Writer
 from exporters.litert_runtime import LiteRtModel
+from exporters.operators import float_parts
 from exporters.quantize import LEAST_SAMPLES, Quantization, quantize
 from exporters.testing import SmallNetwork, expected, feeds, random_inputs, randomize
 from exporters.tflite_file import operators, read
-from exporters.verify import onnx_macs, parity
+from exporters.verify import channels_last, onnx_macs, parity
 from search_space import catalog
 from search_space.architecture import Classifier
+from search_space.representation_flow import RepresentationFlow
 from workspace.errors import InputError, OperationError
 
 IMAGE = (1, 3, 16, 20)
@@ -105,6 +108,81 @@ def test_a_file_that_its_runtime_refuses_is_not_kept(artifact, tmp_path, monkeyp
     with pytest.raises(ExportError, match="tool made a file that its runtime refuses"):
         quantize(artifact, Quantization.FP16, tmp_path)
     assert list(tmp_path.glob("*.tflite")) == [artifact.path]
+
+
+MOVING = (1, 3, 3, 12, 12)
+
+
+class Moving(nn.Module):
+    """Something learned of frames, and of optical flow."""
+
+    def __init__(self):
+        super().__init__()
+        self.flow = RepresentationFlow(3)
+        self.of_flow = nn.Conv3d(2, 4, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+        self.of_frames = nn.Conv3d(3, 4, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+
+    def forward(self, clip):
+        return self.of_flow(self.flow(clip)) + self.of_frames(clip)
+
+
+def moving_samples(artifact):
+    """A square that moves before flat ground."""
+    made = []
+    for number in range(LEAST_SAMPLES):
+        clip = np.full(MOVING, 0.3, np.float32)
+        for frame in range(3):
+            top, left = 2 + number % 4 + frame, 2 + number // 4 + frame * (number % 2)
+            clip[:, :, frame, top : top + 4, left : left + 4] = 1.0
+        laid_out = clip if artifact.format is ModelFormat.ONNX else channels_last(clip)
+        made.append({artifact.inputs[0].name: laid_out})
+    return made
+
+
+def test_a_file_at_which_its_runtime_crashes_is_not_kept(tmp_path):
+    """XNNPACK ends the process at some scales, as of flow in numbers of 8 bits."""
+    whole = create("tflite").export(Moving(), random_inputs(MOVING), tmp_path)
+    with pytest.raises(ExportError, match=r"made a file at which its runtime crashes, so none"):
+        quantize(whole, Quantization.INT8, tmp_path, calibration=moving_samples(whole))
+    assert list(tmp_path.iterdir()) == [whole.path]
+
+
+def test_parts_that_stay_in_float_are_as_exact_as_before(tmp_path):
+    module = Moving()
+    randomize(module, random_inputs(MOVING))
+    assert float_parts(module) == ("flow",)
+    whole = create("tflite").export(module, random_inputs(MOVING), tmp_path)
+    given = moving_samples(whole)
+    made = quantize(
+        whole, Quantization.INT8, tmp_path, calibration=given, float_parts=float_parts(module)
+    )
+    assert_as_whole_as(LiteRtModel(whole.path), LiteRtModel(made.path), given)
+    assert LiteRtModel(made.path).delegated
+    assert made.precision is Precision.INT8
+    ends = Counter(name for name in operators(made.path) if name.endswith("QUANTIZE"))
+    assert ends == {"QUANTIZE": 2, "DEQUANTIZE": 1}
+    stand_in = create("tflite", Precision.INT8).export(module, random_inputs(MOVING), tmp_path)
+    assert Counter(operators(stand_in.path)) == Counter(operators(made.path))
+    assert LiteRtModel(stand_in.path).delegated
+
+
+def test_a_part_that_is_to_stay_in_float_and_cannot_be_found_is_an_error(artifact, tmp_path):
+    with pytest.raises(ExportError, match=r"'flow' would have to stay in float32, and no"):
+        quantize(
+            artifact,
+            Quantization.INT8,
+            tmp_path,
+            calibration=samples(artifact),
+            float_parts=("flow",),
+        )
+
+
+def assert_as_whole_as(whole, quantized, given):
+    """What 8 bits cost one layer, and no more, by the root mean square."""
+    wanted, found = (
+        np.stack([model.run(feed)["output"] for feed in given]) for model in (whole, quantized)
+    )
+    assert ((found - wanted) ** 2).mean() < 0.05**2 * (wanted**2).mean()
 
 
 def test_int8_keeps_float_ends_unless_told_otherwise(artifact, tmp_path):
@@ -264,6 +342,17 @@ class TestOnnx:
         inputs = random_inputs((1, 3, 32, 32), seed=3)
         outputs = OnnxModel(made.path).run(feeds(made, inputs))
         assert parity(outputs, expected(network, made, inputs), 0.15).passed
+
+    def test_parts_that_stay_in_float_are_as_exact_as_before(self, tmp_path):
+        pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+        from exporters.onnx_runtime import OnnxModel
+
+        module = Moving()
+        randomize(module, random_inputs(MOVING))
+        whole = create("onnx").export(module, random_inputs(MOVING), tmp_path)
+        given, parts = moving_samples(whole), float_parts(module)
+        made = quantize(whole, Quantization.INT8, tmp_path, calibration=given, float_parts=parts)
+        assert_as_whole_as(OnnxModel(whole.path), OnnxModel(made.path), given)
 
     def test_inputs_stay_floats(self, artifact, tmp_path):
         with pytest.raises(InputError, match="keeps float32 inputs"):

@@ -45,6 +45,15 @@ def test_batch_norms_are_folded_and_the_opset_is_stated(tmp_path):
     assert artifact.inputs[0].shape == IMAGE
 
 
+def test_nodes_are_named_after_the_part_of_the_module_that_they_are_of(tmp_path):
+    import onnx
+
+    artifact = create("onnx").export(SmallNetwork(), random_inputs(IMAGE), tmp_path)
+    names = [node.name for node in onnx.load(str(artifact.path)).graph.node]
+    assert len(set(names)) == len(names)
+    assert {name.split(".")[0] for name in names} >= {"stem", "depthwise", "gate", "classifier"}
+
+
 def test_efficientnets_compute_what_torch_does(efficient, tmp_path):
     network, inputs = efficient.build(Classifier(classes=10)), random_inputs((1, 3, 32, 32))
     randomize(network, inputs)

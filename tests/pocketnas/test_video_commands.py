@@ -74,6 +74,28 @@ def test_a_network_of_streams_is_trained_on_videos_and_its_files_are_checked(
     assert list((tmp_path / "out").glob("*.tflite"))
 
 
+@pytest.mark.slow
+def test_a_network_that_computes_its_flow_is_quantized_on_videos_of_flat_ground(
+    pocketnas, videos, tmp_path
+):
+    made = network(stems="rgb,flow", flow_iterations="3")
+    (tmp_path / "net.json").write_text(json.dumps(made.to_json()))
+    done = pocketnas(
+        "export",
+        "net.json",
+        f"--dataset={videos}",
+        "--quantize=int8",
+        "--calibration-samples=16",
+        "--json",
+        "-o",
+        "out",
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert {each["precision"] for each in found["files"]} == {"int8"}
+    assert len(list((tmp_path / "out").glob("*.tflite"))) == 1
+
+
 def test_what_videos_do_not_have_is_refused_before_anything_is_made(pocketnas, videos, tmp_path):
     (tmp_path / "long.json").write_text(json.dumps(network(frames="8").to_json()))
     train = ("train", "long.json", "--run=run")
