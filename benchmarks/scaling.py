@@ -9,10 +9,10 @@ stopped left it (``--log``):
    scaling_search.py``: a grid of networks of twice its multiply-adds, and one of networks of twice
    its latency on this computer; the best by mean validation accuracy.
 2. ``scale``: by depth, width, size alone and by those constants to four times the multiply-adds,
-   and to four times the latency. Whole layers, channels and pixels are coarse steps, so of
-   compound networks that one is taken which has the multiply-adds that the constants promise, and
-   of all that have them is nearest to the constants; it costs no more than the three others on
-   average.
+   and to four times the latency, which is asked anew: this computer may be slower than it was
+   in stage 1. Whole layers, channels and pixels are coarse steps, so the compound network has
+   those that are nearest to the proportions of the constants, and of all sizes in proportion is
+   the one that costs most nearly what the three others cost on average.
 3. ``rate``: one learning rate for all, by the mean validation accuracy of the four networks of
    equal multiply-adds with a seed of its own.
 4. ``train``: the baseline and all eight, with the same seeds; accuracies are of the test split.
@@ -23,8 +23,8 @@ intervals of paired seeds (Student's t): ``above`` or ``below`` where they exclu
 separated``. They are about this baseline and these images, and one search of constants each.
 
 Needs the extra ``train``. Run: ``python benchmarks/scaling.py [--quick] [--log FOLDER]`` on a
-computer with nothing else to do; one JSON object comes last on stdout. It takes some three hours
-on two cores. Times are of this x86 computer: they test the method, no phone's speed.
+computer with nothing else to do; one JSON object comes last on stdout. It takes some two hours on
+two cores. Times are of this x86 computer: they test the method, no phone's speed.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import cache, partial
-from itertools import product
+from functools import partial
 from pathlib import Path
 
 from benchmarks.comparison.durations import EVALUATED, seconds_a_sample, timing_s
@@ -47,7 +46,7 @@ from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.script import Say, parser_of, run
 from benchmarks.comparison.trainings import Job, require_trained, train
 from controller.scaling_search import CostAxis, Grid, ScalingFound, ScalingPlan, points, search
-from controller.scaling_target import Scaled, to_target
+from controller.scaling_target import to_target
 from pocketnas.scaling import Asked, timing
 from search_space.architecture import Architecture, Classifier
 from search_space.chain import ChainArchitecture, Op, Stage, Stem
@@ -65,10 +64,8 @@ RATE_SEED = 100
 
 ALONE = (RuleName.DEPTH, RuleName.WIDTH, RuleName.RESOLUTION)
 BASE_NAME = "baseline"
-TIMED = 140
+TIMED = 165
 """Networks whose latency the grid and the way to the target ask for, about."""
-PROMISED = 0.97
-"""Share of the multiply-adds that factors promise, in a network that is made as they do."""
 
 
 def _stage(filters: int, repeats: int, stride: int, expansion: int) -> Stage:
@@ -253,57 +250,64 @@ def networks_of(
         cost: What is to be alike.
     """
     target = plan.growth * cost(BASE)
-
-    def grown(
-        chosen: ScalingRule, make: Scaled[ChainArchitecture], limit: float
-    ) -> ChainArchitecture:
-        return to_target(chosen, make, cost, limit).network
-
-    def rounded(factors: Factors) -> ChainArchitecture:
-        return scaled(BASE, factors)
-
-    made = {name.value: grown(rule(name), rounded, target) for name in ALONE}
+    made = {
+        name.value: to_target(rule(name), partial(scaled, BASE), cost, target).network
+        for name in ALONE
+    }
     allowed = statistics.fmean(cost(network) for network in made.values())
-    made[axis.compound] = grown(compound, as_promised, allowed)
+    made[axis.compound] = nearest_in_cost(ladder(plan, compound), cost, allowed)
     return made
 
 
-@cache
-def as_promised(factors: Factors) -> ChainArchitecture:
-    """The baseline with the multiply-adds that factors promise, in proportions nearest to theirs.
+def ladder(plan: Plan, compound: ScalingRule) -> list[ChainArchitecture]:
+    """The networks in about a rule's proportions, from small to large, each once.
 
-    Of networks with at least ``PROMISED`` of them; how far one is from the factors is told by the
-    layers, channels and pixels that it really has, each by what it does to the cost.
+    Those that promise from half to one and a half times the cost of what is compared.
     """
-    promised = factors.cost * macs(BASE, HEAD)
-    around = [0.7 + 0.02 * place for place in range(31)]
-    best, least = scaled(BASE, Factors()), math.inf
-    shapes = {
-        one.weights_key: one
-        for deeper, wider in product(around, around)
-        for one in [
-            scaled(BASE, Factors(depth=factors.depth * deeper, width=factors.width * wider))
-        ]
-    }
-    for shape, more in product(shapes.values(), around):
-        network = shape.at(max(8, round(BASE.size * factors.resolution * more)))
-        if PROMISED * promised <= macs(network, HEAD) <= promised:
-            distance = _distance(network, factors)
-            if distance < least:
-                best, least = network, distance
-    if least == math.inf:
-        return scaled(BASE, factors)
-    return best
+    networks = dict[str, ChainArchitecture]()
+    for step in range(500):
+        factors = compound.factors(0.02 * step)
+        if 0.5 * plan.growth <= factors.cost <= 1.5 * plan.growth:
+            network = in_proportion(factors)
+            networks.setdefault(network.key, network)
+    return list(networks.values())
 
 
-def _distance(network: ChainArchitecture, factors: Factors) -> float:
-    layers = sum(one.repeats for one in network.stages) / sum(one.repeats for one in BASE.stages)
-    width = sum(one.filters for one in network.stages) / sum(one.filters for one in BASE.stages)
-    return math.hypot(
-        math.log(layers / factors.depth),
-        2 * math.log(width / factors.width),
-        2 * math.log(network.size / BASE.size / factors.resolution),
+def in_proportion(factors: Factors) -> ChainArchitecture:
+    """The baseline with the layers, channels and pixels that are nearest to what factors ask.
+
+    The rounding that is published never goes down by more than a tenth, and layers only up: of
+    networks as small as these that makes others than the factors ask for.
+    """
+
+    def made(depth: float, width: float) -> ChainArchitecture:
+        return scaled(BASE, Factors(depth=depth, width=width))
+
+    def off(asked: float, of: Callable[[Stage], int], network: ChainArchitecture) -> float:
+        ratio = sum(map(of, network.stages)) / sum(map(of, BASE.stages))
+        return abs(math.log(ratio / asked))
+
+    # What is nearer to 1 comes first: of equals it is taken.
+    around = sorted((0.7 + 0.02 * place for place in range(31)), key=lambda one: abs(one - 1))
+    depth = min(
+        (factors.depth * each for each in around),
+        key=lambda each: off(factors.depth, lambda stage: stage.repeats, made(each, 1.0)),
     )
+    width = min(
+        (factors.width * each for each in around),
+        key=lambda each: off(factors.width, lambda stage: stage.filters, made(1.0, each)),
+    )
+    return made(depth, width).at(round(BASE.size * factors.resolution))
+
+
+def nearest_in_cost(
+    networks: Sequence[ChainArchitecture], cost: Cost, target: float
+) -> ChainArchitecture:
+    """The one whose cost is nearest to a target, by the ratio.
+
+    All are asked: of whole channels one network more may cost less than the one before.
+    """
+    return min(networks, key=lambda one: abs(math.log(cost(one) / target)))
 
 
 def labelled(axis: Axis, name: str) -> str:
@@ -329,6 +333,30 @@ def chosen_rate(
         for rate in plan.rates
     }
     return best_rate(jobs, lambda every: train(every, log, say, processes=LANES), say)
+
+
+def jobs_of(
+    plan: Plan, networks: Mapping[str, ChainArchitecture], rate: float, weights: Path
+) -> list[Job]:
+    """Each network's trainings, seed by seed; of one with several names under its first.
+
+    Args:
+        plan: Says how many.
+        networks: By name.
+        rate: Of all.
+        weights: The folder for those of the first seed.
+    """
+    first = dict[str, str]()
+    for name, network in networks.items():
+        first.setdefault(network.key, name)
+    jobs = []
+    for seed in range(plan.seeds):
+        for key, name in first.items():
+            job = plan.job(name, networks[name], rate, seed)
+            if seed == 0:
+                job = replace(job, checkpoint=weights / f"{key}.safetensors")
+            jobs.append(job)
+    return jobs
 
 
 def differences(rows: Mapping[str, Reported], axis: Axis) -> dict[str, object]:
@@ -384,7 +412,7 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
     cost_ms = Timed(plan, Log(folder / "latencies.jsonl"))
     costs: dict[Axis, Cost] = {
         Axis.MACS: lambda network: float(macs(network, HEAD)),
-        Axis.LATENCY: cost_ms.one_ms,
+        Axis.LATENCY: Timed(plan, Log(folder / "target-latencies.jsonl")).one_ms,
     }
     found = {axis: constants(plan, axis, folder, cost_ms, say) for axis in Axis}
     made: dict[str, ChainArchitecture] = {BASE_NAME: BASE}
@@ -396,15 +424,12 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
     rate = chosen_rate(
         plan, {n: o for n, o in alike.items() if n != BASE_NAME}, logs.trainings, say
     )
-    jobs = []
-    for seed in range(plan.seeds):
-        for name, network in made.items():
-            job = plan.job(name, network, rate, seed)
-            if seed == 0:
-                job = replace(job, checkpoint=folder / "weights" / f"{name}.safetensors")
-            jobs.append(job)
+    jobs = jobs_of(plan, made, rate, folder / "weights")
     require_trained(jobs, train(jobs, logs.trainings, say, processes=LANES))
-    rows = reported(jobs, plan.final_preset, logs, say, processes=LANES)
+    found_of = {
+        row.key: row for row in reported(jobs, plan.final_preset, logs, say, processes=LANES)
+    }
+    rows = [replace(found_of[network.key], name=name) for name, network in made.items()]
     return {
         **compared(rows),
         "constants": {axis.value: found_to_json(one) for axis, one in found.items()},
