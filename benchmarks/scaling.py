@@ -21,6 +21,8 @@ stopped left it (``--log``):
 ``differences`` are of the compound network less each other of the same cost, in points, with 95 %
 intervals of paired seeds (Student's t): ``above`` or ``below`` where they exclude 0, else ``not
 separated``. They are about this baseline and these images, and one search of constants each.
+Costs are alike as far as whole steps allow: what ``latency_ms`` and ``macs`` of two networks
+differ by is in the difference of their accuracies too.
 
 Needs the extra ``train``. Run: ``python benchmarks/scaling.py [--quick] [--log FOLDER]`` on a
 computer with nothing else to do; one JSON object comes last on stdout. It takes some two hours on

@@ -28,8 +28,8 @@ def test_all_four_networks_cost_about_what_is_asked_for(script, constants):
     grown = {
         name: macs_of(script)(one) / macs_of(script)(script.BASE) for name, one in found.items()
     }
-    assert all(3.6 < value <= 4.2 for value in grown.values()), grown
     alone = [value for name, value in grown.items() if name != "compound"]
+    assert all(3.6 < value <= 4.0 for value in alone), grown
     assert grown["compound"] == pytest.approx(sum(alone) / 3, rel=0.1)
     assert found["depth"].size == found["width"].size == script.BASE.size
     assert found["resolution"].stages == script.BASE.stages
