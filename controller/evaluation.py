@@ -130,6 +130,11 @@ class Evaluation:
         return self._source.lanes, self._executor.lanes
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether nothing is trained while a latency is measured."""
+        return self._turns.exclusive
+
+    @property
     def objectives(self) -> Names:
         """What outcomes tell first, in this order."""
         return self._settings.objectives

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -42,8 +43,10 @@ class _Flight:
 class Flights:
     """Evaluates candidates side by side: as many threads as devices, as many as training lanes.
 
-    A candidate is timed, then trained, so that timing one overlaps with training another. A
-    proposal takes the outcome of the last one before it, by index, that is for the same network,
+    A candidate is timed, then trained, so that timing one overlaps with training another. Where
+    they may not overlap and several are trained at once, all that are to be timed are timed before
+    any of them is trained: one at a time, the lanes would take turns instead of working together.
+    A proposal takes the outcome of the last one before it, by index, that is for the same network,
     and waits for it if need be, so that what becomes of it does not depend on who is faster. Only
     if that one failed is it evaluated itself: the failure may have passed. One that is proposed
     ``again`` is evaluated itself too.
@@ -58,6 +61,10 @@ class Flights:
         self._study = study
         self._flying: dict[int, _Flight] = {}
         timers, trainers = evaluation.lanes
+        self._gathers = evaluation.is_exclusive and trainers > 1
+        self._lock = threading.Lock()
+        self._untimed = 0
+        self._timed: list[tuple[_Flight, Architecture, FoundLatency]] = []
         self._timing = ThreadPoolExecutor(timers, thread_name_prefix="timing")
         self._training = ThreadPoolExecutor(trainers, thread_name_prefix="training")
 
@@ -149,6 +156,8 @@ class Flights:
             flight.future.set_result(same_for(flight.proposal, outcome))
 
     def _evaluate(self, flight: _Flight, made: Architecture) -> None:
+        with self._lock:
+            self._untimed += 1
         self._timing.submit(self._time, flight, made)
 
     def _copy(self, first: int, index: int) -> None:
@@ -160,16 +169,27 @@ class Flights:
             self._study.found_training(index, candidate.training)
 
     def _time(self, flight: _Flight, made: Architecture) -> None:
-        """Find the latency, then hand over to a thread that trains; in a thread that times."""
-        proposal, known = flight.proposal, flight.known
+        """Find the latency, then hand over to threads that train; in a thread that times."""
+        timed = None
         try:
-            found = self._evaluation.latency(proposal, made, known)
+            found = self._evaluation.latency(flight.proposal, made, flight.known)
             if isinstance(found, FoundLatency):
-                self._training.submit(self._train, flight, made, found)
+                timed = flight, made, found
             else:
                 flight.future.set_result(found)
         except BaseException as error:  # noqa: BLE001 # raised again where it lands
             flight.future.set_exception(error)
+        with self._lock:
+            self._untimed -= 1
+            self._timed += [timed] if timed else []
+            if self._gathers and self._untimed:
+                return
+            ready, self._timed = self._timed, []
+        for one, network, latency in ready:
+            try:
+                self._training.submit(self._train, one, network, latency)
+            except RuntimeError as error:  # the search is ending
+                one.future.set_exception(error)
 
     def _train(self, flight: _Flight, made: Architecture, found: FoundLatency) -> None:
         proposal, known = flight.proposal, flight.known

@@ -23,14 +23,16 @@ class NoMoreTurnsError(RuntimeError):
 class Turns:
     """Lets any number of one kind of work go on at once, and never both kinds.
 
-    Turns are given in the order asked for, so neither kind starves.
+    Work joins its own kind though the other waits, so that no training lane stands still beside
+    another until that one ends. Otherwise turns are given in the order asked for. Neither kind
+    starves: a search has only so many candidates in flight, and each is timed before it is trained.
 
     Args:
         exclusive: Whether the two share cores; if not, nobody ever waits.
     """
 
     def __init__(self, *, exclusive: bool) -> None:
-        self._exclusive = exclusive
+        self.exclusive = exclusive
         self._changed = threading.Condition()
         self._waiting: deque[object] = deque()
         self._now: Work | None = None
@@ -73,6 +75,6 @@ class Turns:
                 self._changed.notify_all()
 
     def _may_enter(self, ticket: object, work: Work) -> bool:
-        if not self._exclusive:
+        if not self.exclusive:
             return True
-        return self._waiting[0] is ticket and (not self._count or self._now is work)
+        return self._now is work if self._count else self._waiting[0] is ticket

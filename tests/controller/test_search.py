@@ -472,6 +472,27 @@ def test_timing_and_training_take_turns_on_this_computer(lab):
     assert not any({"timing", "training"} <= kinds for kinds in watch.together)
 
 
+@pytest.mark.parametrize(("lanes", "whole"), [(1, False), (2, True)])
+def test_on_one_computer_a_window_is_timed_before_its_trainings_so_that_lanes_fill(
+    lab, lanes, whole
+):
+    order = []
+
+    def noted(kind):
+        return lambda _, told: order.append(kind) or told
+
+    study = lab.study()
+    evaluation = lab.evaluation(
+        study,
+        source=lab.Source(on_this_computer=True, say=noted("timing")),
+        executor=lab.Executor(lanes=lanes, on_this_computer=True, say=noted("training")),
+    )
+    lab.run(study, evaluation, trials=4, window=4)
+    timings = order.count("timing")
+    assert timings == order.count("training") > 2
+    assert (order.index("training") == timings) is whole
+
+
 def test_timing_overlaps_with_training_on_separate_devices(lab):
     watch = lab.Watch()
     study = lab.study()

@@ -68,15 +68,26 @@ def test_the_other_kind_waits_until_all_have_ended(hall):
     assert hall.inside == ["timer"]
 
 
-def test_who_comes_later_does_not_overtake_who_waits(hall):
+def test_training_joins_training_though_a_timing_waits(hall):
     hall.enter("a", Work.TRAINING)
     hall.enter("timer", Work.TIMING)
     hall.enter("b", Work.TRAINING)
-    assert hall.inside == ["a"]
+    assert hall.inside == ["a", "b"]
     hall.leave("a")
+    hall.leave("b")
     assert hall.inside == ["timer"]
-    hall.leave("timer")
-    assert hall.order == ["a", "timer", "b"]
+
+
+def test_who_comes_later_does_not_overtake_who_waits_for_the_other_kind(hall):
+    hall.enter("a", Work.TRAINING)
+    hall.enter("first", Work.TIMING)
+    hall.enter("second", Work.TIMING)
+    hall.leave("a")
+    hall.enter("b", Work.TRAINING)
+    assert sorted(hall.inside) == ["first", "second"]
+    hall.leave("first")
+    hall.leave("second")
+    assert hall.order[-1] == "b"
 
 
 def test_an_error_inside_ends_the_turn():
