@@ -17,20 +17,22 @@ In this order, each stage from where a run that was stopped left it (``--log``):
 1. ``target``: the latency of ``decreasing`` on this computer.
 2. ``search``: by ``surrogate`` in two phases (``controller/phased.py``); a run's folder.
 3. ``fit``: filters of the best candidates and of the random networks are scaled until each takes
-   as long as the target (``comparison/fitting.py``).
-4. ``rate``: one learning rate for all, by the mean validation AP of three networks, one an arm.
-5. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
+   as long as ``decreasing``, measured beside it (``comparison/fitting.py``).
+4. ``time``: all of them as our TFLite files, in one batch of interleaved sessions; and the CPU
+   time of a training step of each, in turn with one of ``decreasing``. So a run that goes on
+   another day, or on another computer, still compares latencies and times of one.
+5. ``rate``: one learning rate for all, by the mean validation AP of three networks, one an arm.
+6. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
    a seed of its own.
-6. ``train``: all arms with the same seeds, in equal training time: images in inverse proportion to
+7. ``train``: all arms with the same seeds, in equal training time: images in inverse proportion to
    the CPU time of a training step. AP is of the test split, which is seen once.
-7. ``time``: all of them as our TFLite files, in one batch of interleaved sessions.
 
 ``differences`` are in points of AP, paired by seed (Student's t, 95 %): ``above`` or ``below``
 where they exclude 0, else ``not separated``. They are about these scenes, and one search.
 
 Needs the extra ``train``. Run: ``python benchmarks/scale_permuted.py [--quick] [--plan]
 [--log FOLDER]`` on a computer with nothing else to do; one JSON object comes last on stdout. It
-takes some two and a half hours on two cores. Times are of this x86 computer: they test the method,
+takes three to four hours on two cores. Times are of this x86 computer: they test the method,
 no phone's speed.
 """
 
@@ -38,24 +40,26 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.comparison.durations import seconds_a_scene, timing_s
-from benchmarks.comparison.fitting import HostLatency, fitted_to
+from benchmarks.comparison.durations import seconds_a_scene, step_ratio, timing_s
+from benchmarks.comparison.fitting import HostLatency, RelativeLatency, fitted_to
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
 from benchmarks.comparison.rates import best_rate
-from benchmarks.comparison.reported import Logs, Reported, reported
+from benchmarks.comparison.reported import Logs, Reported, rows_of
 from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.scale_decreasing import scale_decreasing
 from benchmarks.comparison.scene_task import WIDE_ANCHORS, WideAnchors
 from benchmarks.comparison.script import Say, parser_of, run, seeds_of
 from benchmarks.comparison.searches import searched
 from benchmarks.comparison.step_time import stepped
+from benchmarks.comparison.timing import cost_of, timed_untrained
 from benchmarks.comparison.trainings import Job, Trained, require_trained, train
 from pocketnas.config import SearchConfig
 from search_space.architecture import Detector
@@ -65,6 +69,9 @@ from search_space.spinenet_space import SpineNetSpace
 from training.fashion_scenes import SIZE
 from training.schedule import Schedule
 from workspace.errors import OperationError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 HEAD = Detector(classes=10)
 LANES = 2
@@ -76,10 +83,10 @@ EVALUATED = 2_500
 what becomes of a network's boxes about half of one."""
 
 STARTUP = 6
-"""First proposals of each phase that no model makes."""
+"""Evaluated networks before a model proposes; the second phase begins with one, its start."""
 
-FITTING = 6
-"""Latencies until a network takes as long as the target."""
+FITTING = 4
+"""Pairs of latencies, about, until a network takes as long as ``decreasing``."""
 
 FRAME = {
     "size": str(SIZE),
@@ -112,7 +119,8 @@ class Plan:
         trials: Of the search.
         confirm: Of those, trainings of the best again.
         short_samples: Training images that a candidate sees.
-        search_preset: How hard a candidate is timed, and a network on its way to the target.
+        search_preset: How hard a candidate is timed.
+        fit_preset: How hard a network is timed on its way to the latency of ``decreasing``.
         candidates: Networks of the search from which one is chosen.
         samples: Training images that ``decreasing`` sees; the others as many as take as long.
         seeds: Of each arm.
@@ -126,6 +134,7 @@ class Plan:
     confirm: int
     short_samples: int
     search_preset: str
+    fit_preset: str
     candidates: int
     samples: int
     seeds: int
@@ -178,6 +187,7 @@ FULL = Plan(
     confirm=4,
     short_samples=6_400,
     search_preset="search",
+    fit_preset="search/6",
     candidates=3,
     samples=19_200,
     seeds=6,
@@ -192,6 +202,7 @@ QUICK = Plan(
     confirm=1,
     short_samples=32,
     search_preset="quick",
+    fit_preset="quick/3",
     candidates=1,
     samples=64,
     seeds=2,
@@ -200,25 +211,28 @@ QUICK = Plan(
 )
 
 
-class StepSeconds:
-    """CPU time of a training image of each network, measured once and kept.
+class StepRatios:
+    """CPU time of a training step of each network as a part of one's, measured once and kept.
 
     Args:
-        log: Where it is kept.
+        decreasing: What they are parts of.
+        log: Where they are kept.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, decreasing: ScalePermutedArchitecture, log: Log) -> None:
+        self._decreasing = decreasing
         self._log = log
 
     def __call__(self, network: ScalePermutedArchitecture) -> float:
-        """Of the fastest of eight steps."""
+        """The median of steps in turn."""
+        if network == self._decreasing:
+            return 1.0
         if self._log.find(network.key) is None:
-            module = Own(name=network.key, architecture=network).build(HEAD, 0)
-            seconds = seconds_a_scene(module, WideAnchors(), network.size, steps=8)
-            self._log.add(network.key, {"seconds": seconds})
+            ratio = step_ratio(_built(network), _built(self._decreasing), WideAnchors(), SIZE)
+            self._log.add(network.key, {"ratio": ratio})
         known = self._log.find(network.key)
         assert known is not None
-        return float(str(known["seconds"]))
+        return float(str(known["ratio"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,26 +241,20 @@ class Contest:
 
     Attributes:
         plan: How much of everything.
-        budget_s: CPU time of the steps of one.
-        step: CPU time of a training image of a network.
+        step: CPU time of a training step of a network, as a part of that of ``decreasing``.
     """
 
     plan: Plan
-    budget_s: float
-    step: StepSeconds
-
-    @classmethod
-    def of(cls, plan: Plan, decreasing: ScalePermutedArchitecture, step: StepSeconds) -> Contest:
-        """As long as ``decreasing`` takes for its images."""
-        return cls(plan=plan, budget_s=plan.samples * step(decreasing), step=step)
+    step: Callable[[ScalePermutedArchitecture], float]
 
     def job(self, name: str, network: ScalePermutedArchitecture, rate: float, seed: int) -> Job:
-        """A training of a network."""
+        """A training of a network, as long as that of ``decreasing`` on its images."""
         batch = 16
-        steps = max(1, round(self.budget_s / self.step(network) / batch))
+        steps = max(1, round(self.plan.samples / self.step(network) / batch))
         schedule = Schedule(samples=steps * batch, batch=batch, learning_rate=rate, clip=10.0)
-        own = Own(name=name, architecture=network)
-        return Job(network=own, seed=seed, schedule=schedule, size=SIZE, task=WIDE_ANCHORS)
+        return Job(
+            network=_own(name, network), seed=seed, schedule=schedule, size=SIZE, task=WIDE_ANCHORS
+        )
 
 
 def candidates_of(
@@ -285,27 +293,25 @@ def chosen_rate(
 
 def chosen_candidate(
     contest: Contest,
-    candidates: Sequence[ScalePermutedArchitecture],
+    candidates: Mapping[str, ScalePermutedArchitecture],
     rate: float,
     log: Log,
     say: Say,
-) -> ScalePermutedArchitecture:
-    """The candidate with the best validation AP of a whole training.
+) -> str:
+    """The name of the candidate with the best validation AP of a whole training.
 
     Raises:
         OperationError: If a training diverged.
     """
-    if len(candidates) == 1:
-        return candidates[0]
-    jobs = [
-        contest.job(f"candidate-{place}", one, rate, RATE_SEED + 1)
-        for place, one in enumerate(candidates)
-    ]
+    names = list(candidates)
+    if len(names) == 1:
+        return names[0]
+    jobs = [contest.job(name, one, rate, RATE_SEED + 1) for name, one in candidates.items()]
     results = _trained(jobs, log, say)
     require_trained(jobs, results)
     best = max(range(len(jobs)), key=lambda place: results[place].validation)
-    say(f"chosen: candidate {best}, AP {results[best].validation:.2%} of the validation split")
-    return candidates[best]
+    say(f"chosen: {names[best]}, AP {results[best].validation:.2%} of the validation split")
+    return names[best]
 
 
 def arms_of(
@@ -356,13 +362,11 @@ def compared(rows: Sequence[Reported]) -> dict[str, object]:
     }
 
 
-def training_s(jobs: Sequence[Job], arms: Sequence[Arm], log: Log) -> dict[str, float]:
+def training_s(results: Sequence[Trained], arms: Sequence[Arm]) -> dict[str, float]:
     """Mean CPU time of the steps of each arm's trainings."""
     spent: dict[str, list[float]] = {}
-    for job, arm in zip(jobs, arms, strict=True):
-        facts = log.find(job.key)
-        assert facts is not None
-        spent.setdefault(arm, []).append(Trained.from_json(facts).seconds)
+    for trained, arm in zip(results, arms, strict=True):
+        spent.setdefault(arm.value, []).append(trained.seconds)
     return {arm: statistics.fmean(own) for arm, own in spent.items()}
 
 
@@ -374,34 +378,43 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
         OperationError: If a stage cannot be done; what was done is kept.
     """
     logs = Logs.within(folder)
-    latency = HostLatency(HEAD, plan.search_preset, Log(folder / "latencies.jsonl"))
     decreasing = scale_decreasing(plan.space)
-    target_ms = latency(decreasing)
+    target_ms = HostLatency(HEAD, plan.search_preset, Log(folder / "latencies.jsonl"))(decreasing)
     found = candidates_of(plan, target_ms, folder, say)
-    say("fitting networks to the target")
-    candidates = [fitted_to(one, target_ms, latency) for one in found]
-    randoms = [fitted_to(one, target_ms, latency) for one in plan.randoms]
-    contest = Contest.of(plan, decreasing, StepSeconds(Log(folder / "steps.jsonl")))
+    say("fitting networks to the latency of the scale-decreasing one")
+    latency = RelativeLatency(HEAD, decreasing, plan.fit_preset, logs.timings)
+    candidates = {
+        f"candidate-{place}": fitted_to(one, 1.0, latency) for place, one in enumerate(found)
+    }
+    randoms = [fitted_to(one, 1.0, latency) for one in plan.randoms]
+    networks = {
+        Arm.DECREASING.value: decreasing,
+        **{f"{Arm.RANDOM}-{seed}": one for seed, one in enumerate(randoms)},
+        **candidates,
+    }
+    say(f"timing {len(networks)} networks together")
+    own = {name: _own(name, network) for name, network in networks.items()}
+    sessions = timed_untrained(own, HEAD, SIZE, plan.final_preset, logs.timings)
+    step = StepRatios(decreasing, Log(folder / "steps.jsonl"))
+    for network in networks.values():
+        step(network)
+    contest = Contest(plan=plan, step=step)
     examples = {
         Arm.DECREASING: decreasing,
         Arm.RANDOM: randoms[0],
-        Arm.SEARCHED: candidates[0],
+        Arm.SEARCHED: candidates["candidate-0"],
     }
     rate = chosen_rate(contest, examples, logs.trainings, say)
     chosen = chosen_candidate(contest, candidates, rate, logs.trainings, say)
-    jobs, arms, keeping = [], [], set[str]()
-    for arm, name, network, seed in arms_of(plan, decreasing, chosen, randoms):
-        job = contest.job(name, network, rate, seed)
-        if name not in keeping:
-            job = replace(job, checkpoint=folder / "weights" / f"{name}.safetensors")
-            keeping.add(name)
-        jobs.append(job)
-        arms.append(arm)
-    require_trained(jobs, _trained(jobs, logs.trainings, say))
-    rows = reported(jobs, plan.final_preset, logs, say, processes=LANES)
+    arms = arms_of(plan, decreasing, candidates[chosen], randoms)
+    jobs = [contest.job(name, network, rate, seed) for _, name, network, seed in arms]
+    results = _trained(jobs, logs.trainings, say)
+    require_trained(jobs, results)
+    costs = {job.network.name: cost_of(job.network.build(HEAD, 0), SIZE) for job in jobs}
+    rows = rows_of(jobs, results, {**sessions, Arm.SEARCHED: sessions[chosen]}, costs)
     return {
         **compared(rows),
-        "training_s": training_s(jobs, arms, logs.trainings),
+        "training_s": training_s(results, [arm for arm, *_ in arms]),
         "target_ms": target_ms,
         "trials": plan.trials,
         "graph_trials": plan.graph_trials,
@@ -411,7 +424,16 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
         "learning_rate": rate,
         "samples": plan.samples,
         "seeds": plan.seeds,
+        "chosen": chosen,
     }
+
+
+def _own(name: str, network: ScalePermutedArchitecture) -> Own:
+    return Own(name=name, architecture=network)
+
+
+def _built(network: ScalePermutedArchitecture) -> nn.Module:
+    return _own(network.key, network).build(HEAD, 0)
 
 
 def _trained(jobs: Sequence[Job], log: Log, say: Say) -> list[Trained]:
@@ -423,8 +445,7 @@ def planned(plan: Plan, say: Say) -> float:
     say("training steps are timed for the plan")
 
     def seconds(network: ScalePermutedArchitecture) -> float:
-        module = Own(name=network.key, architecture=network).build(HEAD, 0)
-        return seconds_a_scene(module, WideAnchors(), network.size)
+        return seconds_a_scene(_built(network), WideAnchors(), network.size)
 
     whole = seconds(scale_decreasing(plan.space))
     short = statistics.fmean([whole, *(seconds(one) for one in plan.randoms[:2])])
@@ -435,11 +456,11 @@ def planned(plan: Plan, say: Say) -> float:
     timed = plan.candidates + plan.seeds
     hours = {
         "search": plan.trials * (candidate / LANES + timing_s(plan.search_preset)) / 3600,
-        "fit": (1 + FITTING * timed) * timing_s(plan.search_preset) / 3600,
+        "fit": 2 * FITTING * timed * timing_s(plan.fit_preset) / 3600,
+        "time": (1 + timed) * timing_s(plan.final_preset) / 3600,
         "rate": rates * training / LANES / 3600,
         "choose": choices * training / LANES / 3600,
         "train": 3 * plan.seeds * training / LANES / 3600,
-        "time": (2 + plan.seeds) * timing_s(plan.final_preset) / 3600,
     }
     for stage, value in hours.items():
         say(f"plan: {stage} {value:.2f} hours")

@@ -25,7 +25,7 @@ class Turns:
 
     Work joins its own kind though the other waits, so that no training lane stands still beside
     another until that one ends. Otherwise turns are given in the order asked for. Neither kind
-    starves: a search has only so many candidates in flight, and each is timed before it is trained.
+    starves: a search has so many candidates in flight, and each is timed before it is trained.
 
     Args:
         exclusive: Whether the two share cores; if not, nobody ever waits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 EVALUATED = 20_000 / 3
 """Validation and test split in training images: forward alone takes about a third."""
+
+_SCENES = 16
+"""Of a training step."""
 
 _START_S = 0.3
 """Of a session's process, with its share of the sentinel's."""
@@ -83,45 +87,69 @@ def seconds_of(module: nn.Module, *batch: Tensor) -> float:
     from torch.nn import functional
 
     labels = torch.zeros(len(batch[0]), dtype=torch.long)
-    return _fastest_step(module, batch, 3, lambda out: functional.cross_entropy(out, labels))
+    step = _step(module, batch, lambda out: functional.cross_entropy(out, labels))
+    return min(step() for _ in range(3)) / len(batch[0])
 
 
-def seconds_a_scene(module: nn.Module, task: ObjectDetection, size: int, steps: int = 3) -> float:
+def seconds_a_scene(module: nn.Module, task: ObjectDetection, size: int) -> float:
     """The same of a detector, in steps of 16 grey images with two things each.
 
     Args:
         module: Ends in the task's head; changed by the steps.
         task: Whose loss it is.
         size: Of the images, in pixels.
-        steps: Of which the fastest counts.
     """
+    step = _scene_step(module, task, size)
+    return min(step() for _ in range(3)) / _SCENES
+
+
+def step_ratio(
+    module: nn.Module, other: nn.Module, task: ObjectDetection, size: int, steps: int = 12
+) -> float:
+    """CPU time of a training step of a detector, as a part of another's.
+
+    Steps are made in turn, so that both meet what else this computer does: the median counts.
+
+    Args:
+        module: Ends in the task's head; changed by the steps.
+        other: The same.
+        task: Whose loss it is.
+        size: Of the images, in pixels.
+        steps: Of each.
+    """
+    first, second = (_scene_step(each, task, size) for each in (module, other))
+    return statistics.median(first() / second() for _ in range(steps))
+
+
+def _scene_step(module: nn.Module, task: ObjectDetection, size: int) -> Callable[[], float]:
     import torch
 
     things = torch.tensor([[0.0, 0.1, 0.1, 0.5, 0.4], [1.0, 0.3, 0.5, 0.9, 0.9]])
-    targets = (things * torch.tensor([1.0, size, size, size, size])).expand(16, -1, -1)
-    images = torch.zeros(16, 1, size, size).contiguous(memory_format=torch.channels_last)
-    return _fastest_step(
+    targets = (things * torch.tensor([1.0, size, size, size, size])).expand(_SCENES, -1, -1)
+    images = torch.zeros(_SCENES, 1, size, size).contiguous(memory_format=torch.channels_last)
+    return _step(
         module.to(memory_format=torch.channels_last),
         (images,),
-        steps,
         lambda out: task.loss(out, targets, label_smoothing=0.0),
     )
 
 
-def _fastest_step(
-    module: nn.Module, batch: tuple[Tensor, ...], steps: int, loss: Callable[[Outputs], Tensor]
-) -> float:
-    """CPU time of the fastest of some steps, for each example, after one that does not count."""
+def _step(
+    module: nn.Module, batch: tuple[Tensor, ...], loss: Callable[[Outputs], Tensor]
+) -> Callable[[], float]:
+    """Makes a training step and gives its CPU time; one that does not count was made."""
     import torch
 
     torch.set_num_threads(1)
     module = module.train()
     optimizer = torch.optim.AdamW(module.parameters())
-    taken = []
-    for _ in range(1 + steps):
+
+    def step() -> float:
         began = time.process_time()
         optimizer.zero_grad()
         loss(module(*batch)).backward()
         optimizer.step()
-        taken.append(time.process_time() - began)
-    return min(taken[1:]) / len(batch[0])
+        return time.process_time() - began
+
+    step()
+    return step

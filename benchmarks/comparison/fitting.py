@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
-from benchmarks.comparison.timing import exported, timed
+from benchmarks.comparison.timing import timed_untrained
 from search_space.architecture import Head
 from search_space.spinenet import ScalePermutedArchitecture
 
-STEPS = 64
-"""Filter scales are whole numbers of this part: one filter more at level 2."""
+STEPS = 256
+"""Filter scales are whole numbers of this part: one filter more from level 4 on."""
 
-SMALLEST, LARGEST = 2, 64
+SMALLEST, LARGEST = 8, 256
 """Filter scales that are tried, in such parts."""
 
+NEAR = 0.01
+"""A latency that differs by so much is as near as a measurement tells."""
+
+MOST = 10
+"""Latencies of a network at most."""
+
+_FURTHER = 1.4
+"""How far to go where no scale is on the other side of the target, as a power of the ratio: a
+part of a latency does not depend on filters, so that they change by more than it does."""
+
 Latency = Callable[[ScalePermutedArchitecture], float]
-"""Of a network, in ms."""
+"""Of a network, in ms or as a part of another's."""
 
 
 class HostLatency:
@@ -47,43 +56,102 @@ class HostLatency:
         name = f"{network.key} {self._preset}"
         known = self._log.find(name)
         if known is None:
-            module = Own(name=network.key, architecture=network).build(self._head, 0)
-            with tempfile.TemporaryDirectory() as files:
-                made, _ = exported(module, network.size, Path(files))
-                (values,) = timed({"it": made}, self._preset, self._log).values()
+            own = {"it": Own(name=network.key, architecture=network)}
+            (values,) = timed_untrained(
+                own, self._head, network.size, self._preset, self._log
+            ).values()
             self._log.add(name, {"ms": statistics.median(values)})
             known = self._log.find(name)
         assert known is not None
         return float(str(known["ms"]))
 
 
+class RelativeLatency:
+    """Latencies of untrained networks as parts of another's, measured together, kept in a log.
+
+    So a computer that is slower at times, or another one, tells the same of them.
+
+    Args:
+        head: That networks end in.
+        other: What they are compared with.
+        preset: How hard each pair is tried, with the number of sessions.
+        log: Where they are kept.
+    """
+
+    def __init__(
+        self, head: Head, other: ScalePermutedArchitecture, preset: str, log: Log
+    ) -> None:
+        self._head = head
+        self._other = other
+        self._preset = preset
+        self._log = log
+
+    def __call__(self, network: ScalePermutedArchitecture) -> float:
+        """The median of the ratios of sessions that were beside each other.
+
+        Raises:
+            OperationError: If one of the two cannot be measured.
+        """
+        pair = {
+            name: Own(name=name, architecture=one)
+            for name, one in (("it", network), ("other", self._other))
+        }
+        found = timed_untrained(pair, self._head, network.size, self._preset, self._log)
+        return statistics.median(
+            one / other for one, other in zip(found["it"], found["other"], strict=True)
+        )
+
+
 def fitted_to(
-    network: ScalePermutedArchitecture, target_ms: float, latency: Latency
+    network: ScalePermutedArchitecture, target: float, latency: Latency
 ) -> ScalePermutedArchitecture:
     """The network with the filter scale that brings its latency nearest to a target.
 
-    Latencies grow with the scale, but for noise, so halving finds the two scales around the
-    target; of them the nearer is taken, by the ratio.
+    The search begins at the network's own scale. Between a scale that is too fast and one that is
+    too slow it interpolates, latencies and scales as logarithms, and halves every other time; it
+    ends at a latency within ``NEAR``, at neighbours, or after ``MOST`` latencies.
 
     Args:
         network: At any filter scale.
-        target_ms: Positive.
+        target: Positive; in whatever ``latency`` is.
         latency: Of a network.
     """
 
     def at(part: int) -> ScalePermutedArchitecture:
         return replace(network, filter_scale=part / STEPS)
 
-    low, high = SMALLEST, LARGEST
-    if latency(at(low)) >= target_ms:
-        return at(low)
-    if latency(at(high)) <= target_ms:
-        return at(high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if latency(at(middle)) <= target_ms:
-            low = middle
-        else:
-            high = middle
-    below, above = target_ms / latency(at(low)), latency(at(high)) / target_ms
-    return at(low) if below <= above else at(high)
+    tried: dict[int, float] = {}
+    part = _within(network.filter_scale * STEPS)
+    while part not in tried and len(tried) < MOST:
+        tried[part] = latency(at(part)) / target
+        part = _next(tried)
+    return at(_nearest(tried))
+
+
+def _next(tried: Mapping[int, float]) -> int:
+    """The next scale to try; one that was tried if none is left."""
+    nearest = _nearest(tried)
+    if abs(math.log(tried[nearest])) <= NEAR:
+        return nearest
+    fast = max((part for part, ratio in tried.items() if ratio <= 1), default=None)
+    slow = min((part for part, ratio in tried.items() if ratio > 1), default=None)
+    if fast is None or slow is None:
+        step = 1 if slow is None else -1
+        further = _within(nearest * math.exp(-_FURTHER * math.log(tried[nearest])))
+        return _within(nearest + step) if further == nearest else further
+    low, high = sorted((fast, slow))
+    if high - low <= 1:
+        return nearest
+    if len(tried) % 2:
+        return min(max(math.isqrt(low * high), low + 1), high - 1)
+    share = math.log(tried[low]) / math.log(tried[low] / tried[high])
+    between = round(low * math.exp(share * math.log(high / low)))
+    return min(max(between, low + 1), high - 1)
+
+
+def _nearest(tried: Mapping[int, float]) -> int:
+    return min(tried, key=lambda part: abs(math.log(tried[part])))
+
+
+def _within(part: float) -> int:
+    return min(max(round(part), SMALLEST), LARGEST)

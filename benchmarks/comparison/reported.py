@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.resampling import Network as Found
 from benchmarks.comparison.timing import exported, timed
-from benchmarks.comparison.trainings import Job, loaded, require_trained, train
+from benchmarks.comparison.trainings import Job, Trained, loaded, require_trained, train
 
 if TYPE_CHECKING:
     from exporters.cost import Cost
@@ -105,17 +105,35 @@ def reported(
     say(f"timing {len(made)} networks together")
     files = {name: artifact for name, (artifact, _) in made.items()}
     sessions = timed(files, preset, logs.timings)
-    by_name: dict[str, list[int]] = {name: [] for name in keeping}
+    costs = {name: cost for name, (_, cost) in made.items()}
+    return rows_of(jobs, results, sessions, costs)
+
+
+def rows_of(
+    jobs: Sequence[Job],
+    results: Sequence[Trained],
+    sessions: Mapping[str, tuple[float, ...]],
+    costs: Mapping[str, Cost],
+) -> list[Reported]:
+    """A row for each network, in the order in which they first come.
+
+    Args:
+        jobs: Networks by seeds.
+        results: Of each.
+        sessions: In ms, by the name of the network.
+        costs: By the same name.
+    """
+    by_name: dict[str, list[int]] = {}
     for place, job in enumerate(jobs):
-        by_name[job.network.name].append(place)
+        by_name.setdefault(job.network.name, []).append(place)
     return [
         Reported(
             name=name,
-            key=keeping[name].network.key,
+            key=jobs[places[0]].network.key,
             test=tuple(results[place].test for place in places),
             validation=tuple(results[place].validation for place in places),
             sessions_ms=sessions[name],
-            cost=made[name][1],
+            cost=costs[name],
         )
         for name, places in by_name.items()
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.comparison.log import Log, key_of
+from benchmarks.comparison.networks import Network
 from latency.source import FileSubject, LatencyEstimate, LatencyRequest, SourceSettings, create
-from search_space.architecture import Json
+from search_space.architecture import Head, Json
 from workspace.errors import OperationError
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from exporters.artifact import Artifact
     from exporters.cost import Cost
+    from exporters.exporter import NamedInput
 
 
 def exported(module: nn.Module, size: int, folder: Path) -> tuple[Artifact, Cost]:
@@ -29,16 +32,31 @@ def exported(module: nn.Module, size: int, folder: Path) -> tuple[Artifact, Cost
     Raises:
         ExportError: If it cannot be expressed in the format.
     """
-    import torch
-
-    from exporters.cost import count
-    from exporters.exporter import NamedInput
     from exporters.exporter import create as create_exporter
 
-    inputs = (NamedInput("image", torch.zeros(1, 1, size, size)),)
     folder.mkdir(parents=True, exist_ok=True)
-    module.eval()
-    return create_exporter("tflite").export(module, inputs, folder), count(module, inputs)
+    made = create_exporter("tflite").export(module.eval(), _grey(size), folder)
+    return made, cost_of(module, size)
+
+
+def cost_of(module: nn.Module, size: int) -> Cost:
+    """What a network for one grey image costs.
+
+    Args:
+        module: Takes `[1, 1, size, size]`.
+        size: In pixels.
+    """
+    from exporters.cost import count
+
+    return count(module.eval(), _grey(size))
+
+
+def _grey(size: int) -> tuple[NamedInput]:
+    import torch
+
+    from exporters.exporter import NamedInput
+
+    return (NamedInput("image", torch.zeros(1, 1, size, size)),)
 
 
 def timed(files: Mapping[str, Artifact], preset: str, log: Log) -> dict[str, tuple[float, ...]]:
@@ -60,6 +78,40 @@ def timed(files: Mapping[str, Artifact], preset: str, log: Log) -> dict[str, tup
         known = log.find(key)
     assert known is not None
     return {name: _numbers(known[name]) for name in files}
+
+
+def timed_untrained(
+    networks: Mapping[str, Network], head: Head, size: int, preset: str, log: Log
+) -> dict[str, tuple[float, ...]]:
+    """The same of networks that nobody has trained yet; weights make none faster.
+
+    They are known by what they compute, so that another computer, whose files may differ in a last
+    bit, does not measure them again.
+
+    Args:
+        networks: By name, for grey images.
+        head: That they end in.
+        size: Of the images, in pixels.
+        preset: How hard to try, with the number of sessions.
+        log: Where they are kept.
+
+    Raises:
+        ExportError: If one cannot be expressed in the format.
+        OperationError: If one cannot be measured.
+    """
+    keys: dict[str, Json] = {name: networks[name].key for name in sorted(networks)}
+    key = key_of("untrained", preset, size, repr(head), keys)
+    known = log.find(key)
+    if known is None:
+        with tempfile.TemporaryDirectory() as folder:
+            files = {
+                name: exported(one.build(head, 0), size, Path(folder))[0]
+                for name, one in networks.items()
+            }
+            log.add(key, {name: list(its) for name, its in _measured(files, preset).items()})
+        known = log.find(key)
+    assert known is not None
+    return {name: _numbers(known[name]) for name in networks}
 
 
 def _measured(files: Mapping[str, Artifact], preset: str) -> dict[str, tuple[float, ...]]:

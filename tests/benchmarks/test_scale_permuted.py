@@ -10,22 +10,20 @@ from controller.phased import planned
 cost = pytest.importorskip("exporters.cost", exc_type=ImportError)
 
 
-class Step:
-    """CPU time of a training image, as many ms as the network has hundredths of a scale."""
-
-    def __call__(self, network):
-        return network.filter_scale / 10
+def step(network):
+    """CPU time of a training step, as if it were in proportion to filters."""
+    return network.filter_scale / 0.1875
 
 
 def test_every_arm_trains_as_long(script):
     plan = script.FULL
     decreasing = script.scale_decreasing(plan.space)
-    contest = script.Contest.of(plan, decreasing, Step())
+    contest = script.Contest(plan=plan, step=step)
     for scale in (0.05, 0.1875, 0.3):
         job = contest.job("one", replace(decreasing, filter_scale=scale), 0.004, 0)
         assert job.schedule.samples % job.schedule.batch == 0
-        spent = job.schedule.samples * scale / 10
-        assert spent == pytest.approx(plan.samples * 0.01875, rel=0.001)
+        spent = job.schedule.samples * scale / 0.1875
+        assert spent == pytest.approx(plan.samples, rel=0.001)
     assert contest.job("one", decreasing, 0.004, 0).schedule.samples == plan.samples
 
 
@@ -88,17 +86,21 @@ def test_differences_are_paired_by_seed(script):
     assert found["differences"]["random-decreasing"]["value"] == pytest.approx(1.0)
 
 
-def test_step_times_are_measured_once(script, tmp_path, monkeypatch):
+def test_step_times_are_measured_once_beside_those_of_the_one_they_are_parts_of(
+    script, tmp_path, monkeypatch
+):
     pytest.importorskip("torch")
     measured = []
 
-    def seconds(_module, _task, size, steps):
-        measured.append((size, steps))
-        return 0.01
+    def ratio(_module, _other, _task, size):
+        measured.append(size)
+        return 1.25
 
-    monkeypatch.setattr(script, "seconds_a_scene", seconds)
-    network = script.scale_decreasing(script.QUICK.space)
+    monkeypatch.setattr(script, "step_ratio", ratio)
+    decreasing = script.scale_decreasing(script.QUICK.space)
+    network = replace(decreasing, filter_scale=0.125)
     path = tmp_path / "steps.jsonl"
-    assert script.StepSeconds(Log(path))(network) == 0.01
-    assert script.StepSeconds(Log(path))(network) == 0.01
-    assert measured == [(128, 8)]
+    for _ in range(2):
+        ratios = script.StepRatios(decreasing, Log(path))
+        assert (ratios(network), ratios(decreasing)) == (1.25, 1.0)
+    assert measured == [128]
