@@ -10,7 +10,6 @@ import platform
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +34,7 @@ from devices.device import (
 )
 from workspace.files import write_whole
 from workspace.home import home
+from workspace.python import importing_as_here, python
 
 ID = "host"
 TAIL = 2000
@@ -178,7 +178,7 @@ def _execute(request: str, timeout_s: float) -> str:
         DeviceTransientError: If it was killed, by its deadline or by something else.
         DevicePermanentError: If it refused the file.
     """
-    command = [sys.executable, "-m", "devices.host_runner", request]
+    command = python("-m", "devices.host_runner", request)
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -187,7 +187,7 @@ def _execute(request: str, timeout_s: float) -> str:
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env=importing_as_here(),
     )
     try:
         stdout, stderr = process.communicate(timeout=timeout_s)

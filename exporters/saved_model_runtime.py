@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import weakref
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporters.artifact import TensorSpec
+from exporters.child import started
 from exporters.to_tensorflow import SIGNATURE, require_tensorflow, tensorflow
 from workspace.errors import InputError, OperationError
 
@@ -36,11 +38,8 @@ class SavedModel:
 
     def __init__(self, path: Path) -> None:
         require_tensorflow()
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, str(path)), daemon=True)
-        process.start()
-        theirs.close()
+        self._connection, process = started(_serve, str(path))
+        weakref.finalize(self, _end, self._connection, process)
         found = self._answer()
         if isinstance(found, str):
             msg = f"{str(path)!r} is no SavedModel that TensorFlow can run: {found}"
@@ -72,6 +71,12 @@ class SavedModel:
             raise OperationError(_DIED) from error
         msg = f"TensorFlow did not answer for the SavedModel within {DEADLINE_S:g} s"
         raise OperationError(msg)
+
+
+def _end(connection: Connection, process: subprocess.Popen[bytes]) -> None:
+    connection.close()
+    process.kill()
+    process.wait()
 
 
 def _serve(connection: Connection, path: str) -> None:

@@ -23,6 +23,7 @@ from pocketnas.training_runs import (
     require_same_data,
 )
 from workspace.errors import InputError, OperationError
+from workspace.python import python
 
 if TYPE_CHECKING:
     from pocketnas.training_plan import TrainingPlan
@@ -63,12 +64,12 @@ def share(
         require_same_data(folder, plan)
     else:
         make(folder, plan)
-    arguments = ["-m", "pocketnas.training_processes", str(folder)]
-    _launch(processes, [*arguments, *(["--quiet"] if quiet else [])])
+    command = python("-m", "pocketnas.training_processes", str(folder))
+    _launch(processes, [*command, *(["--quiet"] if quiet else [])])
 
 
-def _launch(processes: int, arguments: list[str]) -> None:
-    """Run Python as so many processes that are in touch."""
+def _launch(processes: int, command: list[str]) -> None:
+    """Run a command as so many processes that are in touch."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -85,7 +86,7 @@ def _launch(processes: int, arguments: list[str]) -> None:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)(*arguments)
+        elastic_launch(config, command[0])(*command[1:])
     except SignalException as error:
         raise KeyboardInterrupt from error
     except ChildFailedError as error:

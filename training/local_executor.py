@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import IO, Any
 from training.executor import TrainingError, TrainingJob, TrainingResult, TrainingTimeoutError
 from training.job_document import job_to_json, result_from_json
 from workspace.errors import InputError
+from workspace.python import importing_as_here, python
 
 TAIL = 2000
 """Characters of a dead worker's last words that are told."""
@@ -117,13 +117,13 @@ class _Worker:
         # Open as long as the process lives, so no context manager.
         self._stderr: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.worker", *settings],
+            python("-m", "training.worker", *settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])},
+            env=importing_as_here(),
         )
 
     @property

@@ -479,7 +479,11 @@ def test_on_one_computer_a_window_is_timed_before_its_trainings_so_that_lanes_fi
     order = []
 
     def noted(kind):
-        return lambda _, told: order.append(kind) or told
+        def say(_, told):
+            order.append(kind)
+            return told
+
+        return say
 
     study = lab.study()
     evaluation = lab.evaluation(

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,18 @@ def test_one_that_takes_too_long_is_ended(monkeypatch):
     monkeypatch.setattr(child, "DEADLINE_S", 0.5)
     with pytest.raises(OperationError, match=r"longer than 0\.5 s"):
         in_child(time.sleep, 60)
+
+
+def test_a_script_without_a_guard_runs_once_whatever_lies_beside_it(tmp_path):
+    """multiprocessing would import it again in the process; a folder there has our name."""
+    (tmp_path / "exporters").mkdir()
+    (tmp_path / "exporters" / "__init__.py").write_text("raise SystemExit('the wrong package')")
+    script = tmp_path / "scripts" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from exporters.child import in_child\nprint('runs')\nprint(in_child(sorted, [2, 1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("runs\n[1, 2]\n", "")

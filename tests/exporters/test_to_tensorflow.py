@@ -1,5 +1,4 @@
 import importlib.util
-import multiprocessing
 import sys
 
 import numpy as np
@@ -9,8 +8,9 @@ pytest.importorskip("torch")
 if importlib.util.find_spec("tensorflow") is None:  # importing it takes five seconds
     pytest.skip("the extra 'tensorflow' is not installed", allow_module_level=True)
 
+from exporters import saved_model_runtime
 from exporters.artifact import ModelFormat
-from exporters.child import in_child
+from exporters.child import in_child, started
 from exporters.exporter import ExportError, NotWrittenError, create
 from exporters.graph import Binary, BinaryKind, Constant, Graph, Node, Unary, UnaryKind
 from exporters.saved_model_runtime import SavedModel
@@ -118,12 +118,20 @@ def test_a_folder_that_refuses_a_saved_model_is_said(tmp_path):
         in_child(save, graph, file / "model")
 
 
-def test_a_process_of_tensorflow_that_died_is_an_operation_error(network, tmp_path):
+def test_a_process_of_tensorflow_that_died_is_an_operation_error(network, tmp_path, monkeypatch):
+    processes = []
+
+    def kept(*args):
+        connection, process = started(*args)
+        processes.append(process)
+        return connection, process
+
     artifact = create("savedmodel").export(network, random_inputs(IMAGE), tmp_path)
+    monkeypatch.setattr(saved_model_runtime, "started", kept)
     model = SavedModel(artifact.path)
-    (process,) = multiprocessing.active_children()
+    (process,) = processes
     process.kill()
-    process.join()
+    process.wait()
     for _ in range(2):
         with pytest.raises(OperationError, match=r"process in which TensorFlow runs .* died"):
             model.run({artifact.inputs[0].name: np.zeros(artifact.inputs[0].shape, np.float32)})
