@@ -18,9 +18,10 @@ In this order, each stage from where a run that was stopped left it (``--log``):
 2. ``search``: by ``surrogate`` in two phases (``controller/phased.py``); a run's folder.
 3. ``fit``: filters of the best candidates and of the random networks are scaled until each takes
    as long as ``decreasing``, measured beside it (``comparison/fitting.py``).
-4. ``time``: all of them as our TFLite files, in one batch of interleaved sessions; and the CPU
-   time of a training step of each, in turn with one of ``decreasing``. So a run that goes on
-   another day, or on another computer, still compares latencies and times of one.
+4. ``time``: each of them as our TFLite file anew, its sessions interleaved with as many of
+   ``decreasing``; and the CPU time of a training step of each, in turn with one of ``decreasing``.
+   So a run that goes on another day, or on another computer, still compares latencies and times
+   of one.
 5. ``rate``: one learning rate for all, by the mean validation AP of three networks, one an arm.
 6. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
    a seed of its own.
@@ -48,7 +49,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.comparison.durations import seconds_a_scene, step_ratio, timing_s
-from benchmarks.comparison.fitting import HostLatency, RelativeLatency, fitted_to
+from benchmarks.comparison.fitting import (
+    HostLatency,
+    RelativeLatency,
+    fitted_to,
+    median_ratio,
+)
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
 from benchmarks.comparison.rates import best_rate
@@ -59,7 +65,7 @@ from benchmarks.comparison.scene_task import WIDE_ANCHORS, WideAnchors
 from benchmarks.comparison.script import Say, parser_of, run, seeds_of
 from benchmarks.comparison.searches import searched
 from benchmarks.comparison.step_time import stepped
-from benchmarks.comparison.timing import cost_of, timed_untrained
+from benchmarks.comparison.timing import cost_of
 from benchmarks.comparison.trainings import Job, Trained, require_trained, train
 from pocketnas.config import SearchConfig
 from search_space.architecture import Detector
@@ -332,14 +338,24 @@ def arms_of(
     ]
 
 
-def compared(rows: Sequence[Reported]) -> dict[str, object]:
-    """AP and latency of each arm, and differences of pairs of arms in points."""
+def compared(rows: Sequence[Reported], ratios: Mapping[str, float]) -> dict[str, object]:
+    """AP and latency of each arm, and differences of pairs of arms in points.
+
+    Args:
+        rows: Of all networks.
+        ratios: Latencies as parts of that of ``decreasing``, beside which they were measured, by
+            the name of the network.
+    """
     by_arm: dict[Arm, list[Reported]] = {arm: [] for arm in Arm}
     for row in rows:
         by_arm[Arm(row.name.partition("-")[0])].append(row)
     test = {arm: [ap for row in own for ap in row.test] for arm, own in by_arm.items()}
     latency = {
         arm: statistics.fmean(statistics.median(row.sessions_ms) for row in own)
+        for arm, own in by_arm.items()
+    }
+    ratio = {
+        arm.value: statistics.fmean(ratios.get(row.name, 1.0) for row in own)
         for arm, own in by_arm.items()
     }
     differences: dict[str, object] = {}
@@ -354,11 +370,9 @@ def compared(rows: Sequence[Reported]) -> dict[str, object]:
     return {
         "ap": {arm.value: statistics.fmean(own) for arm, own in test.items()},
         "latency_ms": {arm.value: value for arm, value in latency.items()},
-        "latency_ratio": {
-            arm.value: value / latency[Arm.DECREASING] for arm, value in latency.items()
-        },
+        "latency_ratio": ratio,
         "differences": differences,
-        "networks": [row.to_json() for row in rows],
+        "networks": [{**row.to_json(), "ratio": ratios.get(row.name, 1.0)} for row in rows],
     }
 
 
@@ -388,13 +402,12 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
     }
     randoms = [fitted_to(one, 1.0, latency) for one in plan.randoms]
     networks = {
-        Arm.DECREASING.value: decreasing,
         **{f"{Arm.RANDOM}-{seed}": one for seed, one in enumerate(randoms)},
         **candidates,
     }
-    say(f"timing {len(networks)} networks together")
-    own = {name: _own(name, network) for name, network in networks.items()}
-    sessions = timed_untrained(own, HEAD, SIZE, plan.final_preset, logs.timings)
+    say(f"timing {len(networks)} networks beside it")
+    latency = RelativeLatency(HEAD, decreasing, plan.final_preset, logs.timings)
+    timed = {name: latency.sessions(one) for name, one in networks.items()}
     step = StepRatios(decreasing, Log(folder / "steps.jsonl"))
     for network in networks.values():
         step(network)
@@ -411,9 +424,12 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
     results = _trained(jobs, logs.trainings, say)
     require_trained(jobs, results)
     costs = {job.network.name: cost_of(job.network.build(HEAD, 0), SIZE) for job in jobs}
-    rows = rows_of(jobs, results, {**sessions, Arm.SEARCHED: sessions[chosen]}, costs)
+    timed[Arm.SEARCHED] = timed.pop(chosen)
+    sessions = {name: own for name, (own, _) in timed.items()}
+    sessions[Arm.DECREASING] = tuple(value for _, other in timed.values() for value in other)
+    ratios = {name: median_ratio(own, other) for name, (own, other) in timed.items()}
     return {
-        **compared(rows),
+        **compared(rows_of(jobs, results, sessions, costs), ratios),
         "training_s": training_s(results, [arm for arm, *_ in arms]),
         "target_ms": target_ms,
         "trials": plan.trials,
@@ -457,7 +473,7 @@ def planned(plan: Plan, say: Say) -> float:
     hours = {
         "search": plan.trials * (candidate / LANES + timing_s(plan.search_preset)) / 3600,
         "fit": 2 * FITTING * timed * timing_s(plan.fit_preset) / 3600,
-        "time": (1 + timed) * timing_s(plan.final_preset) / 3600,
+        "time": 2 * timed * timing_s(plan.final_preset) / 3600,
         "rate": rates * training / LANES / 3600,
         "choose": choices * training / LANES / 3600,
         "train": 3 * plan.seeds * training / LANES / 3600,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.comparison.log import Log
@@ -92,14 +92,31 @@ class RelativeLatency:
         Raises:
             OperationError: If one of the two cannot be measured.
         """
+        return median_ratio(*self.sessions(network))
+
+    def sessions(
+        self, network: ScalePermutedArchitecture
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Sessions of the network and, each beside one of these, of the other, in ms.
+
+        Raises:
+            OperationError: If one of the two cannot be measured.
+        """
         pair = {
             name: Own(name=name, architecture=one)
             for name, one in (("it", network), ("other", self._other))
         }
         found = timed_untrained(pair, self._head, network.size, self._preset, self._log)
-        return statistics.median(
-            one / other for one, other in zip(found["it"], found["other"], strict=True)
-        )
+        return found["it"], found["other"]
+
+
+def median_ratio(sessions: Sequence[float], others: Sequence[float]) -> float:
+    """Of latencies, from sessions beside each other.
+
+    >>> median_ratio([2.0, 9.0, 3.0], [1.0, 3.0, 2.0])
+    2.0
+    """
+    return statistics.median(one / other for one, other in zip(sessions, others, strict=True))
 
 
 def fitted_to(
