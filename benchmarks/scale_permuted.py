@@ -29,7 +29,8 @@ In this order, each stage from where a run that was stopped left it (``--log``):
    the CPU time of a training step. AP is of the test split, which is seen once.
 
 ``differences`` are in points of AP, paired by seed (Student's t, 95 %): ``above`` or ``below``
-where they exclude 0, else ``not separated``. They are about these scenes, and one search.
+where they exclude 0, else ``not separated``. They are about these scenes, and one search. What
+compares latencies is ``latency_ratio``: those in ms are each of its own time of the day.
 
 Needs the extra ``train``. Run: ``python benchmarks/scale_permuted.py [--quick] [--plan]
 [--log FOLDER]`` on a computer with nothing else to do; one JSON object comes last on stdout. It
