@@ -40,7 +40,9 @@ def test_thirty_detectors_are_searched_with_the_device_through_a_kill(
     assert (facts["told"], facts["finished"], facts["metric"]) == (TRIALS, True, "AP")
     trials = facts["trials"]
     assert [trial["index"] for trial in trials] == list(range(TRIALS))
-    assert trials[: before["told"]] == before["trials"][: before["told"]]
+    # What a search tells at its end, the final timing of its best, may be of any trial.
+    told_then = [{**trial, "final_latency": None} for trial in trials[: before["told"]]]
+    assert told_then == before["trials"][: before["told"]]
     assert [trial["phase"] for trial in trials] == ["graph"] * 20 + ["adjustments"] * 10
     for trial in trials:
         assert trial["kind"] == "evaluated"
