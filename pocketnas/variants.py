@@ -25,7 +25,7 @@ def variant_of(
         stochastic_depth: As the family has it.
 
     Raises:
-        InputError: If the family has none.
+        InputError: If the family has none, or nothing of this network could be left out.
     """
     if activation is not None:
         if not isinstance(
@@ -42,4 +42,15 @@ def variant_of(
             )
             raise InputError(msg)
         architecture = replace(architecture, stochastic_depth=stochastic_depth)
+        if isinstance(architecture, ChainArchitecture):
+            _require_drops(architecture)
     return architecture
+
+
+def _require_drops(chain: ChainArchitecture) -> None:
+    if chain.stochastic_depth and not any(chain.drop_rates):
+        msg = (
+            "stochastic depth leaves out layers that add their input to what they compute, of "
+            "which this network has none: leave it out"
+        )
+        raise InputError(msg)

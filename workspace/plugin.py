@@ -22,7 +22,10 @@ def is_reference(text: str) -> bool:
 
 
 def load(reference: str, what: str) -> object:
-    """The object that ``package.module:NAME`` names; the current folder is searched first.
+    """The object that ``package.module:NAME`` names; the current folder is searched last.
+
+    So a folder ``training`` of the user's stands neither here nor in processes begun later for
+    ours, and a file of theirs for no library's.
 
     Args:
         reference: Module path, a colon, the name inside it.
@@ -37,7 +40,7 @@ def load(reference: str, what: str) -> object:
     module_name, _, name = reference.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # the user's module may raise anything
@@ -48,5 +51,10 @@ def load(reference: str, what: str) -> object:
     try:
         return getattr(module, name)
     except AttributeError:
-        msg = f"{what} {reference!r} cannot be loaded: module {module_name!r} has no name {name!r}"
+        place = getattr(module, "__file__", None)
+        of = f" ({place})" if place else ""
+        msg = (
+            f"{what} {reference!r} cannot be loaded: "
+            f"module {module_name!r}{of} has no name {name!r}"
+        )
         raise InputError(msg) from None

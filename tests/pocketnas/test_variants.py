@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from pocketnas.variants import variant_of
 from search_space import catalog
 from search_space.architecture import Family, from_json
-from search_space.chain import Activation
+from search_space.chain import Activation, Skip
 from workspace.errors import InputError
 
 
@@ -38,6 +39,14 @@ def test_a_network_of_streams_has_no_stochastic_depth():
 def test_a_stochastic_depth_of_one_is_refused():
     with pytest.raises(InputError, match=r"stochastic depth .* got 1"):
         variant_of(catalog.resolve("spinenet-49"), stochastic_depth=1.0)
+
+
+def test_stochastic_depth_is_refused_where_no_layer_could_be_left_out():
+    known = catalog.resolve("efficientnet-b0")
+    plain = replace(known, stages=tuple(replace(one, skip=Skip.NONE) for one in known.stages))
+    with pytest.raises(InputError, match="this network has none"):
+        variant_of(plain, stochastic_depth=0.2)
+    assert variant_of(plain, stochastic_depth=0.0).stochastic_depth == 0
 
 
 @pytest.mark.parametrize("asked", [{"activation": Activation.RELU}, {"stochastic_depth": 0.1}])

@@ -1,9 +1,11 @@
+import subprocess
 import sys
 
 import pytest
 
 from workspace import plugin
 from workspace.errors import InputError
+from workspace.python import importing_as_here, python
 
 
 @pytest.fixture
@@ -41,6 +43,17 @@ def test_a_module_in_a_package_is_found(folder):
     assert plugin.load("my_package.spaces:SPACE", "a search space") == 18
 
 
+def test_a_package_beside_it_with_the_name_of_ours_or_a_librarys_stands_for_neither(folder):
+    for name in ("training", "psutil"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('of the user')")
+    (folder / "my_second_space.py").write_text("SPACE = 19\n")
+    assert plugin.load("my_second_space:SPACE", "a search space") == 19
+    program = python("-c", "import training, psutil; print(training.__file__, psutil.__file__)")
+    files = subprocess.check_output(program, env=importing_as_here(), text=True)
+    assert str(folder) not in files
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_module_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"'my_missing:SPACE' cannot be imported from .*missing"):
@@ -55,5 +68,5 @@ def test_a_module_that_raises_says_what(folder):
 
 def test_a_name_that_is_not_there_is_named(folder):
     (folder / "my_empty.py").touch()
-    with pytest.raises(InputError, match="module 'my_empty' has no name 'SPACE'"):
+    with pytest.raises(InputError, match=r"module 'my_empty' \(.*my_empty.py\) has no name"):
         plugin.load("my_empty:SPACE", "a search space")
