@@ -22,7 +22,8 @@ In this order, each stage from where a run that was stopped left it (``--log``):
    ``decreasing``; and the CPU time of a training step of each, in turn with one of ``decreasing``.
    So a run that goes on another day, or on another computer, still compares latencies and times
    of one.
-5. ``rate``: one learning rate for all, by the mean validation AP of three networks, one an arm.
+5. ``rate``: the learning rate of each arm, by the validation AP of one of its networks; no best
+   one is an end of those that were tried (``comparison/rates.py``).
 6. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
    a seed of its own.
 7. ``train``: all arms with the same seeds, in equal training time: images in inverse proportion to
@@ -58,7 +59,7 @@ from benchmarks.comparison.fitting import (
 )
 from benchmarks.comparison.log import Log
 from benchmarks.comparison.networks import Own
-from benchmarks.comparison.rates import best_rate
+from benchmarks.comparison.rates import own_rates
 from benchmarks.comparison.reported import Logs, Reported, rows_of
 from benchmarks.comparison.resampling import paired_difference
 from benchmarks.comparison.scale_decreasing import scale_decreasing
@@ -131,7 +132,7 @@ class Plan:
         candidates: Networks of the search from which one is chosen.
         samples: Training images that ``decreasing`` sees; the others as many as take as long.
         seeds: Of each arm.
-        rates: Learning rates to choose from.
+        rates: Learning rates that are tried first; the first of all is the search's.
         final_preset: How hard what is reported is timed.
     """
 
@@ -283,19 +284,28 @@ def candidates_of(
     return [each for each in networks if isinstance(each, ScalePermutedArchitecture)]
 
 
-def chosen_rate(
+def chosen_rates(
     contest: Contest, networks: Mapping[Arm, ScalePermutedArchitecture], log: Log, say: Say
-) -> float:
-    """The learning rate with the best mean validation AP.
+) -> dict[Arm, float]:
+    """The learning rate of each arm.
+
+    Args:
+        contest: Of all.
+        networks: One of each arm.
+        log: Of trainings.
+        say: Is told of each.
 
     Raises:
-        OperationError: If trainings diverged at every rate.
+        OperationError: If an arm diverged at every rate.
     """
-    jobs = {
-        rate: [contest.job(name, one, rate, RATE_SEED) for name, one in networks.items()]
-        for rate in contest.plan.rates
-    }
-    return best_rate(jobs, lambda every: _trained(every, log, say), say, "AP")
+
+    def job(name: str, rate: float) -> Job:
+        return contest.job(name, networks[Arm(name)], rate, RATE_SEED)
+
+    found = own_rates(
+        list(networks), job, contest.plan.rates, lambda jobs: _trained(jobs, log, say), say, "AP"
+    )
+    return {Arm(name): rate for name, rate in found.items()}
 
 
 def chosen_candidate(
@@ -418,10 +428,10 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
         Arm.RANDOM: randoms[0],
         Arm.SEARCHED: candidates["candidate-0"],
     }
-    rate = chosen_rate(contest, examples, logs.trainings, say)
-    chosen = chosen_candidate(contest, candidates, rate, logs.trainings, say)
+    rates = chosen_rates(contest, examples, logs.trainings, say)
+    chosen = chosen_candidate(contest, candidates, rates[Arm.SEARCHED], logs.trainings, say)
     arms = arms_of(plan, decreasing, candidates[chosen], randoms)
-    jobs = [contest.job(name, network, rate, seed) for _, name, network, seed in arms]
+    jobs = [contest.job(name, network, rates[arm], seed) for arm, name, network, seed in arms]
     results = _trained(jobs, logs.trainings, say)
     require_trained(jobs, results)
     costs = {job.network.name: cost_of(job.network.build(HEAD, 0), SIZE) for job in jobs}
@@ -438,7 +448,7 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
         "dataset": WideAnchors.name,
         "anchor": WideAnchors.anchor,
         "size": SIZE,
-        "learning_rate": rate,
+        "learning_rates": {arm.value: rate for arm, rate in rates.items()},
         "samples": plan.samples,
         "seeds": plan.seeds,
         "chosen": chosen,
@@ -467,7 +477,7 @@ def planned(plan: Plan, say: Say) -> float:
     whole = seconds(scale_decreasing(plan.space))
     short = statistics.fmean([whole, *(seconds(one) for one in plan.randoms[:2])])
     training = plan.samples * whole + EVALUATED * whole
-    rates = 3 * len(plan.rates) if len(plan.rates) > 1 else 0
+    rates = len(Arm) * (len(plan.rates) + 1) if len(plan.rates) > 1 else 0
     choices = plan.candidates if plan.candidates > 1 else 0
     candidate = (plan.short_samples + EVALUATED / 3) * short
     timed = plan.candidates + plan.seeds

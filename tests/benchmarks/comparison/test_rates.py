@@ -1,7 +1,10 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.comparison.networks import Own
-from benchmarks.comparison.rates import best_rate
+from benchmarks.comparison.rates import MOST, best_rate, own_rates
 from benchmarks.comparison.trainings import Job, Trained
 from search_space import catalog
 from training.schedule import Schedule
@@ -66,3 +69,56 @@ def test_one_rate_alone_is_taken_without_a_training():
         raise AssertionError(every)
 
     assert best_rate(jobs(0.1), never, print) == 0.1
+
+
+class Tuned:
+    """Networks whose validation falls with the distance of the rate from their own best."""
+
+    def __init__(self, **best):
+        self.best = best
+        self.batches = []
+
+    def job(self, name, rate):
+        (one, _) = jobs(rate)[rate]
+        return replace(one, network=Own(name=name, architecture=one.network.architecture))
+
+    def training(self, every):
+        self.batches.append([(job.network.name, job.schedule.learning_rate) for job in every])
+        return [self.result(*pair) for pair in self.batches[-1]]
+
+    def result(self, name, rate):
+        best = self.best[name]
+        if rate > 4 * best:
+            return Trained(validation=0.0, test=0.0, seconds=1.0, failure="diverged")
+        value = 1 - abs(math.log2(rate / best)) / 100
+        return Trained(validation=value, test=0.0, seconds=1.0)
+
+    def rates(self, *rates):
+        return own_rates(list(self.best), self.job, rates, self.training, lambda _: None)
+
+
+def test_each_network_has_its_own_rate_which_no_end_of_those_tried_holds_back():
+    tuned = Tuned(low=0.0005, within=0.004, high=0.016)
+    assert tuned.rates(0.002, 0.004, 0.008) == tuned.best
+    assert tuned.batches == [
+        [(name, rate) for rate in (0.002, 0.004, 0.008) for name in tuned.best],
+        [("low", 0.001), ("high", 0.016)],
+        [("low", 0.0005), ("high", 0.032)],
+        [("low", 0.00025)],
+    ]
+
+
+def test_a_network_is_trained_at_so_many_rates_at_most():
+    tuned = Tuned(far=64.0)
+    assert tuned.rates(0.001, 0.002) == {"far": 0.001 * 2 ** (MOST - 1)}
+
+
+def test_a_network_that_diverges_at_all_rates_is_named():
+    with pytest.raises(OperationError, match=r"^far diverged at each of the rates 1, 2, 0\.5"):
+        Tuned(far=0.0001).rates(1.0, 2.0)
+
+
+def test_one_rate_alone_is_that_of_every_network_without_a_training():
+    tuned = Tuned(one=0.004, other=0.008)
+    assert tuned.rates(0.002) == {"one": 0.002, "other": 0.002}
+    assert not tuned.batches
