@@ -378,7 +378,8 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
     """How candidates of a search are evaluated.
 
     Raises:
-        InputError: If there is no such data set, or its networks cannot be trained at the size.
+        InputError: If there is no such data set, its networks cannot be trained at the size, or
+            the training command is not told of a setting.
     """
     proxy, head = _task(config)
     given = {
@@ -387,6 +388,8 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
         "learning_rate": config.learning_rate,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    if config.train_command:
+        _require_told(config.train_command, [name for name in chosen if name != "samples"])
     return EvaluationSettings(
         task=config.dataset,
         head=head,
@@ -400,6 +403,18 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
         objectives=objectives_of(config),
         precision=Precision(config.precision),
     )
+
+
+def _require_told(command: str, settings: Sequence[str]) -> None:
+    from training.command_executor import asked_by
+
+    untold = [name for name in settings if name not in asked_by(command)]
+    if untold:
+        msg = (
+            f"{' and '.join(untold)} would be without effect, since the training command "
+            f"{command!r} has no {{{untold[0]}}}: leave it out"
+        )
+        raise InputError(msg)
 
 
 def _train_size(config: SearchConfig, proxy: Proxy, space: SearchSpace) -> int | None:

@@ -28,7 +28,9 @@ from training.executor import (
 from training.job_document import looks_from_json
 from workspace.errors import InputError
 
-PLACEHOLDERS = ("arch", "result", "seed", "samples", "size", "rungs")
+PLACEHOLDERS = (
+    "arch", "result", "seed", "samples", "size", "batch", "learning_rate", "rungs",
+)  # fmt: skip
 """What a command may ask for: paths of the architecture's JSON and of the result's, numbers, and
 where to look at the training on the way, as in ``711:0.52,2133:0.64``."""
 
@@ -60,8 +62,8 @@ class CommandExecutor:
     deterministic = False
 
     def __init__(self, command: str, *, lanes: int = 1) -> None:
-        self._words = _split(command)
-        self._stops_early = any("{rungs}" in word for word in self._words)
+        self._words, asked = _understood(command)
+        self._stops_early = "rungs" in asked
         self._lanes = lanes
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="command")
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -105,6 +107,8 @@ class CommandExecutor:
                 "seed": str(job.seed),
                 "samples": str(job.schedule.samples),
                 "size": str(job.architecture.inputs[0].shape[-1]),
+                "batch": str(job.schedule.batch),
+                "learning_rate": repr(job.schedule.learning_rate),
                 "rungs": ",".join(f"{rung.samples}:{rung.least!r}" for rung in job.rungs),
             }
             command = [word.format_map(values) for word in self._words]
@@ -151,15 +155,28 @@ class CommandExecutor:
             return process
 
 
-def _split(command: str) -> list[str]:
+def asked_by(command: str) -> frozenset[str]:
+    """Those of ``PLACEHOLDERS`` that a command has.
+
+    >>> sorted(asked_by("python train.py --arch {arch} --out={result}"))
+    ['arch', 'result']
+
+    Raises:
+        InputError: If it cannot be split, or lacks ``{arch}`` or ``{result}``, or asks for more.
+    """
+    return _understood(command)[1]
+
+
+def _understood(command: str) -> tuple[list[str], frozenset[str]]:
+    """Words of a command, and what it asks for."""
     try:
         words = shlex.split(command)
-        asked = {
+        asked = frozenset(
             name
             for word in words
             for _, name, _, _ in string.Formatter().parse(word)
             if name is not None
-        }
+        )
     except ValueError as error:
         msg = f"the training command {command!r} cannot be split into words: {error}"
         raise InputError(msg) from error
@@ -168,11 +185,11 @@ def _split(command: str) -> list[str]:
     if unknown or missing or not words:
         msg = (
             f"the training command {command!r} needs {{arch}} and {{result}}, and may have "
-            "{seed}, {samples}, {size} and {rungs}; it lacks "
+            "{seed}, {samples}, {size}, {batch}, {learning_rate} and {rungs}; it lacks "
             f"{missing or 'none'}, unknown are {unknown or 'none'}"
         )
         raise InputError(msg)
-    return words
+    return words, asked
 
 
 def _read(path: Path, job: TrainingJob, command: list[str], seconds: float) -> TrainingResult:

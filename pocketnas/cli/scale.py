@@ -156,8 +156,10 @@ def scale(
         if (cost == "latency") != (on is not None):
             _fail("--cost latency needs --on SOURCE, and no other cost does")
         if train_command:
-            why = "a training command is not told of it"
-            refuse_given(context, ("batch", "learning_rate"), why)
+            from training.command_executor import asked_by
+
+            untold = {"batch", "learning_rate"} - asked_by(train_command)
+            refuse_given(context, tuple(untold), "the training command does not ask for it")
         plan = _plan(
             found, how, dataset, samples, batch, learning_rate, seeds, cost,
             {"growth": growth, "step": step, "most": most, "tolerance": tolerance},

@@ -259,7 +259,8 @@ def search(
         Text,
         typer.Option(
             help="Your own training instead of ours, e.g. 'python train.py --arch {arch} "
-            "--out {result}'; the result is JSON with 'accuracy'.",
+            "--out {result}'; the result is JSON with 'accuracy'. It may also be told {seed}, "
+            "{samples}, {size}, {batch}, {learning_rate} and, to stop early, {rungs}.",
             rich_help_panel=TRAINING,
         ),
     ] = None,

@@ -66,3 +66,16 @@ def test_networks_are_trained_at_any_size_that_they_can_run_at_and_at_no_other(
     small = config(space=space, dataset=dataset, train_size=least - 1)
     with pytest.raises(InputError, match=rf"cannot be trained at {least - 1} pixels: .*{least}"):
         evaluation_of(small, space_of(small))
+
+
+def test_a_training_command_is_told_of_settings_or_they_are_refused():
+    pytest.importorskip("torch")
+    settings = {"dataset": "fashion-mnist", "batch": 8, "learning_rate": 0.5}
+    told = "mine {arch} {result} --batch={batch}"
+    both = config(**settings, train_command=f"{told} --rate={{learning_rate}}")
+    schedule = evaluation_of(both, space_of(both)).schedule
+    assert (schedule.batch, schedule.learning_rate) == (8, 0.5)
+    lacking = config(**settings, train_command=told)
+    said = r"^learning_rate would be without effect, since .* has no \{learning_rate\}: leave"
+    with pytest.raises(InputError, match=said):
+        evaluation_of(lacking, space_of(lacking))

@@ -295,10 +295,17 @@ def test_a_training_past_its_deadline_is_killed(pocketnas, own_training, tmp_pat
     assert "was killed at its deadline of 0.2 s" in done.err
 
 
-def test_a_training_command_takes_no_settings_of_ours(pocketnas, own_training, tmp_path):
-    done = pocketnas(*own_training, "--batch=32", "--learning-rate=0.1")
+def test_a_training_command_takes_no_settings_that_it_does_not_ask_for(
+    pocketnas, own_training, tmp_path
+):
+    settings = ("--batch=32", "--learning-rate=0.1")
+    done = pocketnas(*own_training, *settings)
     assert done.code == 2
-    assert "--batch, --learning-rate would be without effect, since a training command" in done.err
+    assert "--batch, --learning-rate would be without effect, since the training" in done.err
+    command = f"{own_training.pop()} {{batch}}"
+    done = pocketnas(*own_training, command, *settings)
+    assert done.code == 2
+    assert done.err.startswith("pocketnas: --learning-rate would be without effect")
     assert not (tmp_path / "run").exists()
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from training.command_executor import CommandExecutor
+from training.command_executor import PLACEHOLDERS, CommandExecutor, asked_by
 from training.executor import Rung, TrainingError, TrainingTimeoutError
 from training.testing import ExecutorContract
 from workspace.errors import InputError
@@ -85,6 +85,22 @@ def test_the_result_is_what_the_program_wrote(made, command, job):
     result = made(command).submit(job).result(timeout=30)
     assert (result.accuracy, result.samples) == (0.25, 7)
     assert result.feedback == {"gates": (0.5, 1.0)}
+
+
+def test_a_command_is_told_the_numbers_that_it_asks_for(made, job, tmp_path):
+    script = tmp_path / "echo.py"
+    script.write_text(
+        "import json, sys\n"
+        "told = {'told': [float(word) for word in sys.argv[3:]]}\n"
+        "json.dump({'accuracy': 0.5, 'feedback': told}, open(sys.argv[2], 'w'))\n"
+    )
+    command = (
+        f"{sys.executable} {script} {{arch}} {{result}} {{seed}} {{samples}} {{size}} {{batch}} "
+        "{learning_rate}"
+    )
+    result = made(command).submit(replace(job, seed=3)).result(timeout=30)
+    assert result.feedback == {"told": (3, 640, 16, 32, 0.02)}
+    assert asked_by(command) == set(PLACEHOLDERS) - {"rungs"}
 
 
 @pytest.mark.parametrize(
