@@ -52,9 +52,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.comparison.durations import seconds_a_scene, step_ratio, timing_s
 from benchmarks.comparison.fitting import (
-    HostLatency,
     RelativeLatency,
     fitted_to,
+    host_latency_ms,
     median_ratio,
 )
 from benchmarks.comparison.log import Log
@@ -404,7 +404,7 @@ def benchmark(plan: Plan, folder: Path, say: Say) -> dict[str, object]:
     """
     logs = Logs.within(folder)
     decreasing = scale_decreasing(plan.space)
-    target_ms = HostLatency(HEAD, plan.search_preset, Log(folder / "latencies.jsonl"))(decreasing)
+    target_ms = host_latency_ms(decreasing, HEAD, plan.search_preset, logs.timings)
     found = candidates_of(plan, target_ms, folder, say)
     say("fitting networks to the latency of the scale-decreasing one")
     latency = RelativeLatency(HEAD, decreasing, plan.fit_preset, logs.timings)

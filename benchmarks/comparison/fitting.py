@@ -33,37 +33,22 @@ Latency = Callable[[ScalePermutedArchitecture], float]
 """Of a network, in ms or as a part of another's."""
 
 
-class HostLatency:
-    """Latencies of untrained networks on this computer, kept in a log.
+def host_latency_ms(
+    network: ScalePermutedArchitecture, head: Head, preset: str, log: Log
+) -> float:
+    """The median of an untrained network's sessions on this computer.
 
     Args:
-        head: That networks end in.
-        preset: How hard one is tried.
-        log: Where they are kept.
+        network: What is measured.
+        head: That it ends in.
+        preset: How hard to try.
+        log: Where sessions are kept.
+
+    Raises:
+        OperationError: If it cannot be measured.
     """
-
-    def __init__(self, head: Head, preset: str, log: Log) -> None:
-        self._head = head
-        self._preset = preset
-        self._log = log
-
-    def __call__(self, network: ScalePermutedArchitecture) -> float:
-        """The median of its sessions, in ms.
-
-        Raises:
-            OperationError: If it cannot be measured.
-        """
-        name = f"{network.key} {self._preset}"
-        known = self._log.find(name)
-        if known is None:
-            own = {"it": Own(name=network.key, architecture=network)}
-            (values,) = timed_untrained(
-                own, self._head, network.size, self._preset, self._log
-            ).values()
-            self._log.add(name, {"ms": statistics.median(values)})
-            known = self._log.find(name)
-        assert known is not None
-        return float(str(known["ms"]))
+    own = {"it": Own(name=network.key, architecture=network)}
+    return statistics.median(timed_untrained(own, head, network.size, preset, log)["it"])
 
 
 class RelativeLatency:
