@@ -6,7 +6,7 @@ import pytest
 from pocketnas.variants import variant_of
 from search_space import catalog
 from search_space.architecture import Family, from_json
-from search_space.chain import Activation, Skip
+from search_space.chain import Activation, ChainArchitecture, Skip
 from workspace.errors import InputError
 
 
@@ -43,10 +43,11 @@ def test_a_stochastic_depth_of_one_is_refused():
 
 def test_stochastic_depth_is_refused_where_no_layer_could_be_left_out():
     known = catalog.resolve("efficientnet-b0")
+    assert isinstance(known, ChainArchitecture)
     plain = replace(known, stages=tuple(replace(one, skip=Skip.NONE) for one in known.stages))
     with pytest.raises(InputError, match="this network has none"):
         variant_of(plain, stochastic_depth=0.2)
-    assert variant_of(plain, stochastic_depth=0.0).stochastic_depth == 0
+    assert variant_of(plain, stochastic_depth=0.0) == replace(plain, stochastic_depth=0.0)
 
 
 @pytest.mark.parametrize("asked", [{"activation": Activation.RELU}, {"stochastic_depth": 0.1}])
