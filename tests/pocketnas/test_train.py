@@ -117,8 +117,16 @@ def test_options_and_recipes_make_the_plan(pocketnas, tmp_path):
     assert "test " in done.out
 
 
-def test_a_network_is_trained_with_another_activation_and_stochastic_depth(pocketnas, tmp_path):
+def test_a_network_is_trained_with_another_activation_and_stochastic_depth(
+    pocketnas, tmp_path, network
+):
     first = (*TRAIN, "--samples=64")
+    done = pocketnas(*first, "--stochastic-depth=0.2")
+    assert done.code == 2
+    assert "stochastic depth leaves out layers that add their input" in done.err
+    added = replace(network.stages[0], stride=1, skip=Skip.IDENTITY)
+    longer = replace(network, stages=(*network.stages, added))
+    (tmp_path / "net.json").write_text(json.dumps(longer.to_json()))
     done = pocketnas(*first, "--activation=swish", "--stochastic-depth=0.2")
     assert done.code == 0, done.err
     document = read_plan(tmp_path / "run").architecture.to_json()
