@@ -22,8 +22,8 @@ In this order, each stage from where a run that was stopped left it (``--log``):
    ``decreasing``; and the CPU time of a training step of each, in turn with one of ``decreasing``.
    So a run that goes on another day, or on another computer, still compares latencies and times
    of one.
-5. ``rate``: the learning rate of each arm, by the validation AP of one of its networks; no best
-   one is an end of those that were tried (``comparison/rates.py``).
+5. ``rate``: the learning rate of each arm, by the validation AP of one of its networks; one that
+   is an end of those tried is followed further (``comparison/rates.py``).
 6. ``choose``: of the best candidates the one with the best validation AP of a whole training, with
    a seed of its own.
 7. ``train``: all arms with the same seeds, in equal training time: images in inverse proportion to

@@ -408,7 +408,8 @@ def evaluation_of(config: SearchConfig, space: SearchSpace) -> EvaluationSetting
 def _require_told(command: str, settings: Sequence[str]) -> None:
     from training.command_executor import asked_by
 
-    untold = [name for name in settings if name not in asked_by(command)]
+    asked = asked_by(command)
+    untold = [name for name in settings if name not in asked]
     if untold:
         msg = (
             f"{' and '.join(untold)} would be without effect, since the training command "

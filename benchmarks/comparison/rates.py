@@ -59,7 +59,7 @@ def own_rates(
     """The learning rate of each network that is best for it on validation.
 
     Where the best is an end of those that were tried, one that is twice or half of it is tried
-    too, so that no network is held back by the choice of rates.
+    too, up to ``MOST`` in all, so that no network is held back by the choice of rates.
 
     Args:
         names: Of the networks.
